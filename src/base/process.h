@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting programs that outlive their starter, with chosen descriptors and nothing else open.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/error.h"
+
+// One descriptor of ours that the program gets under the number `as` (3 or more).
+struct process_fd {
+	int fd; // stays the caller's
+	int as;
+};
+
+struct process_spec {
+	const char *const *argv; // argv[0] is looked up in PATH; NULL-terminated
+	const char *const *env;  // "NAME=value" added to ours; NULL-terminated; may be NULL
+	const char *cwd;         // NULL: ours
+	int log_fd;              // standard output and error; -1: /dev/null
+	const struct process_fd *fds;
+	size_t n_fds;
+	bool detached; // its own session (setsid(2)): signals to our group do not reach it
+};
+
+// Standard input is /dev/null. Fails here, with the program's name, when it cannot be executed.
+// 0 and *ret_pid, which is our child: watch it with loop_process().
+int process_start(const struct process_spec *spec, pid_t *ret_pid, struct ferry_error *e);
+
+// Runs to its end; *ret_status as waitpid(2). Output goes to spec->log_fd.
+int process_run(const struct process_spec *spec, int *ret_status, struct ferry_error *e);
+
+// A process's start time in clock ticks after boot (proc(5), field 22), 0 when there is none: with
+// it a recorded pid is told from a later process of the same number.
+uint64_t process_start_time(pid_t pid);
+
+// kill(2), but only when the process still is the one that started at `start_time`.
+int process_kill(pid_t pid, uint64_t start_time, int signo);
