@@ -79,8 +79,8 @@ json_t *ferry_error_to_json(const struct ferry_error *e)
 	for (int i = 0; i < FERRY_ERROR_REMEDIES; i++)
 		if (e->remedies[i][0])
 			json_array_append_new(remedies, json_string(e->remedies[i]));
-	return json_pack("{s:s, s:s, s:o}", "code", e->code, "message", e->message, "remedies",
-		remedies);
+	return json_pack(
+		"{s:s, s:s, s:o}", "code", e->code, "message", e->message, "remedies", remedies);
 }
 
 static void copy_text(char *to, size_t size, const json_t *from)

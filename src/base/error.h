@@ -12,8 +12,8 @@
 // `struct ferry_error *` that may be NULL. It is untouched on success. The first cause is kept: a
 // second ferry_fail() on a set error only prefixes.
 struct ferry_error {
-	int err;          // negative errno; 0 means "no error"
-	char code[40];    // stable word for scripts: "peer-unreachable", "no-memory"; "" when none
+	int err;           // negative errno; 0 means "no error"
+	char code[40];     // stable word for scripts: "peer-unreachable", "no-memory"; "" when none
 	char message[400]; // one line, no full stop: what failed and why
 	char remedies[FERRY_ERROR_REMEDIES][200]; // what the operator can do; "" when none
 };

@@ -9,27 +9,28 @@
 // Peers and files nest shallowly; jansson's own limit is 2048.
 #define JSON_FILE_CAP (16u << 20)
 
-int json_get_string(const json_t *doc, const char *key, char *ret, size_t size,
-	struct ferry_error *e)
+int json_get_string(
+	const json_t *doc, const char *key, char *ret, size_t size, struct ferry_error *e)
 {
 	const json_t *v = json_object_get(doc, key);
 
 	if (!json_is_string(v))
 		return ferry_fail(e, EPROTO, "bad-message", "field '%s' is not a string", key);
 	if (json_string_length(v) >= size)
-		return ferry_fail(e, E2BIG, "bad-message", "field '%s' is longer than %zu bytes", key,
-			size - 1);
+		return ferry_fail(e, E2BIG, "bad-message", "field '%s' is longer than %zu bytes",
+			key, size - 1);
 	memcpy(ret, json_string_value(v), json_string_length(v) + 1);
 	return 0;
 }
 
-int json_get_u64(const json_t *doc, const char *key, uint64_t max, uint64_t *ret,
-	struct ferry_error *e)
+int json_get_u64(
+	const json_t *doc, const char *key, uint64_t max, uint64_t *ret, struct ferry_error *e)
 {
 	const json_t *v = json_object_get(doc, key);
 
 	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return ferry_fail(e, EPROTO, "bad-message", "field '%s' is not a natural number", key);
+		return ferry_fail(
+			e, EPROTO, "bad-message", "field '%s' is not a natural number", key);
 	if ((uint64_t)json_integer_value(v) > max)
 		return ferry_fail(e, ERANGE, "bad-message", "field '%s' is above %llu", key,
 			(unsigned long long)max);

@@ -12,8 +12,8 @@
 // A missing or mistyped field is an error with code "bad-message"; ret_ is untouched then.
 int json_get_string(const json_t *doc, const char *key, char *ret, size_t size,
 	struct ferry_error *e); // -E2BIG when it does not fit
-int json_get_u64(const json_t *doc, const char *key, uint64_t max, uint64_t *ret,
-	struct ferry_error *e);
+int json_get_u64(
+	const json_t *doc, const char *key, uint64_t max, uint64_t *ret, struct ferry_error *e);
 int json_get_bool(const json_t *doc, const char *key, bool *ret, struct ferry_error *e);
 
 // The same with a default for a missing field; a mistyped one gets the default too.

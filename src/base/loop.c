@@ -18,8 +18,8 @@ struct watch {
 	struct loop *loop;
 	struct watch *next;
 	enum watch_kind kind;
-	bool removed; // freed after the batch
-	int fd;       // watched; owned unless kind is WATCH_FD; -1 for timers
+	bool removed;  // freed after the batch
+	int fd;        // watched; owned unless kind is WATCH_FD; -1 for timers
 	int64_t at_ns; // timers; -1 when unarmed
 	pid_t pid;
 	union {
@@ -159,7 +159,8 @@ struct watch *loop_signal(struct loop *l, int signo, loop_signal_fn fn, void *ar
 	sigaddset(&set, signo);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return NULL;
-	struct watch *w = add_owned(l, WATCH_SIGNAL, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), arg);
+	struct watch *w =
+		add_owned(l, WATCH_SIGNAL, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), arg);
 	if (w)
 		w->fn.signal = fn;
 	return w;

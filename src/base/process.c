@@ -74,7 +74,8 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, struct ferry_
 	int pipefd[2], why = 0;
 
 	if (spec->n_fds > MAX_FDS)
-		return ferry_fail(e, E2BIG, "process", "too many descriptors for %s", spec->argv[0]);
+		return ferry_fail(
+			e, E2BIG, "process", "too many descriptors for %s", spec->argv[0]);
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		return ferry_fail(e, errno, "process", "cannot start %s: %m", spec->argv[0]);
 	pid_t pid = fork();
@@ -89,8 +90,8 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, struct ferry_
 	close(pipefd[0]);
 	if (n == sizeof why) {
 		waitpid(pid, NULL, 0);
-		return ferry_fail(e, why, "process", "cannot execute %s: %s", spec->argv[0],
-			strerror(why));
+		return ferry_fail(
+			e, why, "process", "cannot execute %s: %s", spec->argv[0], strerror(why));
 	}
 	*ret_pid = pid;
 	return 0;
@@ -105,7 +106,8 @@ int process_run(const struct process_spec *spec, int *ret_status, struct ferry_e
 		return r;
 	while (waitpid(pid, ret_status, 0) < 0)
 		if (errno != EINTR)
-			return ferry_fail(e, errno, "process", "cannot wait for %s: %m", spec->argv[0]);
+			return ferry_fail(
+				e, errno, "process", "cannot wait for %s: %m", spec->argv[0]);
 	return 0;
 }
 
@@ -118,7 +120,8 @@ uint64_t process_start_time(pid_t pid)
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	if (file_read(path, 4096, &text, NULL, NULL) < 0)
 		return 0;
-	// The name (field 2) may hold spaces; fields count from the last ')'. Field 22 is 19 further.
+	// The name (field 2) may hold spaces; fields count from the last ')'. Field 22 is 19
+	// further.
 	char *at = strrchr(text, ')');
 	for (int field = 2; at && field < 22; field++)
 		at = strchr(at + 1, ' ');

@@ -14,9 +14,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-// Fills `sa` for `path`; a long path goes through an open folder, which the caller closes after use.
-static int unix_address(const char *path, struct sockaddr_un *sa, int *ret_folder,
-	struct ferry_error *e)
+// Fills `sa` for `path`; a long path goes through an open folder, which the caller closes after
+// use.
+static int unix_address(
+	const char *path, struct sockaddr_un *sa, int *ret_folder, struct ferry_error *e)
 {
 	char copy[PATH_MAX], base[PATH_MAX];
 
@@ -73,8 +74,8 @@ int unix_connect(const char *path, struct ferry_error *e)
 	return take_fd(fd);
 }
 
-static int parse_address(const char *text, struct sockaddr_storage *sa, socklen_t *ret_len,
-	struct ferry_error *e)
+static int parse_address(
+	const char *text, struct sockaddr_storage *sa, socklen_t *ret_len, struct ferry_error *e)
 {
 	char host[INET6_ADDRSTRLEN + 2];
 	const char *colon = strrchr(text, ':');
@@ -225,15 +226,17 @@ static void take_rights(struct cmsghdr *c, int *ret_fds, size_t max_fds, size_t 
 	}
 }
 
-ssize_t socket_recv_fds(int fd, void *bytes, size_t n, int *ret_fds, size_t max_fds,
-	size_t *ret_n_fds)
+ssize_t socket_recv_fds(
+	int fd, void *bytes, size_t n, int *ret_fds, size_t max_fds, size_t *ret_n_fds)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(int) * SOCKET_MAX_FDS)];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { .iov_base = bytes, .iov_len = n };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
 		.msg_controllen = sizeof control.space };
 	ssize_t got;
 

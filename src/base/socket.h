@@ -25,5 +25,5 @@ int fd_set_nonblocking(int fd, int on);
 // or -errno (-EAGAIN as the socket is). Received descriptors are the caller's; those beyond
 // max_fds are closed.
 ssize_t socket_send_fds(int fd, const void *bytes, size_t n, const int *fds, size_t n_fds);
-ssize_t socket_recv_fds(int fd, void *bytes, size_t n, int *ret_fds, size_t max_fds,
-	size_t *ret_n_fds);
+ssize_t socket_recv_fds(
+	int fd, void *bytes, size_t n, int *ret_fds, size_t max_fds, size_t *ret_n_fds);

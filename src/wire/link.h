@@ -17,8 +17,8 @@ struct link;
 // An answer to a request of ours, once: `ok` (borrowed) or, when it is NULL, the error. The
 // descriptors become the callee's. When the link breaks, every open request is answered with
 // code "link-lost".
-typedef void (*link_answer_fn)(void *arg, json_t *ok, const struct ferry_error *e, int *fds,
-	size_t n_fds);
+typedef void (*link_answer_fn)(
+	void *arg, json_t *ok, const struct ferry_error *e, int *fds, size_t n_fds);
 
 struct link_ops {
 	// A request of the peer's. Answer now or later, exactly once, with link_answer() or
