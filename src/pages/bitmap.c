@@ -12,7 +12,7 @@ static size_t bytes_of(const struct bitmap *b)
 
 int bitmap_init(struct bitmap *b, uint64_t bits)
 {
-	*b = (struct bitmap){.bits = bits, .low = bits};
+	*b = (struct bitmap){ .bits = bits, .low = bits };
 	b->words = mmap(NULL, bytes_of(b), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (b->words == MAP_FAILED) {
@@ -26,7 +26,7 @@ void bitmap_destroy(struct bitmap *b)
 {
 	if (b->words)
 		munmap(b->words, bytes_of(b));
-	*b = (struct bitmap){0};
+	*b = (struct bitmap){ 0 };
 }
 
 void bitmap_clear_all(struct bitmap *b)
@@ -103,7 +103,7 @@ bool bitmap_next_run(const struct bitmap *b, uint64_t from, uint64_t end, struct
 	from = find(b, from, end, true);
 	if (from == end)
 		return false;
-	*ret = (struct page_run){from, find(b, from, end, false) - from};
+	*ret = (struct page_run){ from, find(b, from, end, false) - from };
 	return true;
 }
 

@@ -70,7 +70,7 @@ static int open_space(struct page_space *s)
 	rc = bitmap_init(&s->freed, s->pages);
 	if (rc)
 		return rc;
-	return extent_tree_insert(&s->unused, (struct page_run){0, s->pages});
+	return extent_tree_insert(&s->unused, (struct page_run){ 0, s->pages });
 }
 
 int page_space_new(uint64_t memory_bytes, struct page_space **ret, struct ferry_error *e)
@@ -159,8 +159,8 @@ static uint64_t wanted_alignment(uint64_t pages)
 // before and after it.
 static int carve(struct page_space *s, struct page_run hole, struct page_run run)
 {
-	struct page_run before = {hole.first, run.first - hole.first};
-	struct page_run after = {page_run_end(run), page_run_end(hole) - page_run_end(run)};
+	struct page_run before = { hole.first, run.first - hole.first };
+	struct page_run after = { page_run_end(run), page_run_end(hole) - page_run_end(run) };
 	int rc = extent_tree_insert(&s->allocated, run);
 
 	if (rc)
@@ -198,7 +198,7 @@ int page_space_alloc(
 {
 	uint64_t pages = bytes / PAGE_BYTES + (bytes % PAGE_BYTES != 0);
 	uint64_t align = wanted_alignment(pages);
-	struct page_run hole, run = {.count = pages};
+	struct page_run hole, run = { .count = pages };
 	int rc;
 
 	if (!pages)
@@ -262,7 +262,7 @@ static int uncarve(struct page_space *s, struct page_run run)
 			extent_tree_change(&s->unused, next.first, joined);
 	}
 	if (joins_prev) {
-		joined = (struct page_run){prev.first, prev.count + joined.count};
+		joined = (struct page_run){ prev.first, prev.count + joined.count };
 		extent_tree_change(&s->unused, prev.first, joined);
 	}
 	if (joins_prev || joins_next)

@@ -70,10 +70,10 @@ static void freed_memory_is_noted_and_zero(void)
 	page_space_note_frees(s, true);
 	CHECK_EQ(page_space_alloc(s, 8 * PAGE_BYTES, &a, NULL), 0);
 	memset(page_space_at(s, a.first), 0x5a, 8 * PAGE_BYTES);
-	CHECK(page_space_next_data(s, (struct page_run){0, page_space_pages(s)}, &run));
+	CHECK(page_space_next_data(s, (struct page_run){ 0, page_space_pages(s) }, &run));
 	CHECK_EQ(run.count, 8);
 	CHECK_EQ(page_space_free(s, a.first), 0);
-	CHECK(!page_space_next_data(s, (struct page_run){0, page_space_pages(s)}, &run));
+	CHECK(!page_space_next_data(s, (struct page_run){ 0, page_space_pages(s) }, &run));
 	CHECK(bitmap_next_run(page_space_freed(s), 0, page_space_pages(s), &run));
 	CHECK_EQ(run.first, a.first);
 	CHECK_EQ(run.count, 8);
@@ -89,18 +89,18 @@ static void freed_memory_is_noted_and_zero(void)
 static void incoming_claims_keep_memory(void)
 {
 	struct page_space *s = open_space(1 * MIB);
-	struct page_run run = {100, 4};
+	struct page_run run = { 100, 4 };
 	uint8_t *p = page_space_at(s, 100);
 
 	page_space_set_incoming(s, true);
 	p[0] = 7;
 	CHECK_EQ(page_space_claim(s, run, NULL), 0);
-	CHECK_EQ(page_space_claim(s, (struct page_run){103, 1}, NULL), -EEXIST);
-	CHECK_EQ(page_space_claim(s, (struct page_run){99, 2}, NULL), -EEXIST);
-	CHECK_EQ(page_space_claim(s, (struct page_run){1023, 2}, NULL), -EINVAL);
-	CHECK_EQ(page_space_claim(s, (struct page_run){1, UINT64_MAX}, NULL), -EINVAL);
-	CHECK_EQ(page_space_claim(s, (struct page_run){5, 0}, NULL), -EINVAL);
-	CHECK_EQ(page_space_claim(s, (struct page_run){0, 253}, NULL), -ENOSPC);
+	CHECK_EQ(page_space_claim(s, (struct page_run){ 103, 1 }, NULL), -EEXIST);
+	CHECK_EQ(page_space_claim(s, (struct page_run){ 99, 2 }, NULL), -EEXIST);
+	CHECK_EQ(page_space_claim(s, (struct page_run){ 1023, 2 }, NULL), -EINVAL);
+	CHECK_EQ(page_space_claim(s, (struct page_run){ 1, UINT64_MAX }, NULL), -EINVAL);
+	CHECK_EQ(page_space_claim(s, (struct page_run){ 5, 0 }, NULL), -EINVAL);
+	CHECK_EQ(page_space_claim(s, (struct page_run){ 0, 253 }, NULL), -ENOSPC);
 	CHECK_EQ(page_space_free(s, 100), 0);
 	CHECK_EQ(page_space_claim(s, run, NULL), 0);
 	CHECK_EQ(p[0], 7);
@@ -116,9 +116,9 @@ static void populate_commits_and_stops(void)
 	struct page_run run;
 	atomic_bool stop = true;
 
-	CHECK_EQ(page_space_populate(s, (struct page_run){3, 5}, &stop), -ECANCELED);
-	CHECK_EQ(page_space_populate(s, (struct page_run){3, 5}, NULL), 0);
-	CHECK(page_space_next_data(s, (struct page_run){0, 100}, &run));
+	CHECK_EQ(page_space_populate(s, (struct page_run){ 3, 5 }, &stop), -ECANCELED);
+	CHECK_EQ(page_space_populate(s, (struct page_run){ 3, 5 }, NULL), 0);
+	CHECK(page_space_next_data(s, (struct page_run){ 0, 100 }, &run));
 	CHECK_EQ(run.first, 3);
 	CHECK_EQ(run.count, 5);
 	page_space_close(s);
@@ -183,7 +183,7 @@ static void random_operations_match_a_model(void)
 static void holes_are_joined_again(void)
 {
 	struct page_space *s = open_space(MODEL_PAGES * PAGE_BYTES);
-	struct page_run r[MODEL_PAGES], all = {0, MODEL_PAGES};
+	struct page_run r[MODEL_PAGES], all = { 0, MODEL_PAGES };
 
 	for (size_t i = 0; i < MODEL_PAGES; i++)
 		CHECK_EQ(page_space_alloc(s, PAGE_BYTES, &r[i], NULL), 0);
@@ -201,8 +201,8 @@ static void bitmap_runs(void)
 
 	CHECK_EQ(bitmap_init(&b, 1000), 0);
 	CHECK(!bitmap_next_run(&b, 0, 1000, &r));
-	bitmap_set(&b, (struct page_run){63, 130});
-	bitmap_set(&b, (struct page_run){999, 1});
+	bitmap_set(&b, (struct page_run){ 63, 130 });
+	bitmap_set(&b, (struct page_run){ 999, 1 });
 	CHECK_EQ(bitmap_count(&b, 0, 1000), 131);
 	CHECK(bitmap_next_run(&b, 0, 1000, &r));
 	CHECK_EQ(r.first, 63);
@@ -212,7 +212,7 @@ static void bitmap_runs(void)
 	CHECK_EQ(r.count, 28);
 	CHECK(bitmap_next_run(&b, 193, 1000, &r));
 	CHECK_EQ(r.first, 999);
-	bitmap_clear(&b, (struct page_run){64, 128});
+	bitmap_clear(&b, (struct page_run){ 64, 128 });
 	CHECK(bitmap_test(&b, 63) && !bitmap_test(&b, 64) && bitmap_test(&b, 192));
 	CHECK_EQ(bitmap_count(&b, 0, 1000), 3);
 	bitmap_clear_all(&b);
