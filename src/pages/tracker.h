@@ -25,9 +25,9 @@ struct tracker_ops {
 	int (*open)(struct page_space *s, struct tracker **ret, struct ferry_error *e);
 	// From here on every write to an allocated extent, or to one allocated later, is found.
 	int (*arm)(struct tracker *t, struct ferry_error *e);
-	// Adds to `dirty` the pages of allocated extents that were written since they were armed;
-	// with `rearm` they are armed again in the same step. Pages freed and punched may be
-	// missing: the page space notes those itself.
+	// Adds to `dirty` the pages of allocated extents that were written since they were armed; with
+	// `rearm` they are armed again in the same step. Pages between extents may be named too; pages
+	// freed and punched may be missing: the page space notes those itself.
 	int (*scan)(struct tracker *t, bool rearm, struct bitmap *dirty, struct ferry_error *e);
 	// Ends tracking and frees. Writers are as fast as before. NULL-safe.
 	void (*close)(struct tracker *t);

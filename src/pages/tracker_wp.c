@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's asynchronous write protection: a write to an armed page costs one fault and disarms
+// it; PAGEMAP_SCAN lists the disarmed pages and arms them again in one step. Nothing ever waits for
+// us, so no thread serves faults, and an unprivileged user may do it (UFFD_USER_MODE_ONLY).
+#include "pages/tracker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "pages/kernel_abi.h"
+
+#define REGIONS 4096 // of one PAGEMAP_SCAN call
+// Extents closer than this are scanned in one call: walking a gap is cheaper than a system call.
+#define GAP_PAGES 512
+
+struct tracker {
+	struct page_space *space;
+	int uffd, pagemap;
+	struct page_region *regions;
+};
+
+static void wp_close(struct tracker *t)
+{
+	struct uffdio_range range;
+
+	if (!t)
+		return;
+	range.start = (uintptr_t)page_space_base(t->space);
+	range.len = page_space_pages(t->space) * PAGE_BYTES;
+	if (t->uffd >= 0) {
+		ioctl(t->uffd, UFFDIO_UNREGISTER, &range);
+		close(t->uffd);
+	}
+	if (t->pagemap >= 0)
+		close(t->pagemap);
+	free(t->regions);
+	free(t);
+}
+
+static int open_userfaultfd(struct tracker *t, struct ferry_error *e)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED |
+			    UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
+	};
+
+	t->uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	if (t->uffd < 0)
+		return ferry_fail(e, errno, "no-userfaultfd", "userfaultfd: %s", strerror(errno));
+	if (ioctl(t->uffd, UFFDIO_API, &api))
+		return ferry_fail(e, errno, "no-wp-async",
+			"userfaultfd has no asynchronous write protection (Linux 6.7 has): %s",
+			strerror(errno));
+	return 0;
+}
+
+static int register_space(struct tracker *t, struct ferry_error *e)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)page_space_base(t->space),
+			page_space_pages(t->space) * PAGE_BYTES },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+
+	if (ioctl(t->uffd, UFFDIO_REGISTER, &reg))
+		return ferry_fail(
+			e, errno, "no-userfaultfd", "userfaultfd register: %s", strerror(errno));
+	return 0;
+}
+
+static int wp_open(struct page_space *s, struct tracker **ret, struct ferry_error *e)
+{
+	struct tracker *t = calloc(1, sizeof(*t));
+	int rc;
+
+	if (!t)
+		return ferry_fail(e, ENOMEM, "no-memory", "tracker: out of memory");
+	*t = (struct tracker){ .space = s, .uffd = -1, .pagemap = -1 };
+	t->regions = malloc(REGIONS * sizeof(*t->regions));
+	t->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (!t->regions || t->pagemap < 0)
+		rc = ferry_fail(e, t->regions ? errno : ENOMEM, "no-pagemap",
+			"/proc/self/pagemap: %s", strerror(t->regions ? errno : ENOMEM));
+	else
+		rc = open_userfaultfd(t, e);
+	if (!rc)
+		rc = register_space(t, e);
+	if (rc) {
+		wp_close(t);
+		return rc;
+	}
+	*ret = t;
+	return 0;
+}
+
+static void note_regions(const struct tracker *t, size_t n, struct bitmap *dirty)
+{
+	uint64_t base = (uintptr_t)page_space_base(t->space);
+
+	for (size_t i = 0; i < n; i++)
+		bitmap_set(dirty, (struct page_run){ (t->regions[i].start - base) / PAGE_BYTES,
+					  (t->regions[i].end - t->regions[i].start) / PAGE_BYTES });
+}
+
+// The masks ask for PAGE_IS_WRITTEN and nothing else on purpose: the kernel's walk for exactly that
+// counts an empty page-table entry without a marker as written, so that a page that was written and
+// whose entry was then dropped (reclaim, MADV_DONTNEED) is not lost. The probe checks it.
+static int scan_range(struct tracker *t, struct page_run run, bool rearm, struct bitmap *dirty,
+	struct ferry_error *e)
+{
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.flags = rearm ? PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC : 0,
+		.start = (uintptr_t)page_space_at(t->space, run.first),
+		.end = (uintptr_t)page_space_at(t->space, page_run_end(run)),
+		.vec = dirty ? (uintptr_t)t->regions : 0,
+		.vec_len = dirty ? REGIONS : 0,
+		.category_mask = PAGE_IS_WRITTEN,
+		.return_mask = PAGE_IS_WRITTEN,
+	};
+
+	while (arg.start < arg.end) {
+		long n = ioctl(t->pagemap, PAGEMAP_SCAN, &arg);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return ferry_fail(
+				e, errno, "no-pagemap-scan", "PAGEMAP_SCAN: %s", strerror(errno));
+		if (dirty)
+			note_regions(t, (size_t)n, dirty);
+		arg.start = arg.walk_end;
+	}
+	return 0;
+}
+
+static int scan_extents(struct tracker *t, bool rearm, struct bitmap *dirty, struct ferry_error *e)
+{
+	struct page_run range = { 0 }, next;
+	int rc = 0;
+
+	for (uint64_t p = 0; !rc && page_space_next(t->space, p, &next); p = page_run_end(next)) {
+		if (range.count && next.first - page_run_end(range) < GAP_PAGES) {
+			range.count = page_run_end(next) - range.first;
+			continue;
+		}
+		if (range.count)
+			rc = scan_range(t, range, rearm, dirty, e);
+		range = next;
+	}
+	if (!rc && range.count)
+		rc = scan_range(t, range, rearm, dirty, e);
+	return rc;
+}
+
+// Entries that do not exist yet need no arming: a write makes them, unprotected, and is seen by that.
+static int wp_arm(struct tracker *t, struct ferry_error *e)
+{
+	return scan_extents(t, true, NULL, e);
+}
+
+static int wp_scan(struct tracker *t, bool rearm, struct bitmap *dirty, struct ferry_error *e)
+{
+	return scan_extents(t, rearm, dirty, e);
+}
+
+static int probe_fail(struct ferry_error *e, const char *what)
+{
+	return ferry_fail(e, ENOTSUP, "tracker-unreliable", "write tracking %s", what);
+}
+
+// A write by the kernel into our memory: read(2) from a pipe.
+static int kernel_write(void *to)
+{
+	_cleanup_fd_ int r = -1;
+	_cleanup_fd_ int w = -1;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	r = fds[0];
+	w = fds[1];
+	return write(w, "x", 1) == 1 && read(r, to, 1) == 1 ? 0 : -EIO;
+}
+
+enum { PROBE_PAGES = 8 };
+
+// Whether a scan names exactly the pages of `expect` (bit i: page i).
+static int probe_scan(struct tracker *t, struct page_run run, unsigned expect, const char *what,
+	struct ferry_error *e)
+{
+	struct bitmap dirty;
+	unsigned seen = 0;
+	int rc = bitmap_init(&dirty, page_space_pages(t->space));
+
+	if (rc)
+		return ferry_fail(e, rc, "no-memory", "tracker probe: out of memory");
+	rc = wp_scan(t, true, &dirty, e);
+	for (unsigned i = 0; i < PROBE_PAGES; i++)
+		seen |= (unsigned)bitmap_test(&dirty, run.first + i) << i;
+	bitmap_destroy(&dirty);
+	if (!rc && seen != expect)
+		rc = probe_fail(e, what);
+	return rc;
+}
+
+static int probe_steps(struct tracker *t, struct page_run run, struct ferry_error *e)
+{
+	uint8_t *p = page_space_at(t->space, run.first);
+	int rc;
+
+	memset(p, 1, PROBE_PAGES * PAGE_BYTES);
+	rc = wp_arm(t, e);
+	if (rc)
+		return rc;
+	rc = probe_scan(t, run, 0, "names pages that nobody wrote", e);
+	if (rc)
+		return rc;
+	p[PAGE_BYTES] = 2;
+	if (kernel_write(p + 3 * PAGE_BYTES))
+		return probe_fail(e, "stops the kernel's own writes");
+	rc = probe_scan(t, run, 1u << 1 | 1u << 3, "misses a write", e);
+	if (rc)
+		return rc;
+	p[5 * PAGE_BYTES] = 2;
+	madvise(p, PROBE_PAGES * PAGE_BYTES, MADV_DONTNEED); // drops the entries, not the bytes
+	rc = probe_scan(t, run, 1u << 5, "forgets a page whose table entry was dropped", e);
+	if (rc)
+		return rc;
+	p[6 * PAGE_BYTES] = 2;
+	madvise(p + 6 * PAGE_BYTES, PAGE_BYTES, MADV_REMOVE);
+	p[6 * PAGE_BYTES] = 3;
+	return probe_scan(t, run, 1u << 6, "misses a write after a free", e);
+}
+
+static int wp_probe(struct ferry_error *e)
+{
+	struct page_space *s = NULL;
+	struct tracker *t = NULL;
+	struct page_run run;
+	int rc = page_space_new(PROBE_PAGES * PAGE_BYTES, &s, e);
+
+	if (!rc)
+		rc = page_space_alloc(s, PROBE_PAGES * PAGE_BYTES, &run, e);
+	if (!rc)
+		rc = wp_open(s, &t, e);
+	if (!rc)
+		rc = probe_steps(t, run, e);
+	wp_close(t);
+	page_space_close(s);
+	return rc;
+}
+
+const struct tracker_ops tracker_wp = {
+	.name = "wp",
+	.exact = true,
+	.probe = wp_probe,
+	.open = wp_open,
+	.arm = wp_arm,
+	.scan = wp_scan,
+	.close = wp_close,
+};
