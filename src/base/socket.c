@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
+
+static const struct timeval CONNECT_WAIT = { .tv_sec = 1 }, NO_LIMIT = { 0 };
 
 // Fills `sa` for `path`; a long path goes through an open folder, which the caller closes after
 // use.
@@ -69,8 +72,11 @@ int unix_connect(const char *path, struct ferry_error *e)
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return ferry_fail(e, errno, "socket", "cannot make a unix socket: %m");
+	// A listener that hangs lets its queue fill, and connect(2) would then wait for ever (unix(7)).
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &CONNECT_WAIT, sizeof CONNECT_WAIT);
 	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
 		return ferry_fail(e, errno, "socket", "cannot connect to %s: %m", path);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &NO_LIMIT, sizeof NO_LIMIT);
 	return take_fd(fd);
 }
 

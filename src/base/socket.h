@@ -13,6 +13,7 @@
 // A path may be longer than sockaddr_un holds (108 bytes): it is then reached through
 // /proc/self/fd. An old socket file at `path` is replaced.
 int unix_listen(const char *path, struct ferry_error *e);
+// -EAGAIN after a second where the listener does not accept and its queue is full.
 int unix_connect(const char *path, struct ferry_error *e);
 
 // "10.0.0.1:7000" or "[::1]:7000", numeric. Port 0 lets the kernel choose; see tcp_local_port().

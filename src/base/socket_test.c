@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/socket.h"
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "base/test.h"
 
@@ -54,9 +55,27 @@ static void addresses_are_checked(void)
 	CHECK_STR(e.code, "peer-unreachable");
 }
 
+static void a_listener_that_hangs_does_not_hang_us(void)
+{
+	char path[64];
+	int fds[80], r = 0, n = 0;
+
+	snprintf(path, sizeof path, "/tmp/ferry-socket-%d", (int)getpid());
+	int server = unix_listen(path, NULL);
+	CHECK(server >= 0 && listen(server, 1) == 0);
+	while (n < (int)ARRAY_SIZE(fds) && (r = unix_connect(path, NULL)) >= 0)
+		fds[n++] = r;
+	CHECK_EQ(r, -EAGAIN);
+	while (n > 0)
+		close(fds[--n]);
+	close(server);
+	unlink(path);
+}
+
 int main(void)
 {
 	RUN(descriptors_travel);
 	RUN(long_socket_paths_work);
 	RUN(addresses_are_checked);
+	RUN(a_listener_that_hangs_does_not_hang_us);
 }
