@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/forecast.h"
+
+#define RECORDS_IN_STUN 3 // SEALED, COMMITTED, OWNED
+
+void forecast_measure(struct forecast *f, uint64_t bytes, int64_t ns)
+{
+	if (bytes == 0 || ns <= 0 || (f->rate && bytes < FORECAST_MIN_SAMPLE))
+		return;
+	double rate = (double)bytes * 1e9 / (double)ns;
+
+	f->rate = rate < 1.0 ? 1 : rate > 1e15 ? (uint64_t)1e15 : (uint64_t)rate;
+}
+
+int64_t forecast_send_ns(const struct forecast *f, uint64_t bytes)
+{
+	uint64_t rate = f->rate;
+
+	if (bytes == 0)
+		return 0;
+	if (f->rate_cap && (rate == 0 || rate > f->rate_cap))
+		rate = f->rate_cap;
+	if (rate == 0)
+		return FORECAST_FOREVER;
+	double ns = (double)bytes * 1e9 / (double)rate;
+	return ns >= (double)(FORECAST_FOREVER / 4) ? FORECAST_FOREVER : (int64_t)ns;
+}
+
+static int64_t add(int64_t a, int64_t b)
+{
+	return a > FORECAST_FOREVER - b ? FORECAST_FOREVER : a + b;
+}
+
+int64_t forecast_stun_ns(const struct forecast *f)
+{
+	int64_t ns = forecast_send_ns(f, f->gpu_bytes);
+
+	ns = add(ns, f->ram_known ? forecast_send_ns(f, f->ram_bytes) : f->ram_budget_ns);
+	ns = add(ns, f->drain_ns);
+	ns = add(ns, f->device_ns ? f->device_ns : FORECAST_DEVICE_NS);
+	ns = add(ns, f->round_trip_ns * FORECAST_ROUND_TRIPS);
+	return add(ns, f->record_ns * RECORDS_IN_STUN);
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// The source until the guest stops: record, prepare, arm, rounds, and the decision to let the VM's
+// own stream flow.
+#include "engine/source_impl.h"
+
+#include <errno.h>
+
+static void keep_quiet(struct source *s, int64_t now_ns, struct actions *out)
+{
+	(void)s;
+	actions_timer(out, EV_STALLED, now_ns + SOURCE_STALL_NS);
+}
+
+void source_on_start(struct source *s, const struct event *ev, struct actions *out)
+{
+	s->at.start = ev->now_ns;
+	s->link_up = true;
+	source_go(s, SOURCE_RECORDING, "asked to migrate", out);
+	keep_quiet(s, ev->now_ns, out);
+	source_write(s, RECORD_ACTIVE, s->cfg.epoch, ev->now_ns, out);
+}
+
+void source_on_active(struct source *s, const struct event *ev, struct actions *out)
+{
+	s->forecast.record_ns = ev->now_ns - s->recording_ns;
+	source_go(s, SOURCE_PREPARING, "record active", out);
+	actions_add(out, ACT_PEER_PREPARE);
+}
+
+void source_on_prepared(struct source *s, const struct event *ev, struct actions *out)
+{
+	keep_quiet(s, ev->now_ns, out);
+	source_go(s, SOURCE_ARMING, "destination prepared", out);
+	actions_add(out, ACT_ARM);
+}
+
+void source_on_progress(struct source *s, const struct event *ev, struct actions *out)
+{
+	keep_quiet(s, ev->now_ns, out);
+}
+
+int64_t source_forecast(struct source *s)
+{
+	return forecast_stun_ns(&s->forecast);
+}
+
+static void start_round(struct source *s, struct actions *out)
+{
+	s->round_running = true;
+	actions_add(out, ACT_ROUND)->round = s->rounds + 1;
+}
+
+static void release(struct source *s, int64_t now_ns, struct actions *out)
+{
+	if (!s->stream_flows)
+		actions_add(out, ACT_STREAM_RELEASE);
+	s->stream_flows = true;
+	if (!s->at.released)
+		s->at.released = now_ns;
+}
+
+static void flow(struct source *s, const char *reason, int64_t now_ns, struct actions *out)
+{
+	source_go(s, SOURCE_FLOWING, reason, out);
+	release(s, now_ns, out);
+	if (s->cfg.gpu && s->rounds && policy_rounds_go_on(s->cfg.mode))
+		actions_timer(out, EV_ROUND_DUE, now_ns + SOURCE_ROUND_GAP_NS);
+}
+
+static void give_up(struct source *s, enum policy_step why, int64_t now_ns, struct actions *out)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+	int64_t ms = source_forecast(s) / ENGINE_NSEC_MSEC;
+	int64_t limit_ms = s->cfg.limit_ns / ENGINE_NSEC_MSEC;
+
+	if (why == POLICY_NOT_CONVERGING)
+		ferry_fail(&e, ETIME, "not-converging",
+			"rounds no longer shrink: %llu MiB dirty after round %u, a stun of %lld ms "
+			"against a limit of %lld ms",
+			(unsigned long long)(s->forecast.gpu_bytes >> 20), s->rounds, (long long)ms,
+			(long long)limit_ms);
+	else
+		ferry_fail(&e, ETIME, "stun-limit",
+			"mode %s needs a stun of %lld ms, the limit is %lld ms",
+			mode_name(s->cfg.mode), (long long)ms, (long long)limit_ms);
+	ferry_error_remedy(&e, "raise the stun limit above %lld ms (--stun-limit)", (long long)ms);
+	ferry_error_remedy(&e, why == POLICY_NOT_CONVERGING
+				       ? "give the migration more bandwidth, or migrate while the "
+					 "workload writes less"
+				       : "use mode precopy, or give the migration more bandwidth");
+	source_abort(s, &e, now_ns, out);
+}
+
+static enum policy_step ask_policy(struct source *s)
+{
+	struct policy_input in = {
+		.rounds = s->rounds,
+		.convergence = &s->convergence,
+		.forecast_ns = source_forecast(s),
+		.target_ns = s->cfg.target_ns,
+		.limit_ns = s->cfg.limit_ns,
+	};
+
+	return policy_next(s->cfg.mode, &in);
+}
+
+// Before the switchover: another round, the VM's stream, or an end.
+static void decide(struct source *s, int64_t now_ns, struct actions *out)
+{
+	// Without a vGPU there are no rounds to wait for.
+	enum policy_step step = s->cfg.gpu ? ask_policy(s) : POLICY_SWITCH;
+
+	switch (step) {
+	case POLICY_ROUND:
+		source_go(s, SOURCE_COPYING, "rounds", out);
+		start_round(s, out);
+		return;
+	case POLICY_SWITCH:
+		flow(s, s->cfg.gpu ? "forecast fits the target" : "no vGPU", now_ns, out);
+		return;
+	case POLICY_SWITCH_FORCED:
+		s->forced = true;
+		flow(s, "forecast fits the limit", now_ns, out);
+		return;
+	default:
+		give_up(s, step, now_ns, out);
+	}
+}
+
+void source_on_armed(struct source *s, const struct event *ev, struct actions *out)
+{
+	s->at.armed = ev->now_ns;
+	s->size = ev->armed;
+	s->forecast.gpu_bytes = s->cfg.gpu ? ev->armed.gpu_bytes : 0;
+	keep_quiet(s, ev->now_ns, out);
+	actions_add(out, ACT_STREAM_START);
+	decide(s, ev->now_ns, out);
+}
+
+static void take_round(struct source *s, const struct event *ev)
+{
+	const struct event_round *r = &ev->round;
+
+	s->round_running = false;
+	s->kept[s->rounds % SOURCE_ROUNDS_KEPT] = *r;
+	s->rounds++;
+	s->forecast.gpu_bytes = r->dirty_bytes + r->object_bytes;
+	s->forecast.drain_ns = r->drain_ns;
+	forecast_measure(&s->forecast, r->bytes, r->ns);
+	convergence_round(&s->convergence, r->dirty_bytes);
+}
+
+void source_on_round(struct source *s, const struct event *ev, struct actions *out)
+{
+	take_round(s, ev);
+	keep_quiet(s, ev->now_ns, out);
+	if (s->state == SOURCE_COPYING) {
+		decide(s, ev->now_ns, out);
+		return;
+	}
+	int64_t forecast = source_forecast(s);
+	if (!s->forced && !s->gate_asked && forecast / SOURCE_HOLD_FACTOR > s->cfg.target_ns) {
+		// The workload began to write faster: hold the VM back before it stops.
+		actions_add(out, ACT_STREAM_HOLD);
+		s->stream_flows = false;
+		s->convergence = (struct convergence){0};
+		source_go(s, SOURCE_COPYING, "forecast no longer fits", out);
+		start_round(s, out);
+		return;
+	}
+	actions_timer(out, EV_ROUND_DUE, ev->now_ns + SOURCE_ROUND_GAP_NS);
+}
+
+void source_on_round_due(struct source *s, const struct event *ev, struct actions *out)
+{
+	(void)ev;
+	if (!s->round_running && !s->gate_asked)
+		start_round(s, out);
+}
+
+static void take_ram(struct source *s, const struct event_ram *ram)
+{
+	s->forecast.ram_bytes = ram->remaining_bytes;
+	if (s->forecast.rate == 0)
+		s->forecast.rate = ram->rate_bytes_per_s;
+}
+
+void source_on_ram(struct source *s, const struct event *ev, struct actions *out)
+{
+	if (ev->ram.remaining_bytes != s->forecast.ram_bytes)
+		keep_quiet(s, ev->now_ns, out);
+	take_ram(s, &ev->ram);
+	if (s->state != SOURCE_FLOWING || !s->cfg.gpu || s->gate_asked)
+		return;
+	// Long kernels: let them end while the guest still runs, not in the stun.
+	int64_t drain = s->forecast.drain_ns;
+	if (drain < SOURCE_LONG_DRAIN_NS ||
+		forecast_send_ns(&s->forecast, ev->ram.remaining_bytes) > drain)
+		return;
+	s->gate_asked = true;
+	s->at.gate_asked = ev->now_ns;
+	actions_timer(out, EV_STUN_LIMIT, ev->now_ns + s->cfg.limit_ns);
+	actions_add(out, ACT_GATE_CLOSE);
+}
+
+void source_on_gate_early(struct source *s, const struct event *ev, struct actions *out)
+{
+	(void)out;
+	s->at.gate_closed = ev->now_ns;
+	s->drain_ns = ev->drain_ns;
+}
+
+void source_on_stopped(struct source *s, const struct event *ev, struct actions *out)
+{
+	s->at.stopped = ev->now_ns;
+	source_go(s, SOURCE_STOPPING, "guest stopped", out);
+	actions_timer(out, EV_STALLED, -1);
+	actions_timer(out, EV_ROUND_DUE, -1);
+	if (!s->gate_asked)
+		actions_timer(out, EV_STUN_LIMIT, ev->now_ns + s->cfg.limit_ns);
+	release(s, ev->now_ns, out); // nothing may block the VM from here on
+	s->waits = SOURCE_WAIT_HELD;
+	if (!s->cfg.gpu)
+		return;
+	if (!s->at.gate_closed)
+		s->waits |= SOURCE_WAIT_GATE;
+	if (s->round_running)
+		s->waits |= SOURCE_WAIT_ROUND;
+	if (s->gate_asked)
+		return;
+	s->gate_asked = true;
+	s->at.gate_asked = ev->now_ns;
+	actions_add(out, ACT_GATE_CLOSE);
+}
+
+void source_on_ram_last(struct source *s, const struct event *ev, struct actions *out)
+{
+	(void)out;
+	take_ram(s, &ev->ram);
+}
+
+void source_on_last_round(struct source *s, const struct event *ev, struct actions *out)
+{
+	take_round(s, ev);
+	source_stopping_got(s, SOURCE_WAIT_ROUND, ev->now_ns, out);
+}
+
+void source_on_held(struct source *s, const struct event *ev, struct actions *out)
+{
+	s->at.held = ev->now_ns;
+	take_ram(s, &ev->ram);
+	s->forecast.ram_known = true;
+	source_stopping_got(s, SOURCE_WAIT_HELD, ev->now_ns, out);
+}
