@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define MAX_FDS 64
+#define MAX_FDS 192
 
 // After fork(2): tells the parent errno through the close-on-exec pipe and ends.
 static _Noreturn void child_failed(int report)

@@ -371,13 +371,13 @@ struct qmp *qmp_new(struct loop *l, int fd, const struct qmp_handlers *handlers,
 		ferry_fail(e, ENOMEM, "no-memory", "no memory for a monitor connection");
 		return NULL;
 	}
-	*q = (struct qmp){.loop = l,
+	*q = (struct qmp){ .loop = l,
 		.handlers = *handlers,
 		.arg = arg,
 		.fd = fd,
 		.next_id = 1,
 		.in.limit = QMP_LINE_CAP,
-		.out.limit = QMP_OUT_CAP};
+		.out.limit = QMP_OUT_CAP };
 	q->watch = loop_fd(l, fd, EPOLLIN, on_socket, q);
 	q->timer = loop_timer(l, -1, on_timer, q);
 	if (!q->watch || !q->timer) {
@@ -435,12 +435,12 @@ static int add_command(struct qmp *q, const char *command, json_t *args, bool oo
 		return -EINVAL;
 	}
 	int64_t limit_ms = timeout_ms > 0 ? timeout_ms : QMP_TIMEOUT_MS;
-	*c = (struct command){.id = q->next_id++,
+	*c = (struct command){ .id = q->next_id++,
 		.line = line,
 		.oob = oob,
 		.fn = fn,
 		.arg = arg,
-		.deadline_ns = clock_now_ns() + limit_ms * NSEC_PER_MSEC};
+		.deadline_ns = clock_now_ns() + limit_ms * NSEC_PER_MSEC };
 	snprintf(c->name, sizeof c->name, "%s", command);
 	while (*p)
 		p = &(*p)->next;

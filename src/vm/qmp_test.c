@@ -73,7 +73,7 @@ static const char *heard(void)
 static void start(void)
 {
 	int pair[2];
-	struct qmp_handlers handlers = {on_ready, on_event, on_closed};
+	struct qmp_handlers handlers = { on_ready, on_event, on_closed };
 
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	server = pair[1];
@@ -242,8 +242,8 @@ static void a_callback_may_free_the_client(void)
 
 static void nonsense_ends_the_connection_not_the_program(void)
 {
-	const char *const bad[] = {
-		"{\"QMP\":", "[]\n", "{}\n", "\n", "{\"QMP\":[]}\n", "hello\r\n"};
+	const char *const bad[] = { "{\"QMP\":", "[]\n", "{}\n", "\n", "{\"QMP\":[]}\n",
+		"hello\r\n" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		start();

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm/cmdline.h"
+#include "vm/config_check.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PROGRAM "qemu-system-x86_64"
+
+// Growing list of owned strings; a failure is remembered and found at the end.
+struct args {
+	char **v;
+	size_t n, cap;
+	bool failed;
+};
+
+static void push(struct args *a, char *owned)
+{
+	if (owned && a->n + 1 >= a->cap) {
+		size_t cap = a->cap ? 2 * a->cap : 64;
+		char **v = realloc(a->v, cap * sizeof *v);
+		if (v) {
+			a->v = v;
+			a->cap = cap;
+		}
+	}
+	if (!owned || a->n + 1 >= a->cap) {
+		free(owned);
+		a->failed = true;
+		return;
+	}
+	a->v[a->n++] = owned;
+	a->v[a->n] = NULL;
+}
+
+__attribute__((format(printf, 2, 3))) static void add(struct args *a, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	push(a, text);
+}
+
+// "-name", then its value.
+#define option(a, name, ...)                                                                       \
+	do {                                                                                       \
+		add(a, "%s", name);                                                                \
+		add(a, __VA_ARGS__);                                                               \
+	} while (0)
+
+// QEMU's option lists are split at commas; a doubled one stands for itself.
+static char *escape(const char *path)
+{
+	char *out = malloc(2 * strlen(path) + 1), *to = out;
+
+	for (; out && *path; path++) {
+		if (*path == ',')
+			*to++ = ',';
+		*to++ = *path;
+	}
+	if (out)
+		*to = '\0';
+	return out;
+}
+
+static void add_machine(struct args *a, const struct vm_config *c)
+{
+	option(a, "-name", "guest=%s", c->name);
+	// What a headless guest on virtio does not need costs boot time.
+	option(a, "-machine", "%s,vmport=off,hpet=off,sata=off,smbus=off", c->machine);
+	option(a, "-accel", "%s", c->accel == VM_ACCEL_KVM ? "kvm" : "tcg,tb-size=256");
+	option(a, "-cpu", "%s", c->cpu ? c->cpu : vm_default_cpu(c->accel));
+	option(a, "-smp", "%u", c->vcpus);
+	option(a, "-m", "%lluM", (unsigned long long)(c->memory_bytes >> 20));
+}
+
+static void add_kernel(struct args *a, const struct vm_config *c)
+{
+	char ip[64] = "", gateway[64] = "";
+
+	if (c->ip)
+		snprintf(ip, sizeof ip, " ferry.ip=%s", c->ip);
+	if (c->gateway)
+		snprintf(gateway, sizeof gateway, " ferry.gw=%s", c->gateway);
+	// An emulated processor speculates nothing, and a host that is busy makes the kernel's checks
+	// of timers against each other fail.
+	const char *emulated = " mitigations=off tsc=reliable no_timer_check i8042.noaux "
+			       "cryptomgr.notests audit=0";
+	option(a, "-kernel", "%s", c->kernel);
+	option(a, "-initrd", "%s", c->initrd);
+	option(a, "-append", "console=ttyS0 quiet%s ferry.name=%s%s%s ferry.ports=%u",
+		c->accel == VM_ACCEL_TCG ? emulated : "", c->name, ip, gateway,
+		1 + c->gpus * VM_PORTS_PER_GPU);
+}
+
+static void add_sockets(struct args *a, const struct vm_config *c, const char *dir)
+{
+	option(a, "-chardev", "socket,id=qmp,path=%s/qmp.sock,server=on,wait=off", dir);
+	option(a, "-mon", "chardev=qmp,mode=control");
+	option(a, "-chardev", "file,id=console,path=%s/console.log,append=on", dir);
+	option(a, "-serial", "chardev:console");
+	option(a, "-chardev", "socket,id=agent,path=%s/agent.sock,server=on,wait=off", dir);
+}
+
+static void add_disk(struct args *a, const char *path)
+{
+	option(a, "-blockdev",
+		"driver=file,node-name=disk0-file,filename=%s,locking=on,discard=unmap", path);
+	option(a, "-blockdev", "driver=raw,node-name=disk0,file=disk0-file");
+	option(a, "-device", "virtio-blk-pci,id=vda,drive=disk0");
+}
+
+static void add_network(struct args *a, const struct vm_config *c)
+{
+	if (c->tap)
+		option(a, "-netdev", "tap,id=net0,ifname=%s,script=no,downscript=no", c->tap);
+	else
+		option(a, "-netdev", "tap,id=net0,fd=%d", VM_TAP_FD);
+	// No option ROM: it is for booting from the network, and part of the migrated state.
+	option(a, "-device", "virtio-net-pci,id=eth0,netdev=net0,mac=%s,romfile=", c->mac);
+}
+
+// One virtio-serial device for the agent and the first vGPU, one more for every further vGPU: a
+// device has 31 ports. Numbers and names are part of docs/interfaces.md, section 9.
+static void add_ports(struct args *a, const struct vm_config *c)
+{
+	option(a, "-device", "virtio-serial-pci,id=vser0,max_ports=31");
+	option(a, "-device", "virtserialport,bus=vser0.0,nr=1,chardev=agent,name=" VM_AGENT_PORT);
+	for (unsigned g = 0; g < c->gpus; g++) {
+		if (g)
+			option(a, "-device", "virtio-serial-pci,id=vser%u,max_ports=31", g);
+		for (unsigned p = 0; p < VM_PORTS_PER_GPU; p++) {
+			option(a, "-chardev", "socket,id=gpu%up%u,fd=%u", g, p, VM_GPU_FD(g, p));
+			option(a, "-device",
+				"virtserialport,bus=vser%u.0,nr=%u,chardev=gpu%up%u,name=ferry.gpu%"
+				"u.%u",
+				g, p + 2, g, p, g, p);
+		}
+	}
+}
+
+static int build(struct args *a, const struct vm_config *c)
+{
+	_cleanup_free_ char *dir = escape(c->dir), *disk = c->disk ? escape(c->disk) : NULL;
+
+	if (!dir || (c->disk && !disk))
+		return -ENOMEM;
+	add(a, PROGRAM);
+	add(a, "-nodefaults");
+	add(a, "-no-user-config");
+	add_machine(a, c);
+	option(a, "-display", "none");
+	option(a, "-sandbox",
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	option(a, "-msg", "timestamp=on");
+	add_sockets(a, c, dir);
+	add_kernel(a, c);
+	// Randomness from the host: a guest without devices that interrupt would wait for it.
+	option(a, "-object", "rng-builtin,id=rng0");
+	option(a, "-device", "virtio-rng-pci,rng=rng0");
+	if (disk)
+		add_disk(a, disk);
+	if (c->mac)
+		add_network(a, c);
+	add_ports(a, c);
+	add(a, "-S");
+	if (c->incoming)
+		option(a, "-incoming", "defer");
+	return a->failed ? -ENOMEM : 0;
+}
+
+char **vm_cmdline(const struct vm_config *c, struct ferry_error *e)
+{
+	struct args a = { 0 };
+
+	if (vm_config_check(c, e) < 0)
+		return NULL;
+	if (build(&a, c) < 0) {
+		ferry_fail(e, ENOMEM, "no-memory", "no memory for QEMU's arguments");
+		return vm_argv_free(a.v);
+	}
+	return a.v;
+}
+
+char **vm_argv_free(char **argv)
+{
+	for (char **p = argv; p && *p; p++)
+		free(*p);
+	free(argv);
+	return NULL;
+}
+
+// Under TCG every feature is QEMU's own, the same on every host with this version; 5-level page
+// tables only slow it down. Under KVM both hosts must have equal features, which a precheck sees to.
+const char *vm_default_cpu(enum vm_accel accel)
+{
+	return accel == VM_ACCEL_KVM ? "host,migratable=on" : "max,la57=off";
+}
