@@ -12,36 +12,38 @@ struct rule {
 	uint32_t to;
 };
 
-#define NOTE(state) { dest_note, S(state) }
+#define NOTE(state)                                                                                \
+	{                                                                                          \
+		dest_note, S(state)                                                                \
+	}
 
 // What ends a destination that has not sealed: it may die freely.
-#define BREAKS \
-	[EV_FAILED] = { dest_on_broken, S(DISCARDING) }, \
-	[EV_LINK_LOST] = { dest_on_broken, S(DISCARDING) }, \
-	[EV_ABORTED] = { dest_on_aborted, S(DISCARDING) }, \
-	[EV_CANCEL] = { dest_on_broken, S(DISCARDING) }, \
-	[EV_VM_GONE] = { dest_on_broken, S(DISCARDING) }, \
+#define BREAKS                                                                                     \
+	[EV_FAILED] = { dest_on_broken, S(DISCARDING) },                                           \
+	[EV_LINK_LOST] = { dest_on_broken, S(DISCARDING) },                                        \
+	[EV_ABORTED] = { dest_on_aborted, S(DISCARDING) },                                         \
+	[EV_CANCEL] = { dest_on_broken, S(DISCARDING) },                                           \
+	[EV_VM_GONE] = { dest_on_broken, S(DISCARDING) },                                          \
 	[EV_GPU_GONE] = { dest_on_broken, S(DISCARDING) }
 
 // What may still arrive of a part that is over.
-#define LATE(state) \
-	[EV_STARTED] = NOTE(state), [EV_SWITCH] = NOTE(state), [EV_VM_LOADED] = NOTE(state), \
-	[EV_GPU_RECEIVED] = NOTE(state), [EV_PROGRESS] = NOTE(state), [EV_FAILED] = NOTE(state), \
-	[EV_CANCEL] = NOTE(state), [EV_ASK_DUE] = NOTE(state), \
-	[EV_PEER_ACTIVE] = NOTE(state), [EV_PEER_NONE] = NOTE(state)
+#define LATE(state)                                                                                \
+	[EV_STARTED] = NOTE(state), [EV_SWITCH] = NOTE(state), [EV_VM_LOADED] = NOTE(state),       \
+	[EV_GPU_RECEIVED] = NOTE(state), [EV_PROGRESS] = NOTE(state), [EV_FAILED] = NOTE(state),   \
+	[EV_CANCEL] = NOTE(state), [EV_ASK_DUE] = NOTE(state), [EV_PEER_ACTIVE] = NOTE(state),     \
+	[EV_PEER_NONE] = NOTE(state)
 
-#define LINK \
-	[EV_LINK_LOST] = { dest_on_link_lost, 0 }, [EV_LINK_UP] = { dest_on_link_up, 0 }
+#define LINK [EV_LINK_LOST] = { dest_on_link_lost, 0 }, [EV_LINK_UP] = { dest_on_link_up, 0 }
 
 // The VM is ours and does not run yet.
-#define OURS(state) \
-	[EV_COMMITTED] = { dest_on_committed_again, S(state) }, [EV_ABORTED] = NOTE(state), \
-	LINK, LATE(state)
+#define OURS(state)                                                                                \
+	[EV_COMMITTED] = { dest_on_committed_again, S(state) }, [EV_ABORTED] = NOTE(state), LINK,  \
+	LATE(state)
 
-#define ENDED(state) \
-	[EV_VM_GONE] = NOTE(state), [EV_GPU_GONE] = NOTE(state), [EV_DISCARDED] = NOTE(state), \
-	[EV_ABORTED] = NOTE(state), [EV_GPU_OWNED] = NOTE(state), \
-	[EV_CONT_REFUSED] = NOTE(state), [EV_CONT_DUE] = NOTE(state), LINK, LATE(state)
+#define ENDED(state)                                                                               \
+	[EV_VM_GONE] = NOTE(state), [EV_GPU_GONE] = NOTE(state), [EV_DISCARDED] = NOTE(state),     \
+	[EV_ABORTED] = NOTE(state), [EV_GPU_OWNED] = NOTE(state), [EV_CONT_REFUSED] = NOTE(state), \
+	[EV_CONT_DUE] = NOTE(state), LINK, LATE(state)
 
 static const struct rule rules[DEST_STATES][EV_COUNT] = {
 	[DEST_NEW] = {
@@ -144,6 +146,7 @@ static const struct rule rules[DEST_STATES][EV_COUNT] = {
 	},
 	[DEST_LOST] = {
 		[EV_COMMITTED] = { dest_on_committed_again, S(LOST) },
+		[EV_VM_RESUMED] = NOTE(LOST), // said just before it died
 		ENDED(LOST),
 	},
 	[DEST_DISCARDING] = {
@@ -276,5 +279,5 @@ void dest_restore(struct dest *d, enum record_state record, int64_t now_ns, stru
 bool dest_ended(const struct dest *d)
 {
 	return d->state == DEST_RUNNING || d->state == DEST_LOST || d->state == DEST_DISCARDED ||
-		d->state == DEST_NEVER_RAN;
+	       d->state == DEST_NEVER_RAN;
 }

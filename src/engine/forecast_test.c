@@ -9,7 +9,7 @@
 // 1 Gbit/s carries 125 MB/s: 12.5 MB take 100 ms; the rest is added as the header says.
 static void test_the_formula(void)
 {
-	struct forecast f = {.gpu_bytes = 12500000,
+	struct forecast f = { .gpu_bytes = 12500000,
 		.ram_bytes = 2500000,
 		.ram_known = true,
 		.ram_budget_ns = 150 * MS,
@@ -17,7 +17,7 @@ static void test_the_formula(void)
 		.drain_ns = 3 * MS,
 		.device_ns = 20 * MS,
 		.round_trip_ns = MS / 2,
-		.record_ns = MS};
+		.record_ns = MS };
 
 	CHECK_EQ(forecast_stun_ns(&f), (100 + 20 + 3 + 20 + 3 + 3) * MS);
 	f.ram_known = false;
@@ -30,7 +30,7 @@ static void test_the_formula(void)
 
 static void test_an_unknown_link_is_forever_unless_nothing_is_sent(void)
 {
-	struct forecast f = {.gpu_bytes = 1, .ram_known = true};
+	struct forecast f = { .gpu_bytes = 1, .ram_known = true };
 
 	CHECK_EQ(forecast_stun_ns(&f), FORECAST_FOREVER);
 	f.gpu_bytes = 0;
@@ -42,7 +42,7 @@ static void test_an_unknown_link_is_forever_unless_nothing_is_sent(void)
 
 static void test_small_rounds_do_not_spoil_the_rate(void)
 {
-	struct forecast f = {0};
+	struct forecast f = { 0 };
 
 	forecast_measure(&f, 0, MS);
 	CHECK_EQ(f.rate, 0);
@@ -58,7 +58,7 @@ static void test_small_rounds_do_not_spoil_the_rate(void)
 
 static void test_stuck_within_three_rounds(void)
 {
-	struct convergence c = {0};
+	struct convergence c = { 0 };
 
 	convergence_round(&c, 1000);
 	convergence_round(&c, 1000);
@@ -69,7 +69,7 @@ static void test_stuck_within_three_rounds(void)
 
 static void test_a_tenth_less_is_progress(void)
 {
-	struct convergence c = {0};
+	struct convergence c = { 0 };
 
 	convergence_round(&c, 1000);
 	convergence_round(&c, 900); // exactly a tenth: not less than that
@@ -84,12 +84,12 @@ static void test_a_tenth_less_is_progress(void)
 
 static enum policy_step ask(enum mode m, unsigned rounds, bool stuck, int64_t forecast)
 {
-	struct convergence c = {.without = stuck ? CONVERGENCE_ROUNDS : 1};
-	struct policy_input in = {.rounds = rounds,
+	struct convergence c = { .without = stuck ? CONVERGENCE_ROUNDS : 1 };
+	struct policy_input in = { .rounds = rounds,
 		.convergence = &c,
 		.forecast_ns = forecast,
 		.target_ns = 300,
-		.limit_ns = 1000};
+		.limit_ns = 1000 };
 
 	return policy_next(m, &in);
 }

@@ -34,9 +34,9 @@ static const struct {
 	bool rounds_go_on;
 	enum policy_step (*next)(const struct policy_input *in);
 } modes[MODE_COUNT] = {
-	[MODE_PRECOPY] = {"precopy", true, precopy_next},
-	[MODE_STOP_COPY] = {"stop-copy", false, stop_copy_next},
-	[MODE_SINGLE_PASS] = {"single-pass", false, single_pass_next},
+	[MODE_PRECOPY] = { "precopy", true, precopy_next },
+	[MODE_STOP_COPY] = { "stop-copy", false, stop_copy_next },
+	[MODE_SINGLE_PASS] = { "single-pass", false, single_pass_next },
 };
 
 bool policy_rounds_go_on(enum mode m)

@@ -13,47 +13,49 @@ struct rule {
 };
 
 // What ends any state before the stun.
-#define BREAKS_LIVE \
-	[EV_FAILED] = { source_on_abort, S(ABORTING) }, \
-	[EV_LINK_LOST] = { source_on_abort, S(ABORTING) }, \
-	[EV_CANCEL] = { source_on_abort, S(ABORTING) }, \
-	[EV_VM_GONE] = { source_on_abort, S(ABORTING) }, \
-	[EV_GPU_GONE] = { source_on_abort, S(ABORTING) }, \
+#define BREAKS_LIVE                                                                                \
+	[EV_FAILED] = { source_on_abort, S(ABORTING) },                                            \
+	[EV_LINK_LOST] = { source_on_abort, S(ABORTING) },                                         \
+	[EV_CANCEL] = { source_on_abort, S(ABORTING) },                                            \
+	[EV_VM_GONE] = { source_on_abort, S(ABORTING) },                                           \
+	[EV_GPU_GONE] = { source_on_abort, S(ABORTING) },                                          \
 	[EV_STALLED] = { source_on_abort, S(ABORTING) }
 
 // The same in the stun, where the guest may also resume by itself.
-#define BREAKS_STUN \
-	BREAKS_LIVE, [EV_STUN_LIMIT] = { source_on_abort, S(ABORTING) }, \
-	[EV_VM_RESUMED] = { source_on_abort, S(ABORTING) }
+#define BREAKS_STUN                                                                                \
+	BREAKS_LIVE, [EV_STUN_LIMIT] = { source_on_abort, S(ABORTING) },                           \
+		     [EV_VM_RESUMED] = { source_on_abort, S(ABORTING) }
 
-#define NOTE(state) { source_note, S(state) }
+#define NOTE(state)                                                                                \
+	{                                                                                          \
+		source_note, S(state)                                                              \
+	}
 
 // What the switchover set in motion and may still arrive after it was broken off or is over.
-#define LATE(state) \
-	[EV_PREPARED] = NOTE(state), [EV_ARMED] = NOTE(state), [EV_ROUND_DONE] = NOTE(state), \
-	[EV_ROUND_DUE] = NOTE(state), [EV_RAM] = NOTE(state), [EV_PROGRESS] = NOTE(state), \
-	[EV_VM_STOPPED] = NOTE(state), [EV_VM_HELD] = NOTE(state), \
-	[EV_GATE_CLOSED] = NOTE(state), [EV_PORTS_DRAINED] = NOTE(state), \
-	[EV_FINAL_DONE] = NOTE(state), [EV_VM_COMPLETED] = NOTE(state), \
-	[EV_SEALED] = NOTE(state), [EV_VERIFIED] = NOTE(state), [EV_FAILED] = NOTE(state), \
-	[EV_LINK_LOST] = NOTE(state), [EV_LINK_UP] = NOTE(state), [EV_CANCEL] = NOTE(state), \
-	[EV_STUN_LIMIT] = NOTE(state), [EV_STALLED] = NOTE(state)
+#define LATE(state)                                                                                \
+	[EV_PREPARED] = NOTE(state), [EV_ARMED] = NOTE(state), [EV_ROUND_DONE] = NOTE(state),      \
+	[EV_ROUND_DUE] = NOTE(state), [EV_RAM] = NOTE(state), [EV_PROGRESS] = NOTE(state),         \
+	[EV_VM_STOPPED] = NOTE(state), [EV_VM_HELD] = NOTE(state), [EV_GATE_CLOSED] = NOTE(state), \
+	[EV_PORTS_DRAINED] = NOTE(state), [EV_FINAL_DONE] = NOTE(state),                           \
+	[EV_VM_COMPLETED] = NOTE(state), [EV_SEALED] = NOTE(state), [EV_VERIFIED] = NOTE(state),   \
+	[EV_FAILED] = NOTE(state), [EV_LINK_LOST] = NOTE(state), [EV_LINK_UP] = NOTE(state),       \
+	[EV_CANCEL] = NOTE(state), [EV_STUN_LIMIT] = NOTE(state), [EV_STALLED] = NOTE(state)
 
 // Deaths that change nothing now and matter if the VM has to come back.
-#define DEATHS(state) \
-	[EV_VM_GONE] = { source_on_vm_gone, S(state) }, \
-	[EV_GPU_GONE] = { source_on_gpu_gone, S(state) }
+#define DEATHS(state)                                                                              \
+	[EV_VM_GONE] = { source_on_vm_gone, S(state) }, [EV_GPU_GONE] = { source_on_gpu_gone,      \
+		S(state) }
 
 // While the destination owns the VM and has not said that it runs.
-#define ASKING(state) \
-	[EV_LINK_LOST] = { source_on_lost_late, S(state) }, \
-	[EV_LINK_UP] = { source_on_link_back, S(state) }, \
-	[EV_ASK_DUE] = { source_on_ask, S(state) }, \
-	[EV_PEER_RUNNING] = { source_on_running, S(RELEASING) }, \
-	[EV_PEER_PENDING] = { source_on_pending, S(state) }, \
-	[EV_PEER_NEVER_RAN] = { source_on_never_ran, S(RECLAIMING) }, \
-	[EV_FAILED] = NOTE(state), [EV_CANCEL] = NOTE(state), [EV_STUN_LIMIT] = NOTE(state), \
-	[EV_STALLED] = NOTE(state), [EV_PROGRESS] = NOTE(state), DEATHS(state)
+#define ASKING(state)                                                                              \
+	[EV_LINK_LOST] = { source_on_lost_late, S(state) },                                        \
+	[EV_LINK_UP] = { source_on_link_back, S(state) },                                          \
+	[EV_ASK_DUE] = { source_on_ask, S(state) },                                                \
+	[EV_PEER_RUNNING] = { source_on_running, S(RELEASING) },                                   \
+	[EV_PEER_PENDING] = { source_on_pending, S(state) },                                       \
+	[EV_PEER_NEVER_RAN] = { source_on_never_ran, S(RECLAIMING) }, [EV_FAILED] = NOTE(state),   \
+	[EV_CANCEL] = NOTE(state), [EV_STUN_LIMIT] = NOTE(state), [EV_STALLED] = NOTE(state),      \
+	[EV_PROGRESS] = NOTE(state), DEATHS(state)
 
 static const struct rule rules[SOURCE_STATES][EV_COUNT] = {
 	[SOURCE_NEW] = {
@@ -140,7 +142,7 @@ static const struct rule rules[SOURCE_STATES][EV_COUNT] = {
 	[SOURCE_UNANSWERED] = {
 		[EV_RUN_HERE] = { source_on_run_here, S(RECLAIMING) },
 		[EV_GIVE_UP] = { source_on_give_up, S(RELEASING) },
-		[EV_PEER_LOST] = { source_on_pending, S(UNANSWERED) },
+		[EV_PEER_LOST] = { source_note, S(UNANSWERED) },
 		[EV_ANSWER_LIMIT] = NOTE(UNANSWERED),
 		ASKING(UNANSWERED),
 	},
@@ -158,7 +160,7 @@ static const struct rule rules[SOURCE_STATES][EV_COUNT] = {
 		LATE(RELEASED),
 	},
 	[SOURCE_ABORTING] = {
-		[EV_RECORD_WRITTEN] = { source_on_aborted, S(RESUMING) },
+		[EV_RECORD_WRITTEN] = { source_on_aborted, S(RESUMING) | S(ABORTED) },
 		[EV_RECORD_FAILED] = { source_on_retry_record, S(ABORTING) },
 		[EV_ASK_DUE] = { source_on_retry_due, S(ABORTING) },
 		[EV_VM_RESUMED] = NOTE(ABORTING), // by itself: no COMMITTED can follow any more
@@ -166,7 +168,7 @@ static const struct rule rules[SOURCE_STATES][EV_COUNT] = {
 		LATE(ABORTING),
 	},
 	[SOURCE_RECLAIMING] = {
-		[EV_RECORD_WRITTEN] = { source_on_aborted, S(RESUMING) },
+		[EV_RECORD_WRITTEN] = { source_on_aborted, S(RESUMING) | S(ABORTED) },
 		[EV_RECORD_FAILED] = { source_on_retry_record, S(RECLAIMING) },
 		[EV_ASK_DUE] = { source_on_retry_due, S(RECLAIMING) },
 		[EV_ANSWER_LIMIT] = NOTE(RECLAIMING),
@@ -279,8 +281,7 @@ static void restore_to(struct source *s, enum source_state state, struct actions
 	s->may = 0;
 }
 
-void source_restore(struct source *s, enum record_state record, int64_t now_ns,
-	struct actions *out)
+void source_restore(struct source *s, enum record_state record, int64_t now_ns, struct actions *out)
 {
 	s->at.start = now_ns;
 	if (record == RECORD_COMMITTED) {

@@ -163,7 +163,7 @@ void source_on_round(struct source *s, const struct event *ev, struct actions *o
 		// The workload began to write faster: hold the VM back before it stops.
 		actions_add(out, ACT_STREAM_HOLD);
 		s->stream_flows = false;
-		s->convergence = (struct convergence){0};
+		s->convergence = (struct convergence){ 0 };
 		source_go(s, SOURCE_COPYING, "forecast no longer fits", out);
 		start_round(s, out);
 		return;

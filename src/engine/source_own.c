@@ -19,7 +19,7 @@ void source_write(
 
 static enum outcome outcome_of(const struct ferry_error *why)
 {
-	static const char *const orderly[] = {"cancelled", "not-converging", "stun-limit"};
+	static const char *const orderly[] = { "cancelled", "not-converging", "stun-limit" };
 
 	for (unsigned i = 0; i < sizeof orderly / sizeof orderly[0]; i++)
 		if (!strcmp(why->code, orderly[i]))
@@ -229,13 +229,12 @@ void source_on_answer_limit(struct source *s, const struct event *ev, struct act
 		out);
 }
 
+// That answer is final: only a person can weigh what the VM may have done in its last moment.
 void source_on_peer_lost(struct source *s, const struct event *ev, struct actions *out)
 {
+	(void)ev;
 	need_person(s, "lost-on-arrival",
-		"the VM died on the destination as it was started: it "
-		"may have run there",
-		out);
-	actions_timer(out, EV_ASK_DUE, ev->now_ns + SOURCE_ASK_NS);
+		"the VM died on the destination as it was started: it may have run there", out);
 }
 
 static void let_go(struct source *s, const char *reason, int64_t now_ns, struct actions *out)

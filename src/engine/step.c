@@ -9,7 +9,7 @@ struct action *actions_add(struct actions *out, enum action_type type)
 {
 	assert(out->n < ACTIONS_MAX);
 	struct action *a = &out->list[out->n++];
-	*a = (struct action){.type = type};
+	*a = (struct action){ .type = type };
 	return a;
 }
 
@@ -144,14 +144,14 @@ const char *record_name(enum record_state s)
 
 const char *answer_name(enum answer a)
 {
-	static const char *const names[] = {"running", "pending", "never-ran", "lost"};
+	static const char *const names[] = { "running", "pending", "never-ran", "lost" };
 
 	return name_of(names, ARRAY_SIZE(names), a);
 }
 
 const char *outcome_name(enum outcome o)
 {
-	static const char *const names[] = {"none", "completed", "aborted", "failed", "person"};
+	static const char *const names[] = { "none", "completed", "aborted", "failed", "person" };
 
 	return name_of(names, ARRAY_SIZE(names), o);
 }

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole migrations on virtual time, broken after every single action, in every mode.
+#include "engine/cluster_sim.h"
+#include "base/test.h"
+
+struct variant {
+	const char *name;
+	enum mode mode;
+	bool gpu, verify;
+	unsigned refuse_cont;
+};
+
+static const struct variant variants[] = {
+	{ "precopy", MODE_PRECOPY, true, false, 0 },
+	{ "precopy verified", MODE_PRECOPY, true, true, 0 },
+	{ "precopy, lock held", MODE_PRECOPY, true, false, 3 },
+	{ "stop-copy", MODE_STOP_COPY, true, false, 0 },
+	{ "single-pass", MODE_SINGLE_PASS, true, false, 0 },
+	{ "no vGPU", MODE_PRECOPY, false, false, 0 },
+};
+
+static struct sim sim;
+
+static void prepare(const struct variant *v)
+{
+	sim_init(&sim, v->mode, v->gpu, v->verify);
+	sim.refuse_cont = v->refuse_cont;
+}
+
+#define EXPECT(cond)                                                                               \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			explain(#cond, v);                                                         \
+	} while (0)
+
+// Runs the same once more with the trace on, so that the failure reads as a story.
+static void explain(const char *what, const struct variant *v)
+{
+	struct sim again;
+
+	sim_init(&again, v->mode, v->gpu, v->verify);
+	again.refuse_cont = v->refuse_cont;
+	again.tracing = true;
+	for (unsigned i = 0; i < sim.strikes; i++)
+		sim_fault_after(&again, sim.strike_at[i], sim.fault[i]);
+	sim_run(&again);
+	fprintf(stderr, "%s: not so in %s:\n%s", what, v->name, again.trace);
+	exit(1);
+}
+
+static bool source_lost(enum sim_fault f)
+{
+	return f == FAULT_SOURCE_VM;
+}
+
+// What must hold at the end of any run with one fault.
+static void judge(const struct variant *v, enum sim_fault f)
+{
+	EXPECT(!sim.both_ran);
+	EXPECT(sim.illegal == 0);
+	EXPECT(sim_running(&sim) <= 1);
+	if (source_lost(f))
+		return; // the VM's own process died: nothing can run it
+	if (sim.source.state == SOURCE_UNANSWERED) {
+		// Only in the window between COMMIT and arrival, and only where nothing healed, or the
+		// VM died while being started.
+		EXPECT(sim.host[0].disk == RECORD_COMMITTED);
+		EXPECT(f == FAULT_CUT_EVER || f == FAULT_DEST_VM);
+		EXPECT(sim.outcome == OUTCOME_PERSON);
+		EXPECT(f != FAULT_DEST_VM || sim.dest.state == DEST_LOST);
+		return;
+	}
+	if (f == FAULT_DEST_VM && sim.dest.state == DEST_RUNNING)
+		return; // arrived, and died later: no longer the migration's affair
+	EXPECT(sim_running(&sim) == 1);
+	int on = sim.host[0].vm == VM_RUNNING ? 0 : 1;
+	bool gpu_struck = f == FAULT_SOURCE_GPU || f == FAULT_DEST_GPU;
+	EXPECT(!v->gpu || sim.host[on].gpu == GPU_ACTIVE || gpu_struck);
+	EXPECT(sim.host[on].disk != RECORD_COMMITTED);
+	EXPECT(on == 1 || !sim.dest_begun || dest_ended(&sim.dest) || f == FAULT_CUT_EVER);
+	EXPECT(on == 0 || source_ended(&sim.source) || f == FAULT_CUT_EVER);
+}
+
+static unsigned actions_of(const struct variant *v)
+{
+	prepare(v);
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+	EXPECT(sim.host[1].vm == VM_RUNNING && sim.host[0].vm == VM_ABSENT);
+	EXPECT(sim.illegal == 0);
+	return sim.actions;
+}
+
+static void test_every_fault_after_every_action(void)
+{
+	unsigned runs = 0;
+
+	for (unsigned i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+		const struct variant *v = &variants[i];
+		unsigned n = actions_of(v);
+		for (enum sim_fault f = 0; f < FAULT_COUNT; f++)
+			for (unsigned k = 1; k <= n; k++, runs++) {
+				prepare(v);
+				sim_fault_after(&sim, k, f);
+				sim_run(&sim);
+				judge(v, f);
+			}
+	}
+	CHECK(runs > 1500);
+}
+
+// Three faults at once, anywhere: never two, and a healed cluster with living processes runs one.
+static void test_three_faults_at_random(void)
+{
+	uint64_t seed = 1;
+
+	for (unsigned run = 0; run < 4000; run++) {
+		const struct variant *v = &variants[run % (sizeof variants / sizeof variants[0])];
+		bool died = false, ever = false;
+		prepare(v);
+		for (unsigned i = 0; i < 3; i++) {
+			seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+			enum sim_fault f = (enum sim_fault)((seed >> 33) % FAULT_COUNT);
+			sim_fault_after(&sim, 1 + (unsigned)(seed >> 40) % 40, f);
+			died |= f == FAULT_SOURCE_VM || f == FAULT_DEST_VM ||
+				f == FAULT_SOURCE_GPU || f == FAULT_DEST_GPU;
+			ever |= f == FAULT_CUT_EVER;
+		}
+		sim_run(&sim);
+		EXPECT(!sim.both_ran);
+		if (!died && !ever && sim.source.state != SOURCE_UNANSWERED)
+			EXPECT(sim_running(&sim) == 1);
+	}
+}
+
+static void test_a_stun_limit_in_the_stun_resumes_the_source(void)
+{
+	const struct variant *v = &variants[0];
+
+	prepare(v);
+	sim_run(&sim);
+	int64_t stop = sim.source.at.stopped, seal = sim.source.at.commit_asked;
+	CHECK(seal - stop > 20 * ENGINE_NSEC_MSEC);
+	for (int64_t limit = 1; limit <= 2 * (seal - stop); limit += (seal - stop) / 10) {
+		prepare(v);
+		sim.cfg.limit_ns = limit;
+		sim.cfg.target_ns = limit;
+		sim.cfg.device_ns = 1; // so that the forecast alone does not refuse
+		sim_run(&sim);
+		EXPECT(!sim.both_ran);
+		EXPECT(sim_running(&sim) == 1);
+		EXPECT(sim.outcome == OUTCOME_COMPLETED || sim.outcome == OUTCOME_ABORTED);
+	}
+}
+
+static void test_a_workload_that_writes_too_fast_is_left_alone(void)
+{
+	const struct variant *v = &variants[0];
+
+	prepare(v);
+	sim.dirty_rate = 2 * sim.rate;
+	sim.cfg.limit_ns = 500 * ENGINE_NSEC_MSEC; // all of it takes 1 s
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_ABORTED);
+	CHECK_STR(sim.source.reason.code, "not-converging");
+	CHECK(sim.source.reason.remedies[1][0]);
+	CHECK_EQ(sim.source.rounds, 3);
+	EXPECT(sim.host[0].vm == VM_RUNNING && sim.host[0].gpu == GPU_ACTIVE);
+	// The same with room in the limit moves.
+	prepare(v);
+	sim.dirty_rate = 2 * sim.rate;
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+}
+
+static void test_stop_copy_over_the_limit_is_refused_before_the_stun(void)
+{
+	const struct variant *v = &variants[3];
+
+	prepare(v);
+	sim.cfg.rate = sim.rate;
+	sim.cfg.limit_ns = 900 * ENGINE_NSEC_MSEC;
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_ABORTED);
+	CHECK_STR(sim.source.reason.code, "stun-limit");
+	CHECK_EQ(sim.source.at.stopped, 0);
+	CHECK_EQ(sim.source.rounds, 0);
+}
+
+static void test_seal_of_other_pages_or_another_migration_aborts(void)
+{
+	for (int which = 0; which < 2; which++) {
+		struct source s;
+		struct actions out = { .n = 0 };
+		prepare(&variants[0]);
+		source_init(&s, &sim.cfg);
+		s.state = SOURCE_HANDOVER;
+		s.waits = SOURCE_WAIT_SEALED;
+		struct event ev = { .type = EV_SEALED };
+		strcpy(ev.sealed.migration, sim.cfg.id);
+		strcpy(s.final.root, "aa");
+		strcpy(ev.sealed.root, which ? "aa" : "ab");
+		if (which)
+			ev.sealed.migration[0] ^= 1;
+		source_step(&s, &ev, &out);
+		CHECK_EQ(s.state, SOURCE_ABORTING);
+		CHECK_STR(s.reason.code, which ? "wrong-migration" : "root-mismatch");
+	}
+}
+
+static void test_the_destination_refuses_a_commit_of_another_epoch(void)
+{
+	struct dest d;
+	struct dest_config cfg = { .id = "ab", .epoch = 7, .gpu = true };
+
+	for (int delta = -1; delta <= 1; delta++) {
+		struct actions out = { .n = 0 };
+		dest_init(&d, &cfg);
+		d.state = DEST_SEALED;
+		struct event ev = { .type = EV_COMMITTED };
+		strcpy(ev.decision.migration, "ab");
+		ev.decision.epoch = (uint64_t)(7 + delta);
+		dest_step(&d, &ev, &out);
+		CHECK_EQ(d.state, delta ? DEST_SEALED : DEST_OWNING);
+	}
+}
+
+int main(void)
+{
+	RUN(test_every_fault_after_every_action);
+	RUN(test_three_faults_at_random);
+	RUN(test_a_stun_limit_in_the_stun_resumes_the_source);
+	RUN(test_a_workload_that_writes_too_fast_is_left_alone);
+	RUN(test_stop_copy_over_the_limit_is_refused_before_the_stun);
+	RUN(test_seal_of_other_pages_or_another_migration_aborts);
+	RUN(test_the_destination_refuses_a_commit_of_another_epoch);
+	return 0;
+}
