@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vocabulary.h"
+
+static const char help[] =
+	"usage: llm-server [options]\n"
+	"Serves a language model of the Llama architecture on an OpenCL device.\n"
+	"\n"
+	"  --synthetic SIZE    make a model with about SIZE bytes of weights (1G, 64M; default "
+	"64M)\n"
+	"  --seed N            seed of the weights (default 1)\n"
+	"  --weights TYPE      int8 (default) or f16\n"
+	"  --context N         slots of the KV cache, a sliding window (default 2048)\n"
+	"  --platform N        OpenCL platform, counted from 0 (default 0)\n"
+	"  --device N          OpenCL device of that platform (default 0)\n"
+	"  --listen ADDR:PORT  where to serve (default 0.0.0.0:8000; port 0: any)\n"
+	"  --tokens N          do not serve: print N tokens and exit\n"
+	"  --prompt TEXT       the prompt for --tokens\n"
+	"  --ids               with --tokens: only token ids, one a line\n"
+	"  --bench N           do not serve: generate N tokens and print the speed\n"
+	"  --help              this text\n";
+
+enum {
+	SYNTHETIC = 1,
+	SEED,
+	WEIGHTS,
+	CONTEXT,
+	PLATFORM,
+	DEVICE,
+	LISTEN,
+	TOKENS,
+	PROMPT,
+	IDS,
+	BENCH,
+	HELP
+};
+
+static const struct option long_options[] = {
+	{ "synthetic", required_argument, NULL, SYNTHETIC },
+	{ "seed", required_argument, NULL, SEED },
+	{ "weights", required_argument, NULL, WEIGHTS },
+	{ "context", required_argument, NULL, CONTEXT },
+	{ "platform", required_argument, NULL, PLATFORM },
+	{ "device", required_argument, NULL, DEVICE },
+	{ "listen", required_argument, NULL, LISTEN },
+	{ "tokens", required_argument, NULL, TOKENS },
+	{ "prompt", required_argument, NULL, PROMPT },
+	{ "ids", no_argument, NULL, IDS },
+	{ "bench", required_argument, NULL, BENCH },
+	{ "help", no_argument, NULL, HELP },
+	{ 0 },
+};
+
+static int bad(const char *what, const char *value)
+{
+	fprintf(stderr, "llm-server: bad value for --%s: \"%s\" (see --help)\n", what, value);
+	return 2;
+}
+
+static int number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+{
+	unsigned long long v;
+	char *end;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || v < min || v > max)
+		return bad(name, text);
+	*ret = v;
+	return -1;
+}
+
+static int number32(const char *name, const char *text, uint32_t min, uint32_t max, uint32_t *ret)
+{
+	uint64_t v = 0;
+	int r = number(name, text, min, max, &v);
+
+	if (r < 0)
+		*ret = (uint32_t)v;
+	return r;
+}
+
+static int weight_type(const char *text, enum weight_type *ret)
+{
+	if (strcmp(text, "int8") && strcmp(text, "f16"))
+		return bad("weights", text);
+	*ret = strcmp(text, "f16") ? WEIGHT_INT8 : WEIGHT_F16;
+	return -1;
+}
+
+static int take(struct options *o, int option, const char *value, uint32_t *context)
+{
+	switch (option) {
+	case SYNTHETIC:
+		o->size = value;
+		return -1;
+	case SEED:
+		return number("seed", value, 0, UINT64_MAX, &o->seed);
+	case WEIGHTS:
+		return weight_type(value, &o->shape.weights);
+	case CONTEXT:
+		return number32("context", value, 16, 1 << 20, context);
+	case PLATFORM:
+		return number32("platform", value, 0, 63, &o->platform);
+	case DEVICE:
+		return number32("device", value, 0, 63, &o->device);
+	case LISTEN:
+		o->listen = value;
+		return -1;
+	case TOKENS:
+		return number32("tokens", value, 1, 1000000, &o->tokens);
+	case PROMPT:
+		o->prompt = value;
+		return -1;
+	case IDS:
+		o->ids = true;
+		return -1;
+	case BENCH:
+		return number32("bench", value, 1, 1000000, &o->bench);
+	case HELP:
+		fputs(help, stdout);
+		return 0;
+	default:
+		return 2; // getopt has said what is wrong
+	}
+}
+
+static int pick_shape(struct options *o, uint32_t context)
+{
+	struct failure f;
+	uint64_t bytes;
+
+	if (size_parse(o->size, &bytes))
+		return bad("synthetic", o->size);
+	if (shape_pick(bytes, o->shape.weights, VOCABULARY_SIZE, context, &o->shape, &f)) {
+		fprintf(stderr, "llm-server: %s\n", f.text);
+		return 2;
+	}
+	return -1;
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	uint32_t context = 2048;
+	int option;
+
+	*o = (struct options){ .listen = "0.0.0.0:8000", .size = "64M", .seed = 1, .prompt = "" };
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		int r = take(o, option, optarg, &context);
+
+		if (r >= 0)
+			return r;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "llm-server: unexpected argument \"%s\" (see --help)\n",
+			argv[optind]);
+		return 2;
+	}
+	return pick_shape(o, context);
+}

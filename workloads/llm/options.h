@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shape.h"
+
+struct options {
+	const char *listen; // "ADDR:PORT"
+	const char *size;   // as given, for the model's name
+	struct shape shape;
+	uint64_t seed;
+	unsigned platform, device;
+	uint32_t bench;     // tokens to measure; 0: no benchmark
+	const char *prompt; // with `tokens`
+	uint32_t tokens;    // tokens to print; 0: serve
+	bool ids;           // print token ids, one a line
+};
+
+// Returns -1 to go on, or the status to exit with (help was printed, or the error was).
+int options_parse(struct options *o, int argc, char **argv);
