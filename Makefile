@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# Short names for the commands; meson does the building. Everything lands in build/.
+BUILD ?= build/release
+JOBS ?= $(shell nproc)
+export FERRY_BUILD := $(BUILD)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help deps build image demo check bench lint readme-figures clean
+
+help:
+	@echo "make demo            the main job, shown and measured (root; under ten minutes)"
+	@echo "make check           all tests, real VMs among them (root; under eight minutes)"
+	@echo "make bench           benchmarks"
+	@echo "make lint            what CI lints"
+	@echo "make image           the guest's kernel and initramfs"
+	@echo "make readme-figures  remakes docs/figures from the last demo run"
+	@echo "make clean           removes build/"
+
+deps:
+	@scripts/install-deps
+
+build: deps
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) $(MESON_ARGS)
+	@ninja -C $(BUILD) -j$(JOBS)
+
+# The guest's programs are never the sanitized ones: the guest has no sanitizer libraries.
+image: deps
+	@[ -f build/release/build.ninja ] || meson setup build/release
+	@ninja -C build/release -j$(JOBS)
+	@image/build build/image --programs build/release
+
+demo: build image
+	@python3 -m demo
+
+check: build image
+	@python3 tests/run
+
+bench: build
+	@meson test -C $(BUILD) --benchmark --no-rebuild --verbose
+
+lint:
+	@scripts/install-deps scripts/packages-lint.txt
+	@scripts/lint
+
+readme-figures:
+	@python3 -m demo.figures build/demo/result.json docs/figures
+
+clean:
+	rm -rf build
