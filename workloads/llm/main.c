@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // llm-server: a language model of the Llama architecture in OpenCL. See README.md.
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "generate.h"
 #include "model.h"
 #include "options.h"
+#include "server.h"
 #include "vocabulary.h"
 
 static int load(struct model *m, const struct options *o, struct failure *f)
@@ -42,10 +44,10 @@ static int print_tokens(struct model *m, const struct options *o, struct failure
 	int n, r;
 
 	if (!prompt)
-		return fail(f, 12, "out of host memory");
+		return fail(f, ENOMEM, "out of host memory");
 	n = vocabulary_encode(o->prompt, strlen(o->prompt), prompt, (int)m->shape.context);
 	if (n < 0)
-		r = fail(f, 22, "the prompt has more than %u tokens", m->shape.context);
+		r = fail(f, EINVAL, "the prompt has more than %u tokens", m->shape.context);
 	else
 		r = generate_begin(&g, &m->forward, prompt, n ? (uint32_t)n : 1, o->tokens, f);
 	while (r >= 0 && !generate_finished(&g)) {
@@ -60,8 +62,11 @@ static int print_tokens(struct model *m, const struct options *o, struct failure
 
 static int run(struct model *m, const struct options *o, struct failure *f)
 {
-	int r = load(m, o, f);
+	int r;
 
+	if (!o->bench && !o->tokens)
+		return server_run(m, o, f);
+	r = load(m, o, f);
 	if (r)
 		return r;
 	return o->bench ? bench_run(m, o->bench, f) : print_tokens(m, o, f);
@@ -76,11 +81,6 @@ int main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
-	if (!o.bench && !o.tokens) {
-		fprintf(stderr,
-			"llm-server: give --tokens or --bench: this version does not serve\n");
-		return 2;
-	}
 	model_init(&m, &o.shape, o.seed, o.size);
 	r = run(&m, &o, &f);
 	if (r)

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Completion requests in the order of their arrival: one runs, the others wait. Each job writes to
+// its connection. Knows the model and connections, no polling.
+#pragma once
+
+#include <time.h>
+
+#include "completion.h"
+#include "connection.h"
+#include "generate.h"
+#include "model.h"
+
+struct job {
+	struct connection *connection; // NULL: free
+	struct completion request;
+	uint64_t number; // order of arrival, from 1
+	long long created;
+	uint32_t n_tokens;
+	int32_t *tokens; // those of a response that is not streamed
+};
+
+#define MAX_JOBS 64 // as many as connections: each has at most one
+
+struct jobs {
+	struct model *model;
+	struct job jobs[MAX_JOBS];
+	struct job *running;
+	struct generate generate;
+	uint64_t arrived;                         // requests ever accepted
+	uint64_t tokens_generated, prompt_tokens; // ever
+	double window_started; // seconds; tokens/s is measured over windows of a second or more
+	uint64_t window_tokens;
+	double tokens_per_second;
+};
+
+// Takes over `request`. -EBUSY if there is no room.
+int jobs_add(struct jobs *j, struct connection *c, struct completion *request);
+
+// The job of a connection, or NULL.
+struct job *jobs_of(struct jobs *j, const struct connection *c);
+
+// Forgets a connection's job, running or not: the client is gone.
+void jobs_cancel(struct jobs *j, const struct connection *c);
+
+// True if jobs_step() has something to do now: not while the running job's client reads too slowly.
+bool jobs_ready(const struct jobs *j);
+
+// One step of the running job, or of the one that waits longest. A device error is fatal to the
+// program: negative, with the reason.
+int jobs_step(struct jobs *j, struct failure *f);
+
+unsigned jobs_waiting(const struct jobs *j);
+
+// Tokens a second over the last window; 0 when none was generated lately.
+double jobs_rate(struct jobs *j);
+
+// Frees everything.
+void jobs_free(struct jobs *j);
