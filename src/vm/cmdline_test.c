@@ -53,7 +53,7 @@ static void the_smallest_vm(void)
 		"console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check i8042.noaux "
 		"cryptomgr.notests audit=0 ferry.name=llm ferry.ports=1\n"
 		"-object\nrng-builtin,id=rng0\n-device\nvirtio-rng-pci,rng=rng0\n"
-		"-device\nvirtio-serial-pci,id=vser0,max_ports=31\n"
+		"-device\nvirtio-serial-pci,id=vser0,max_ports=17,vectors=37\n"
 		"-device\nvirtserialport,bus=vser0.0,nr=1,chardev=agent,name=ferry.agent\n-S\n");
 }
 
