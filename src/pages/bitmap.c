@@ -74,6 +74,17 @@ void bitmap_clear(struct bitmap *b, struct page_run run)
 		b->words[bit / 64] &= ~mask_of(bit, end);
 }
 
+void bitmap_set_shared(struct bitmap *b, uint64_t bit)
+{
+	__atomic_fetch_or(&b->words[bit / 64], 1ULL << (bit % 64), __ATOMIC_RELAXED);
+}
+
+void bitmap_expect_all(struct bitmap *b)
+{
+	b->low = 0;
+	b->high = b->bits;
+}
+
 bool bitmap_test(const struct bitmap *b, uint64_t bit)
 {
 	return b->words[bit / 64] >> (bit % 64) & 1;

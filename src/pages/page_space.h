@@ -13,8 +13,8 @@
 // names each page at most once; it is the only source of records. Therefore:
 // - a FREE never races with the same page's PAGES on another channel: one round has one of the two;
 // - an extent freed during a round is read by a mover as old bytes, zeros, or a mixture, and sent
-//   as such; the free stands in the bitmap for the next plan, and its FREE (or the new owner's PAGES)
-//   comes after this round's barrier, so it wins;
+//   as such; the free stands in the bitmap for the next plan, and its FREE (or the new owner's
+//   PAGES) comes after this round's barrier, so it wins;
 // - pages freed and given to a new buffer in one round were punched in between: whatever the new
 //   owner has written is seen by the tracker (the page tables' entries are gone or still armed),
 //   what it has not written is zero, which is what the FREE makes of it at the destination;

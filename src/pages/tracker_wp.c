@@ -159,7 +159,7 @@ static int scan_extents(struct tracker *t, bool rearm, struct bitmap *dirty, str
 	return rc;
 }
 
-// Entries that do not exist yet need no arming: a write makes them, unprotected, and is seen by that.
+// Entries that do not exist yet need no arming: a write makes them, unprotected, and is so seen.
 static int wp_arm(struct tracker *t, struct ferry_error *e)
 {
 	return scan_extents(t, true, NULL, e);
