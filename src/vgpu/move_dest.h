@@ -36,7 +36,7 @@ int move_dest_receive(
 	const struct move_dest_spec *spec, struct move_dest **ret, struct ferry_error *e);
 
 // After `received`: ends the threads and the channels; the page space is an ordinary one from now
-// on. -EINVAL "bad-state" before that.
+// on. On success `d` is gone. -EINVAL "bad-state" before that.
 int move_dest_own(struct move_dest *d, struct ferry_error *e);
 
 // Ends at any time, wakes and joins the threads, closes the channels. The page space keeps what was

@@ -50,6 +50,7 @@ struct move_source_spec {
 	const int *fds;     // channel i's socket; become the mover's, also on error
 	size_t n_fds;       // 1 to MOVE_MAX_CHANNELS
 	int vm_log;         // "Migrate_ReadState: ..." goes here; -1: nowhere; stays the caller's
+	uint32_t watch_ms;  // single-pass: how long a cold buffer was not written; 0: 5000
 	struct move_objects objects;
 	struct move_source_events events;
 };

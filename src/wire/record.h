@@ -13,7 +13,7 @@
 #define RECORD_PAGE_BYTES 4096u
 #define RECORD_MAX_PAGES  64u          // of one PAGES record
 #define RECORD_MAX_PAGE   (1ULL << 36) // page numbers are below this (256 TiB)
-#define RECORD_MAX_CHUNK  (1u << 20)   // payload bytes of OBJECT and ROUND
+#define RECORD_MAX_CHUNK  (1u << 20)   // payload bytes of OBJECT, ROUND, COMING
 #define RECORD_RUN_BYTES  16u          // of one extent in ROUND: u64 first, u64 count
 #define RECORD_ROOT_BYTES 24u          // payload of FINISH: u64 low, u64 high, u64 pages
 #define RECORD_MAX_ERROR  1024u        // payload of ERROR
@@ -28,9 +28,10 @@ enum record_type {
 	RECORD_ROUND = 7,   // channel 0, first in a round: all extents, `count` in this piece
 	RECORD_ACK = 8,     // destination, channel 0: round `round` is complete
 	RECORD_ERROR = 9,   // destination, channel 0: refused; payload blobs code and message
+	RECORD_COMING = 10, // channel 0, after ROUND: runs of pages that will be sent, a hint
 };
 
-#define RECORD_MORE  0x01 // OBJECT, ROUND: the next record continues this one
+#define RECORD_MORE  0x01 // OBJECT, ROUND, COMING: the next record continues this one
 #define RECORD_SAME  0x02 // ROUND: the extents are those of the round before; no payload
 #define RECORD_QUIET 0x04 // ROUND: not announced in the VM's log (a mode's later passes)
 #define RECORD_DONE  0x08 // ACK: of FINISH

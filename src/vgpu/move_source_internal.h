@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The source of a move, as its main thread (move_source.c) and its workers (move_send.c) share it.
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "vgpu/move_batch.h"
+#include "vgpu/move_channels.h"
+#include "vgpu/move_compare.h"
+#include "vgpu/move_opening.h"
+#include "vgpu/move_peer.h"
+#include "vgpu/move_pool.h"
+#include "vgpu/move_source.h"
+
+enum move_phase {
+	MOVE_IDLE,      // between calls
+	MOVE_WATCHING,  // single-pass: who writes?
+	MOVE_COMPARING, // workers read to find what was written
+	MOVE_SENDING,   // workers send a round; then its acknowledgement is waited for
+	MOVE_FINISHING, // the root is on its way; the destination's word is waited for
+	MOVE_COMPLETE,
+	MOVE_FAILED,
+};
+
+// 0 or -errno; a step may end by starting the next phase or by answering the call.
+typedef int (*move_step_fn)(struct move_source *m, struct ferry_error *e);
+
+struct move_source {
+	// Read only after begin.
+	struct page_space *space;
+	const struct tracker_ops *ops;
+	enum move_mode mode;
+	int vm_log;
+	int64_t watch_ns;
+	struct move_objects objects;
+	struct move_source_events events;
+	struct move_channels channels;
+	struct watch *waker, *watch_timer, *progress_timer, *grace_timer;
+
+	// Main thread only.
+	enum move_phase phase;
+	move_step_fn next; // when the phase is over
+	uint32_t round;
+	move_round_fn fn; // of the call under way
+	void *fn_arg;
+	int64_t started_ns, grace_until_ns;
+	struct move_round_result result;
+	uint64_t sent_bytes, announced_generation;
+	bool announced, ended;
+	unsigned calls;          // of ours on the stack
+	struct tracker *tracker; // NULL in stop-copy
+	struct bitmap hot;
+	struct digest_table seen; // single-pass without an exact tracker: as of the watch's begin
+	struct move_pool *pool;
+	struct move_peer *peer;
+
+	// The main thread's while the pool is idle, else the workers'. Plan, opening and mode are
+	// only read by them; batch i and the table's entries of pages in its items are worker i's.
+	struct round_plan plan;
+	struct move_opening opening;
+	struct move_batch_mode batch_mode;
+	struct digest_table sent;
+	struct move_batch *batches[MOVE_MAX_CHANNELS];
+	struct move_compare compare;
+	struct bitmap dirty;
+
+	// Shared.
+	atomic_size_t cursor; // next item of the plan
+	atomic_uint_fast64_t progress;
+	atomic_bool stop;
+	pthread_mutex_t lock;          // of send_error; no other lock is taken under it
+	struct ferry_error send_error; // the first
+};
+
+// Worker i sends its share of the round: a pool's job.
+void move_source_send_job(void *arg, size_t i);
+// Worker 0 sends FINISH with m->result.root.
+void move_source_send_finish(struct move_source *m);
+// Whether a worker could not send; *ret (may be NULL) is why.
+bool move_source_send_error(struct move_source *m, struct ferry_error *ret);
+// Ends the move with an error: answers the call under way, then tells `failed`.
+void move_source_fail(struct move_source *m, const struct ferry_error *why);

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0
+// Both ends of a move in one process, over socket pairs, while a thread writes and the main thread
+// allocates and frees.
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/test.h"
+#include "vgpu/move_dest.h"
+#include "vgpu/move_source.h"
+
+#define QUOTA   (4u << 20)
+#define EXTENTS 24
+#define NOTES   100000
+
+// A change of the set of extents: what stands for object state here.
+struct note {
+	uint64_t first, count; // count 0: freed
+};
+
+struct side {
+	struct page_space *space;
+	size_t applied; // destination: notes applied
+};
+
+static struct host {
+	struct loop *loop;
+	struct side a, b;
+	struct move_source *source;
+	struct move_dest *dest;
+	const struct tracker_ops *tracker;
+	enum move_mode mode;
+	size_t channels;
+
+	pthread_mutex_t lock; // of extents: the guest does not write to what it has freed
+	struct page_run extents[EXTENTS];
+	size_t n_extents;
+	pthread_t writer;
+	atomic_bool writing, stop;
+
+	struct note notes[NOTES];
+	size_t n_notes, n_collected;
+
+	struct move_round_result result;
+	bool answered, failed, received, dest_failed;
+	struct ferry_error error, dest_error;
+	struct digest_root received_root;
+	uint32_t dest_rounds;
+	unsigned seed;
+} h;
+
+static int collect(void *arg, bool final, move_emit_fn emit, void *to, struct ferry_error *e)
+{
+	int rc = 0;
+
+	while (!rc && h.n_collected < h.n_notes)
+		rc = emit(to, &h.notes[h.n_collected++], sizeof(struct note));
+	return rc;
+}
+
+static int apply(void *arg, const void *bytes, size_t n, struct ferry_error *e)
+{
+	struct note note;
+
+	CHECK_EQ(n, sizeof(note));
+	memcpy(&note, bytes, n);
+	CHECK(!memcmp(&note, &h.notes[h.b.applied++], n)); // in order
+	if (!note.count)
+		return page_space_free(h.b.space, note.first);
+	return page_space_claim(h.b.space, (struct page_run){ note.first, note.count }, e);
+}
+
+static void note_change(uint64_t first, uint64_t count)
+{
+	CHECK(h.n_notes < NOTES);
+	h.notes[h.n_notes++] = (struct note){ first, count };
+}
+
+static void change_extents(void)
+{
+	pthread_mutex_lock(&h.lock);
+	if (h.n_extents < EXTENTS && rand_r(&h.seed) % 2) {
+		uint64_t pages = 1 + (uint64_t)rand_r(&h.seed) % 120;
+		struct page_run run;
+
+		if (!page_space_alloc(h.a.space, pages * PAGE_BYTES, &run, NULL)) {
+			h.extents[h.n_extents++] = run;
+			note_change(run.first, run.count);
+		}
+	} else if (h.n_extents > 4) {
+		size_t i = (size_t)rand_r(&h.seed) % h.n_extents;
+
+		CHECK_EQ(page_space_free(h.a.space, h.extents[i].first), 0);
+		note_change(h.extents[i].first, 0);
+		h.extents[i] = h.extents[--h.n_extents];
+	}
+	pthread_mutex_unlock(&h.lock);
+}
+
+// Mostly small writes, some whole pages, sometimes zeros.
+static void write_somewhere(unsigned *seed)
+{
+	struct page_run r = h.extents[(size_t)rand_r(seed) % h.n_extents];
+	uint8_t *p = page_space_at(h.a.space, r.first + (uint64_t)rand_r(seed) % r.count);
+
+	if (rand_r(seed) % 4)
+		p[rand_r(seed) % PAGE_BYTES] = (uint8_t)(rand_r(seed) % 3);
+	else
+		memset(p, rand_r(seed) % 3, PAGE_BYTES);
+}
+
+static void *write_all_the_time(void *arg)
+{
+	unsigned seed = 11;
+
+	while (!atomic_load(&h.stop)) {
+		pthread_mutex_lock(&h.lock);
+		for (int i = 0; i < 40 && h.writing; i++)
+			write_somewhere(&seed);
+		pthread_mutex_unlock(&h.lock);
+		usleep(50);
+	}
+	return NULL;
+}
+
+static void on_round(void *arg, const struct move_round_result *r, const struct ferry_error *e)
+{
+	h.answered = true;
+	if (r)
+		h.result = *r;
+	else
+		h.error = *e;
+}
+
+static void on_failed(void *arg, const struct ferry_error *e)
+{
+	h.failed = true;
+	h.error = *e;
+}
+
+static void on_dest_round(void *arg, uint32_t n)
+{
+	CHECK(n > h.dest_rounds);
+	h.dest_rounds = n;
+}
+
+static void on_received(void *arg, struct digest_root root, uint64_t bytes)
+{
+	h.received = true;
+	h.received_root = root;
+	CHECK(bytes > 0);
+}
+
+static void on_dest_failed(void *arg, const struct ferry_error *e)
+{
+	h.dest_failed = true;
+	h.dest_error = *e;
+}
+
+static void open_ends(void)
+{
+	struct move_source_spec source = { .loop = h.loop,
+		.space = h.a.space,
+		.tracker = h.tracker,
+		.mode = h.mode,
+		.n_fds = h.channels,
+		.vm_log = -1,
+		.bandwidth = 150000000, // rounds last long enough for something to happen
+		.watch_ms = 20,
+		.objects = { .collect = collect },
+		.events = { .failed = on_failed } };
+	struct move_dest_spec dest = { .loop = h.loop,
+		.space = h.b.space,
+		.n_fds = h.channels,
+		.vm_log = -1,
+		.objects = { .apply = apply },
+		.events = { .round = on_dest_round,
+			.received = on_received,
+			.failed = on_dest_failed } };
+	int at_a[MOVE_MAX_CHANNELS], at_b[MOVE_MAX_CHANNELS];
+
+	for (size_t i = 0; i < h.channels; i++) {
+		int fds[2];
+
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+		at_a[i] = fds[0];
+		at_b[i] = fds[1];
+	}
+	source.fds = at_a;
+	dest.fds = at_b;
+	CHECK_EQ(move_dest_receive(&dest, &h.dest, NULL), 0);
+	CHECK_EQ(move_source_begin(&source, &h.source, NULL), 0);
+}
+
+static void set_up(const struct tracker_ops *tracker, enum move_mode mode, size_t channels)
+{
+	memset(&h, 0, sizeof(h));
+	h.tracker = tracker;
+	h.mode = mode;
+	h.channels = channels;
+	h.seed = (unsigned)channels + 5;
+	h.loop = loop_new();
+	pthread_mutex_init(&h.lock, NULL);
+	CHECK_EQ(page_space_new(QUOTA, &h.a.space, NULL), 0);
+	CHECK_EQ(page_space_new(QUOTA, &h.b.space, NULL), 0);
+	while (h.n_extents < 10)
+		change_extents();
+	h.writing = true;
+	CHECK_EQ(pthread_create(&h.writer, NULL, write_all_the_time, NULL), 0);
+}
+
+static void drain(void)
+{
+	pthread_mutex_lock(&h.lock);
+	h.writing = false;
+	pthread_mutex_unlock(&h.lock);
+}
+
+static void tear_down(void)
+{
+	atomic_store(&h.stop, true);
+	pthread_join(h.writer, NULL);
+	h.source = move_source_abort(h.source);
+	h.dest = move_dest_close(h.dest);
+	page_space_close(h.a.space);
+	page_space_close(h.b.space);
+	h.loop = loop_free(h.loop);
+	pthread_mutex_destroy(&h.lock);
+}
+
+// Runs the loop until *flag, changing extents between its turns when asked to.
+static bool run_until(const bool *flag, bool changing)
+{
+	int64_t end = clock_now_ns() + 10 * NSEC_PER_SEC;
+
+	while (!*flag && clock_now_ns() < end) {
+		loop_once(h.loop, changing ? 1 : 20);
+		for (int i = 0; changing && i < 3; i++)
+			change_extents();
+	}
+	return *flag;
+}
+
+static void run_round(uint32_t n)
+{
+	h.answered = false;
+	CHECK_EQ(move_source_round(h.source, n, on_round, NULL, NULL), 0);
+	CHECK(run_until(&h.answered, true));
+	CHECK(!h.failed);
+	CHECK_EQ(h.result.n, n);
+}
+
+static void run_final(void)
+{
+	drain();
+	h.answered = false;
+	CHECK_EQ(move_source_final(h.source, on_round, NULL, NULL), 0);
+	CHECK(run_until(&h.answered, false));
+	if (h.failed)
+		fprintf(stderr, "%s: %s\n", h.error.code, h.error.message);
+	CHECK(!h.failed);
+	CHECK(run_until(&h.received, false));
+}
+
+static void check_spaces_equal(void)
+{
+	struct page_run a, b = { 0 };
+	uint64_t p, pages = page_space_pages(h.a.space);
+
+	for (p = 0; page_space_next(h.a.space, p, &a); p = page_run_end(a)) {
+		CHECK(page_space_next(h.b.space, p, &b));
+		CHECK(a.first == b.first && a.count == b.count);
+	}
+	CHECK(!page_space_next(h.b.space, p, &b));
+	CHECK(!memcmp(page_space_base(h.a.space), page_space_base(h.b.space), pages * PAGE_BYTES));
+	CHECK(digest_root_equal(h.result.root, h.received_root));
+}
+
+static void check_roots_scanned(void)
+{
+	struct digest_root root;
+
+	CHECK_EQ(digest_scan_root(h.b.space, NULL, &root), 0);
+	CHECK(digest_root_equal(root, h.received_root));
+}
+
+static void precopy(const struct tracker_ops *tracker, size_t channels)
+{
+	set_up(tracker, MOVE_PRECOPY, channels);
+	open_ends();
+	for (uint32_t n = 1; n <= 6; n++) {
+		usleep(3000);
+		run_round(n);
+	}
+	CHECK(h.result.sent_bytes > 0);
+	run_final();
+	CHECK_EQ(h.dest_rounds, 7);
+	check_spaces_equal();
+	check_roots_scanned();
+	CHECK_EQ(move_dest_own(h.dest, NULL), 0);
+	h.dest = NULL;
+	tear_down();
+}
+
+static void other_mode(const struct tracker_ops *tracker, enum move_mode mode)
+{
+	set_up(tracker, mode, 2);
+	open_ends();
+	usleep(5000);
+	if (mode == MOVE_SINGLE_PASS)
+		run_round(1);
+	CHECK(move_source_round(h.source, 2, on_round, NULL, NULL) < 0);
+	run_final();
+	check_spaces_equal();
+	tear_down();
+}
+
+static void wrong_calls_are_refused(void)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+
+	set_up(&tracker_digest, MOVE_PRECOPY, 1);
+	open_ends();
+	CHECK_EQ(move_source_round(h.source, 2, on_round, NULL, &e), -EINVAL);
+	CHECK_STR(e.code, "bad-state");
+	CHECK_EQ(move_dest_own(h.dest, NULL), -EINVAL);
+	CHECK_EQ(move_source_round(h.source, 1, on_round, NULL, NULL), 0);
+	CHECK_EQ(move_source_round(h.source, 2, on_round, NULL, NULL), -EINVAL);
+	CHECK_EQ(move_source_final(h.source, on_round, NULL, NULL), -EINVAL);
+	h.source = move_source_abort(h.source);
+	CHECK(h.answered);
+	CHECK_STR(h.error.code, "aborted");
+	tear_down();
+}
+
+static size_t entries(const char *path)
+{
+	DIR *d = opendir(path);
+	size_t n = 0;
+
+	CHECK(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+// The destination vanishes, or the source aborts, anywhere: the other end is told, nothing is left.
+static void one_end_vanishes(const struct tracker_ops *tracker, int cycle)
+{
+	int turns = rand_r(&h.seed) % 12;
+	bool dest_dies = cycle % 2;
+
+	h.n_collected = 0;
+	h.b.applied = 0;
+	h.answered = h.failed = h.dest_failed = h.received = false;
+	h.dest_rounds = 0;
+	h.tracker = tracker;
+	CHECK_EQ(page_space_new(QUOTA, &h.b.space, NULL), 0);
+	open_ends();
+	CHECK_EQ(move_source_round(h.source, 1, on_round, NULL, NULL), 0);
+	for (int i = 0; i < turns; i++)
+		loop_once(h.loop, 1);
+	if (dest_dies) {
+		h.dest = move_dest_close(h.dest);
+		CHECK(run_until(&h.failed, false));
+		CHECK(h.answered);
+		CHECK_STR(h.error.code, "peer-lost");
+		h.source = move_source_abort(h.source);
+	} else {
+		h.source = move_source_abort(h.source);
+		CHECK(h.answered);
+		CHECK(run_until(&h.dest_failed, false));
+		h.dest = move_dest_close(h.dest);
+	}
+	h.b.space = page_space_close(h.b.space);
+}
+
+static void vanishing_leaves_nothing_behind(const struct tracker_ops *tracker)
+{
+	size_t fds, tasks;
+
+	set_up(tracker, MOVE_PRECOPY, 3);
+	h.b.space = page_space_close(h.b.space);
+	one_end_vanishes(tracker, 0);
+	fds = entries("/proc/self/fd");
+	tasks = entries("/proc/self/task");
+	for (int cycle = 0; cycle < 40; cycle++)
+		one_end_vanishes(tracker, cycle);
+	CHECK_EQ(entries("/proc/self/fd"), fds);
+	CHECK_EQ(entries("/proc/self/task"), tasks);
+	CHECK_EQ(page_space_new(QUOTA, &h.b.space, NULL), 0);
+	tear_down();
+}
+
+static void with_tracker(const struct tracker_ops *t)
+{
+	printf("tracker %s\n", t->name);
+	precopy(t, 1);
+	precopy(t, 4);
+	printf("ok precopy\n");
+	other_mode(t, MOVE_STOP_COPY);
+	other_mode(t, MOVE_SINGLE_PASS);
+	printf("ok other_mode\n");
+	vanishing_leaves_nothing_behind(t);
+	printf("ok vanishing_leaves_nothing_behind\n");
+}
+
+int main(void)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	RUN(wrong_calls_are_refused);
+	with_tracker(&tracker_digest);
+	if (tracker_wp.probe(&e))
+		printf("not tested: wp: %s\n", e.message);
+	else
+		with_tracker(&tracker_wp);
+	return 0;
+}
