@@ -68,10 +68,11 @@ static int register_space(struct tracker *t, struct ferry_error *e)
 		.mode = UFFDIO_REGISTER_MODE_WP,
 	};
 
-	if (ioctl(t->uffd, UFFDIO_REGISTER, &reg))
-		return ferry_fail(
-			e, errno, "no-userfaultfd", "userfaultfd register: %s", strerror(errno));
-	return 0;
+	if (!ioctl(t->uffd, UFFDIO_REGISTER, &reg))
+		return 0;
+	if (errno == EBUSY)
+		return ferry_fail(e, EBUSY, "tracker-busy", "the page space is tracked already");
+	return ferry_fail(e, errno, "no-userfaultfd", "userfaultfd register: %s", strerror(errno));
 }
 
 static int wp_open(struct page_space *s, struct tracker **ret, struct ferry_error *e)

@@ -42,14 +42,3 @@ int move_dest_own(struct move_dest *d, struct ferry_error *e);
 // Ends at any time, wakes and joins the threads, closes the channels. The page space keeps what was
 // received. NULL-safe, returns NULL.
 struct move_dest *move_dest_close(struct move_dest *d);
-
-// The whole framebuffer digested afresh, for --verify: on a thread of its own; nothing may write to
-// the page space meanwhile. fn gets the root and ms.
-struct move_root;
-typedef void (*move_root_fn)(
-	void *arg, struct digest_root root, double ms, const struct ferry_error *e);
-struct move_root *move_root_begin(
-	struct loop *l, struct page_space *s, move_root_fn fn, void *arg, struct ferry_error *e);
-// To be called once for each scan, from fn or earlier (fn is then not called; waits for the thread,
-// which stops within milliseconds). NULL-safe, returns NULL.
-struct move_root *move_root_end(struct move_root *m);

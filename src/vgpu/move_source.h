@@ -19,7 +19,7 @@ struct move_round_result {
 	uint64_t zero_bytes;  // of pages that only had to be named as zero or free
 	uint64_t pages;       // sent, zero and free ones not counted
 	uint64_t dirty_bytes; // what a next round would send, scanned and not re-armed (0 after
-			      // final)
+		// final)
 	uint64_t object_bytes;
 	double ms;
 	// Of the whole move so far; root is meaningful after move_source_final() only.
@@ -74,15 +74,3 @@ int move_source_final(struct move_source *m, move_round_fn fn, void *arg, struct
 // under way is answered "aborted" first. The guest's memory and objects are as if nothing had been.
 // NULL-safe, returns NULL.
 struct move_source *move_source_abort(struct move_source *m);
-
-// How much is written in `ms` milliseconds without a move: fn gets dirty_bytes and ms, or the
-// error.
-struct move_sample;
-typedef void (*move_sample_fn)(
-	void *arg, uint64_t dirty_bytes, double ms, const struct ferry_error *e);
-struct move_sample *move_sample_begin(struct loop *l, struct page_space *s,
-	const struct tracker_ops *tracker, uint32_t ms, move_sample_fn fn, void *arg,
-	struct ferry_error *e);
-// To be called once for each sample, from fn (that ends it) or earlier (fn is then not called).
-// NULL-safe, returns NULL.
-struct move_sample *move_sample_end(struct move_sample *m);
