@@ -40,6 +40,7 @@ static int pick_device(
 
 static int read_limits(struct gpu *g, struct failure *f)
 {
+	cl_device_type type = 0;
 	cl_ulong max = 0;
 	cl_int st =
 		clGetDeviceInfo(g->device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof max, &max, NULL);
@@ -47,6 +48,8 @@ static int read_limits(struct gpu *g, struct failure *f)
 	if (st)
 		return fail_cl(f, st, "clGetDeviceInfo(CL_DEVICE_MAX_MEM_ALLOC_SIZE)");
 	g->max_buffer = max < GPU_MAX_BUFFER ? max : GPU_MAX_BUFFER;
+	if (!clGetDeviceInfo(g->device, CL_DEVICE_TYPE, sizeof type, &type, NULL))
+		g->cpu = type & CL_DEVICE_TYPE_CPU;
 	if (clGetDeviceInfo(g->device, CL_DEVICE_NAME, sizeof g->name - 1, g->name, NULL))
 		strcpy(g->name, "unnamed device");
 	return 0;

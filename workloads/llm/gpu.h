@@ -2,6 +2,7 @@
 // One OpenCL device with a context and an in-order queue. Knows no model.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "failure.h"
@@ -13,6 +14,7 @@ struct gpu {
 	cl_context context;
 	cl_command_queue queue;
 	uint64_t max_buffer; // bytes: the lower of the device's limit and GPU_MAX_BUFFER
+	bool cpu;            // the device is a processor
 	char name[128];
 };
 

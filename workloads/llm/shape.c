@@ -119,7 +119,7 @@ int shape_pick(uint64_t bytes, enum weight_type weights, uint32_t vocab, uint32_
 		}
 	}
 	if (best == INFINITY)
-		return fail(f, ERANGE, "no model shape within 5%% of %llu bytes (try 1M to 400G)",
+		return fail(f, ERANGE, "no model shape within 5%% of %llu bytes (try 2M to 400G)",
 			(unsigned long long)bytes);
 	return shape_check(ret, f);
 }

@@ -31,7 +31,7 @@ ONE_ITEM __kernel void attention(__global const int *step, __global const float 
 			float16 dot16 = 0.0f;
 
 			for (uint i = 0; i < PIECES; i++)
-				dot16 = mad(vload_half16(i, k + (ulong)(from + j) * KV_DIM), query[i],
+				dot16 = fma(vload_half16(i, k + (ulong)(from + j) * KV_DIM), query[i],
 					dot16);
 			score[j] = sum16(dot16);
 		}
@@ -48,7 +48,7 @@ ONE_ITEM __kernel void attention(__global const int *step, __global const float 
 			sum[i] *= shrink;
 		for (uint j = 0; j < n; j++)
 			for (uint i = 0; i < PIECES; i++)
-				sum[i] = mad(vload_half16(i, v + (ulong)(from + j) * KV_DIM),
+				sum[i] = fma(vload_half16(i, v + (ulong)(from + j) * KV_DIM),
 					(float16)score[j], sum[i]);
 	}
 	for (uint i = 0; i < PIECES; i++)

@@ -3,7 +3,7 @@
 // and the dot product of a few rows with one vector.
 //
 // The host defines DIM, HEAD_DIM, HEADS, KV_HEADS, HIDDEN, VOCAB, CONTEXT, NORM_EPS and
-// WEIGHTS_INT8 or WEIGHTS_F16. Every kernel has work-groups of one work-item that does a fixed piece
+// WEIGHTS_INT8 or WEIGHTS_F16, and CPU_DEVICE where that is what it is. Every kernel has work-groups of one work-item that does a fixed piece
 // of work in a fixed order with 16-wide vectors: the result does not depend on how many compute
 // units the device has, and a CPU device compiles one small function per kernel.
 
@@ -30,6 +30,21 @@ typedef half weight_t;
 #define SCALED1(scales, row) 1.0f
 #endif
 
+// Asks for the same place four rows on, once a cache line. A processor's own prefetcher and window do
+// not reach far enough to hide memory behind this arithmetic: without it int8 runs at half the speed.
+#ifdef CPU_DEVICE
+#define FETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 3)
+#define FETCH_ROWS(w, cols, c) \
+	if (((c) & (64 / sizeof(weight_t) - 1)) == 0) { \
+		FETCH((w) + 4 * (cols)); \
+		FETCH((w) + 5 * (cols)); \
+		FETCH((w) + 6 * (cols)); \
+		FETCH((w) + 7 * (cols)); \
+	}
+#else
+#define FETCH_ROWS(w, cols, c)
+#endif
+
 static inline float sum16(float16 v)
 {
 	float8 a = v.lo + v.hi;
@@ -47,10 +62,11 @@ static inline float4 dot_rows(__global const weight_t *w, __global const float *
 	for (uint c = 0; c < cols; c += 16, w += 16) {
 		float16 v = vload16(0, x + c);
 
-		a0 = mad(LOAD_WEIGHTS(w), v, a0);
-		a1 = mad(LOAD_WEIGHTS(w + cols), v, a1);
-		a2 = mad(LOAD_WEIGHTS(w + 2 * cols), v, a2);
-		a3 = mad(LOAD_WEIGHTS(w + 3 * cols), v, a3);
+		FETCH_ROWS(w, cols, c)
+		a0 = fma(LOAD_WEIGHTS(w), v, a0);
+		a1 = fma(LOAD_WEIGHTS(w + cols), v, a1);
+		a2 = fma(LOAD_WEIGHTS(w + 2 * cols), v, a2);
+		a3 = fma(LOAD_WEIGHTS(w + 3 * cols), v, a3);
 	}
 	return (float4)(sum16(a0), sum16(a1), sum16(a2), sum16(a3));
 }
@@ -65,12 +81,13 @@ static inline float4 dot_rows_normed(
 	for (uint c = 0; c < DIM; c += 16, w += 16) {
 		float16 v = vload16(0, x + c);
 
-		squares = mad(v, v, squares);
+		FETCH_ROWS(w, DIM, c)
+		squares = fma(v, v, squares);
 		v *= vload16(0, gain + c);
-		a0 = mad(LOAD_WEIGHTS(w), v, a0);
-		a1 = mad(LOAD_WEIGHTS(w + DIM), v, a1);
-		a2 = mad(LOAD_WEIGHTS(w + 2 * DIM), v, a2);
-		a3 = mad(LOAD_WEIGHTS(w + 3 * DIM), v, a3);
+		a0 = fma(LOAD_WEIGHTS(w), v, a0);
+		a1 = fma(LOAD_WEIGHTS(w + DIM), v, a1);
+		a2 = fma(LOAD_WEIGHTS(w + 2 * DIM), v, a2);
+		a3 = fma(LOAD_WEIGHTS(w + 3 * DIM), v, a3);
 	}
 	float4 dots = (float4)(sum16(a0), sum16(a1), sum16(a2), sum16(a3));
 

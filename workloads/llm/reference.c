@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reference.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_WIDTH 4096
+
+double reference_half(double v)
+{
+	return (double)(_Float16)(float)v;
+}
+
+int reference_init(struct reference *r, struct gpu *g, const struct weights *w, uint32_t capacity,
+	struct failure *f)
+{
+	size_t cache = (size_t)w->shape.layers * capacity * shape_kv_dim(&w->shape);
+	int st;
+
+	*r = (struct reference){ .w = w, .capacity = capacity };
+	r->arena = malloc(w->arena_bytes[0]);
+	r->vectors = malloc(w->vector_count * sizeof(float));
+	r->keys = calloc(cache, sizeof(double));
+	r->values = calloc(cache, sizeof(double));
+	if (!r->arena || !r->vectors || !r->keys || !r->values || w->n_arenas != 1)
+		return fail(f, ENOMEM, "no memory for the reference, or a model too large for it");
+	st = gpu_read(g, w->arenas[0], 0, r->arena, w->arena_bytes[0], f);
+	return st ? st : gpu_read(g, w->vectors, 0, r->vectors, w->vector_count * 4, f);
+}
+
+void reference_free(struct reference *r)
+{
+	free(r->arena);
+	free(r->vectors);
+	free(r->keys);
+	free(r->values);
+}
+
+static double weight(const struct reference *r, const struct matrix *m, uint32_t row, uint32_t col)
+{
+	uint64_t i = m->at + (uint64_t)row * m->cols + col;
+
+	if (r->w->shape.weights == WEIGHT_INT8)
+		return ((const int8_t *)r->arena)[i] * (double)r->vectors[m->scale_at + row];
+	return (double)((const _Float16 *)r->arena)[i];
+}
+
+void reference_product(
+	const struct reference *r, const struct matrix *m, const double *in, double *out)
+{
+	for (uint32_t row = 0; row < m->rows; row++) {
+		out[row] = 0;
+		for (uint32_t col = 0; col < m->cols; col++)
+			out[row] += weight(r, m, row, col) * in[col];
+	}
+}
+
+void reference_norm(const struct reference *r, uint64_t gain, const double *in, double *out)
+{
+	uint32_t dim = r->w->shape.dim;
+	double squares = 0;
+
+	for (uint32_t i = 0; i < dim; i++)
+		squares += in[i] * in[i];
+	for (uint32_t i = 0; i < dim; i++)
+		out[i] = in[i] * (double)r->vectors[gain + i] /
+			 sqrt(squares / dim + (double)r->w->shape.norm_eps);
+}
+
+void reference_rope(const struct reference *r, uint32_t position, double *v, uint32_t n)
+{
+	const struct shape *s = &r->w->shape;
+
+	for (uint32_t i = 0; i < n; i += 2) {
+		double exponent = -(double)(i % s->head_dim) / s->head_dim;
+		double angle = position * pow((double)s->rope_theta, exponent);
+		double a = v[i], b = v[i + 1];
+
+		v[i] = a * cos(angle) - b * sin(angle);
+		v[i + 1] = a * sin(angle) + b * cos(angle);
+	}
+}
+
+static double *cache_row(
+	const struct reference *r, double *cache, uint32_t layer, uint32_t position)
+{
+	return cache + ((size_t)layer * r->capacity + position) * shape_kv_dim(&r->w->shape);
+}
+
+static void attend_head(const struct reference *r, uint32_t layer, uint32_t first, uint32_t last,
+	uint32_t head, const double *q, double *out)
+{
+	const struct shape *s = &r->w->shape;
+	uint32_t at = head / (s->heads / s->kv_heads) * s->head_dim;
+	double total = 0;
+
+	memset(out, 0, s->head_dim * sizeof *out);
+	for (uint32_t t = first; t <= last; t++) {
+		const double *k = cache_row(r, r->keys, layer, t) + at;
+		const double *v = cache_row(r, r->values, layer, t) + at;
+		double score = 0, e;
+
+		for (uint32_t i = 0; i < s->head_dim; i++)
+			score += q[i] * k[i];
+		e = exp(score / sqrt(s->head_dim));
+		total += e;
+		for (uint32_t i = 0; i < s->head_dim; i++)
+			out[i] += e * v[i];
+	}
+	for (uint32_t i = 0; i < s->head_dim; i++)
+		out[i] /= total;
+}
+
+void reference_attention(const struct reference *r, uint32_t layer, uint32_t first, uint32_t last,
+	const double *q, double *out)
+{
+	const struct shape *s = &r->w->shape;
+
+	for (uint32_t h = 0; h < s->heads; h++)
+		attend_head(r, layer, first, last, h, q + h * s->head_dim, out + h * s->head_dim);
+}
+
+static void store(const struct reference *r, double *cache, uint32_t layer, uint32_t position,
+	const double *v)
+{
+	double *row = cache_row(r, cache, layer, position);
+
+	for (uint32_t i = 0; i < shape_kv_dim(&r->w->shape); i++)
+		row[i] = reference_half(v[i]);
+}
+
+static void attention_block(struct reference *r, uint32_t layer, uint32_t position, double *x)
+{
+	const struct shape *s = &r->w->shape;
+	const struct layer_weights *p = &r->w->layers[layer];
+	uint32_t kv = shape_kv_dim(s);
+	uint32_t first = position >= s->context ? position - s->context + 1 : 0;
+	double y[MAX_WIDTH], qkv[MAX_WIDTH], heads[MAX_WIDTH];
+
+	reference_norm(r, p->attention_gain, x, y);
+	reference_product(r, &p->qkv, y, qkv);
+	reference_rope(r, position, qkv, s->dim);
+	reference_rope(r, position, qkv + s->dim, kv);
+	store(r, r->keys, layer, position, qkv + s->dim);
+	store(r, r->values, layer, position, qkv + s->dim + kv);
+	reference_attention(r, layer, first, position, qkv, heads);
+	reference_product(r, &p->output, heads, y);
+	for (uint32_t i = 0; i < s->dim; i++)
+		x[i] += y[i];
+}
+
+static void feed_block(const struct reference *r, uint32_t layer, double *x)
+{
+	const struct shape *s = &r->w->shape;
+	const struct layer_weights *p = &r->w->layers[layer];
+	double y[MAX_WIDTH], both[MAX_WIDTH], hidden[MAX_WIDTH];
+
+	reference_norm(r, p->feed_gain, x, y);
+	reference_product(r, &p->gate_up, y, both);
+	for (uint32_t i = 0; i < s->hidden; i++)
+		hidden[i] = both[2 * i] / (1 + exp(-both[2 * i])) * both[2 * i + 1];
+	reference_product(r, &p->down, hidden, y);
+	for (uint32_t i = 0; i < s->dim; i++)
+		x[i] += y[i];
+}
+
+void reference_token(struct reference *r, int32_t token, uint32_t position, double *logits)
+{
+	const struct shape *s = &r->w->shape;
+	double x[MAX_WIDTH], y[MAX_WIDTH];
+
+	for (uint32_t i = 0; i < s->dim; i++)
+		x[i] = weight(r, &r->w->embedding, (uint32_t)token, i);
+	for (uint32_t layer = 0; layer < s->layers; layer++) {
+		attention_block(r, layer, position, x);
+		feed_block(r, layer, x);
+	}
+	reference_norm(r, r->w->final_gain, x, y);
+	reference_product(r, &r->w->logits, y, logits);
+}

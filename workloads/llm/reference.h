@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same network in plain C with plain loops, for tests: reads the device's weights back and
+// computes in double precision.
+#pragma once
+
+#include "weights.h"
+
+struct reference {
+	const struct weights *w;
+	void *arena; // host copy of arena 0: models under test have one
+	float *vectors;
+	double *keys, *values; // [layer][position][kv_dim], rounded to halves; `capacity` positions
+	uint32_t capacity;
+};
+
+int reference_init(struct reference *r, struct gpu *g, const struct weights *w, uint32_t capacity,
+	struct failure *f);
+void reference_free(struct reference *r);
+
+// out = W in
+void reference_product(
+	const struct reference *r, const struct matrix *m, const double *in, double *out);
+
+// out = in * gain / sqrt(mean(in^2) + eps)
+void reference_norm(const struct reference *r, uint64_t gain, const double *in, double *out);
+
+// Rotates the neighbouring pairs of `n` values by the angles of `position`.
+void reference_rope(const struct reference *r, uint32_t position, double *v, uint32_t n);
+
+// Attention over positions [first, last] of a layer's keys and values.
+void reference_attention(const struct reference *r, uint32_t layer, uint32_t first, uint32_t last,
+	const double *q, double *out);
+
+// One token through everything; `logits` has vocab values.
+void reference_token(struct reference *r, int32_t token, uint32_t position, double *logits);
+
+// `v` rounded to a half and back.
+double reference_half(double v);
