@@ -131,16 +131,26 @@ static int put_end(struct buf *b, size_t start, bool failed_before, size_t most)
 	return -EMSGSIZE;
 }
 
+static void set_u32(uint8_t *at, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(v >> (8 * i));
+}
+
 static int frame_end(struct buf *b, size_t start, bool failed_before)
 {
 	int r = put_end(b, start, failed_before, PROTO_FRAME_MAX);
 
 	if (r == 0) {
-		uint32_t length = (uint32_t)(b->len - start);
-		for (int i = 0; i < 4; i++)
-			b->data[start + (size_t)i] = (uint8_t)(length >> (8 * i));
+		set_u32(b->data + start, (uint32_t)(b->len - start));
 	}
 	return r;
+}
+
+void p_patch_bulk(uint8_t *frame, size_t length, uint32_t n)
+{
+	set_u32(frame, (uint32_t)length);
+	set_u32(frame + length - n - 4, n);
 }
 
 // ---- encoders

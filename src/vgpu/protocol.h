@@ -89,6 +89,10 @@ const struct p_op_info *p_op_find(uint16_t op);
 // are needed, -EBADMSG when no frame can begin like this.
 int p_frame_next(const void *bytes, size_t n, struct p_frame *ret);
 
+// For an answer_data frame that was put without its bytes, which now follow it: sets the lengths.
+// `frame` is the frame's start, `length` all of it, `n` the bulk bytes.
+void p_patch_bulk(uint8_t *frame, size_t length, uint32_t n);
+
 // Structs: struct p_NAME with the fields of protocol.def.
 #define MSG(name, number, direction, credit) struct p_##name {
 #define MSG_END(name)                                                                              \

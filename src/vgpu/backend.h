@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// What executes commands. Everything above knows a device only through this table; the first backend
+// is the host's OpenCL on a CPU device (cl_*.c), whose buffers lie in the page space's own mapping.
+// A device with its own memory implements the same operations over slabs and staging.
+//
+// Results are OpenCL codes (cl_int), because they go to the guest as they are. Handles are opaque.
+// Main thread only, unless it says otherwise. Nothing here waits for a command.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <CL/cl.h>
+#include "base/buf.h"
+#include "base/error.h"
+
+struct backend;
+struct be_queue;
+struct be_mem;
+struct be_program;
+struct be_kernel;
+struct be_ticket; // one command that was given to the driver
+
+struct be_device {
+	char name[128], vendor[128], version[128], driver[128];
+	// Equal exactly where native binaries may be shared: platform, driver, device, CPU features.
+	char key[40];
+};
+
+struct be_config {
+	unsigned device;       // the n-th device that can do it
+	uint8_t *base;         // the page space's mapping
+	uint64_t memory_bytes; // the profile's memory: what the guest is told
+	// A watched command is over. Any thread, perhaps before ticket_watch() returns; must not
+	// block.
+	void (*complete)(void *arg, void *token);
+	void *arg;
+};
+
+struct be_launch {
+	struct be_kernel *kernel;
+	uint32_t dims;
+	size_t offset[3], global[3], local[3];
+	bool has_local;
+};
+
+struct be_rect {
+	size_t origin[3]; // bytes, rows, slices
+	size_t row_pitch, slice_pitch;
+};
+
+struct be_times {
+	uint64_t queued, submitted, started, ended; // ns, the device's clock
+};
+
+struct be_build {
+	enum { BE_BUILD, BE_COMPILE, BE_LINK } kind;
+	const char *options;
+	struct be_program *const *inputs; // headers or inputs
+	const char *const *names;         // of headers
+	uint32_t n_inputs;
+};
+
+struct backend_ops {
+	const char *name;
+	int (*open)(const struct be_config *config, struct backend **ret, struct ferry_error *e);
+	void (*close)(struct backend *be); // NULL-safe
+
+	const struct be_device *(*device)(const struct backend *be);
+	// Appends the info items of hello_host: every constant answer.
+	int (*info)(struct backend *be, struct buf *items);
+
+	// Commands of a queue run in the order in which they are given.
+	cl_int (*queue_new)(struct backend *be, bool profiling, struct be_queue **ret);
+	void (*queue_free)(struct be_queue *q);
+	void (*queue_flush)(struct be_queue *q);
+
+	// Memory at base + offset.
+	cl_int (*mem_new)(struct backend *be, cl_mem_flags flags, uint64_t offset, size_t size,
+		struct be_mem **ret);
+	cl_int (*mem_sub)(struct be_mem *parent, cl_mem_flags flags, size_t origin, size_t size,
+		struct be_mem **ret);
+	void (*mem_free)(struct be_mem *m);
+	// When nothing that was given touches these bytes.
+	void (*mem_read)(struct be_mem *m, size_t offset, void *to, size_t n);
+	void (*mem_write)(struct be_mem *m, size_t offset, const void *from, size_t n);
+
+	// Programs: any one thread at a time for each program.
+	cl_int (*program_source)(
+		struct backend *be, const char *text, size_t n, struct be_program **ret);
+	cl_int (*program_binary)(
+		struct backend *be, const void *bytes, size_t n, struct be_program **ret);
+	void (*program_free)(struct be_program *p);
+	// Compiles, builds, or links the inputs into *p (which is NULL before). Takes seconds.
+	cl_int (*build)(struct backend *be, struct be_program **p, const struct be_build *how);
+	// Appends the body of program_build's answer.
+	int (*build_result)(struct be_program *p, struct buf *body);
+	// Appends the native binary, as specialised by the launches so far.
+	cl_int (*program_get_binary)(struct be_program *p, struct buf *binary);
+
+	cl_int (*kernel_new)(
+		struct be_program *p, const char *name, struct be_kernel **ret, uint32_t *ret_args);
+	// What an argument must be: PROTO_ARG_*, or -1 for what is not supported (images, samplers).
+	int (*kernel_arg_kind)(struct be_kernel *k, uint32_t index);
+	void (*kernel_free)(struct be_kernel *k);
+	// `bytes` NULL: a local argument of n bytes.
+	cl_int (*kernel_set)(struct be_kernel *k, uint32_t index, const void *bytes, size_t n);
+	cl_int (*kernel_set_mem)(struct be_kernel *k, uint32_t index, struct be_mem *m);
+
+	cl_int (*launch)(struct be_queue *q, const struct be_launch *l, struct be_ticket **ret);
+	cl_int (*copy)(struct be_queue *q, struct be_mem *from, size_t from_offset,
+		struct be_mem *to, size_t to_offset, size_t n, struct be_ticket **ret);
+	cl_int (*copy_rect)(struct be_queue *q, struct be_mem *from,
+		const struct be_rect *from_rect, struct be_mem *to, const struct be_rect *to_rect,
+		const size_t region[3], struct be_ticket **ret);
+	cl_int (*fill)(struct be_queue *q, struct be_mem *m, const void *pattern, size_t pattern_n,
+		size_t offset, size_t n, struct be_ticket **ret);
+
+	// Calls complete(token) once. CL_SUCCESS or why it will not.
+	cl_int (*ticket_watch)(struct backend *be, struct be_ticket *t, void *token);
+	// CL_COMPLETE or negative, after completion.
+	cl_int (*ticket_status)(struct be_ticket *t, struct be_times *ret);
+	void (*ticket_free)(struct be_ticket *t); // NULL-safe
+};
+
+struct backend {
+	const struct backend_ops *ops;
+};
+
+extern const struct backend_ops backend_cl;

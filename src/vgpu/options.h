@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// ferry-vgpu's command line (docs/interfaces.md, section 3).
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/error.h"
+
+#define OPTIONS_PORTS_MAX 64
+#define OPTIONS_FIRST_FD  10 // port i is descriptors 10 + 2i and 11 + 2i
+
+struct options {
+	const char *control, *profile, *serve, *tracker, *vm_log;
+	uint64_t memory_bytes;
+	unsigned index, ports, device;
+	bool incoming, faults, help;
+};
+
+// Strings point into argv.
+int options_parse(int argc, char **argv, struct options *ret, struct ferry_error *e);

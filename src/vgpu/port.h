@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A port: one byte stream to one guest process at a time. Knows descriptors and exactly-once bytes;
+// what they mean is the session's. Main thread only.
+//
+// A port of a VM is our end of a socketpair(2) whose other end QEMU has, and a duplicate of that
+// other end, through which we take back what QEMU had not read when the VM stopped. A port of a
+// local program is a connected unix socket.
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "vgpu/vgpu.h"
+
+#define PORT_UNREAD_MAX (16u << 20) // input that waits for the gate; more is a breach
+
+struct session;
+
+struct port {
+	struct vgpu *v;
+	size_t index;
+	int fd;      // owned
+	int qemu_fd; // owned; -1 for a local program
+	struct watch *watch;
+	bool wants_out; // watched for EPOLLOUT
+	bool closed;    // the other side is gone, or broke the protocol (local programs)
+	bool searching; // the stream broke: everything before the next hello is dropped
+	bool over;      // local programs: to be freed after the batch
+	bool starved;   // a read waits until less is unsent
+	bool stalled;   // input waits until less is unsent
+	struct buf in, out;
+	size_t in_at, out_at; // consumed
+	struct session *session;
+};
+
+// Descriptors become the port's, also on error. It gets the lowest free index from `index` on.
+int port_new(struct vgpu *v, size_t index, int fd, int qemu_fd, struct port **ret,
+	struct ferry_error *e);
+struct port *port_free(struct port *p); // ends its session; NULL-safe, returns NULL
+
+struct buf *port_out(struct port *p);      // append whole frames, then port_flush() once
+size_t port_backlog(const struct port *p); // unsent bytes
+void port_flush(struct port *p);           // writes what the socket takes
+void port_parse(struct port *p);           // acts on what was read, unless the gate is closed
+// Acts and writes for all ports: after the gate opened, after commands ended.
+void ports_pump(struct vgpu *v);
+
+// Reads until empty: bytes read, or -errno.
+ssize_t port_drain(struct port *p);
+// Takes what QEMU has not read back, to the front of what is unsent: bytes, or -errno.
+ssize_t port_take_back(struct port *p);

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens to programs on the worker's thread. A job holds a reference to its program; while it
+// runs, the main thread does not touch the program's device handle.
+#include "vgpu/port.h"
+#include "vgpu/program.h"
+#include "vgpu/session.h"
+#include "vgpu/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct build {
+	struct program *p; // a reference
+	struct backend *be;
+	struct be_build how;
+	struct be_program **inputs;
+	bool restoring;
+	// Results, the main thread's after run.
+	int32_t result;
+	struct buf body;
+	bool executable;
+};
+
+// ---- building
+
+static int32_t create(struct build *b)
+{
+	struct program *p = b->p;
+	const struct backend_ops *ops = b->be->ops;
+
+	if (p->be || b->how.kind == BE_LINK)
+		return CL_SUCCESS;
+	if (p->origin == PROGRAM_BINARY)
+		return ops->program_binary(b->be, p->text.data, p->text.len, &p->be);
+	return ops->program_source(b->be, (const char *)p->text.data, p->text.len, &p->be);
+}
+
+// A native binary needs no compiler; where the driver does not take it, its source does.
+static bool restore_native(struct build *b)
+{
+	struct program *p = b->p;
+	const struct backend_ops *ops = b->be->ops;
+	struct be_build how = { .kind = BE_BUILD, .options = b->how.options };
+
+	if (!b->restoring || !p->native.len)
+		return false;
+	if (ops->program_binary(b->be, p->native.data, p->native.len, &p->be) == CL_SUCCESS &&
+		ops->build(b->be, &p->be, &how) == CL_SUCCESS)
+		return true;
+	ops->program_free(p->be);
+	p->be = NULL;
+	return false;
+}
+
+static bool is_executable(const struct buf *body)
+{
+	struct rd r = rd_make(body->data, body->len);
+	struct p_build_result m;
+
+	return p_get_build_result_item(&r, &m) == 0 && m.build_status == CL_BUILD_SUCCESS &&
+	       m.binary_type == CL_PROGRAM_BINARY_TYPE_EXECUTABLE;
+}
+
+static void run_build(void *arg)
+{
+	struct build *b = arg;
+	const struct backend_ops *ops = b->be->ops;
+
+	if (restore_native(b)) {
+		b->result = CL_SUCCESS;
+	} else {
+		b->result = create(b);
+		for (uint32_t i = 0; i < b->how.n_inputs; i++)
+			b->inputs[i] = b->p->request.inputs[i]->be;
+		if (b->result == CL_SUCCESS)
+			b->result = ops->build(b->be, &b->p->be, &b->how);
+	}
+	if (b->p->be)
+		ops->build_result(b->p->be, &b->body);
+	b->executable = is_executable(&b->body);
+}
+
+static void end_build(void *arg)
+{
+	struct build *b = arg;
+	struct program *p = b->p;
+	struct session *s = p->o.session;
+	struct vgpu *v = s->v;
+
+	p->building = false;
+	p->build_result = b->result;
+	p->executable = b->executable;
+	object_touch(&p->o);
+	if (p->wants_answer) {
+		p->wants_answer = false;
+		session_answer_data(s, p->answer_seq, &b->body);
+		session_answer(s, p->answer_seq, b->result, b->body.len);
+	}
+	if (b->restoring)
+		v->restoring--;
+	buf_free(&b->body);
+	free(b->inputs);
+	free(b);
+	object_unref(&p->o);
+	ports_pump(v);
+}
+
+int program_start_build(struct program *p, struct build_request *request, bool restoring)
+{
+	struct vgpu *v = p->o.session->v;
+	struct build *b = calloc(1, sizeof *b);
+
+	if (request != &p->request) {
+		build_request_free(&p->request);
+		p->request = *request;
+		*request = (struct build_request){ 0 };
+	}
+	if (!b)
+		return -ENOMEM;
+	b->inputs = calloc(p->request.n_inputs + 1, sizeof(struct be_program *));
+	*b = (struct build){ .p = p, .be = v->be, .inputs = b->inputs, .restoring = restoring };
+	b->how = (struct be_build){ .kind = p->request.kind,
+		.options = p->request.options,
+		.inputs = b->inputs,
+		.names = (const char *const *)p->request.names,
+		.n_inputs = p->request.n_inputs };
+	if (!b->inputs || worker_add(v->worker, run_build, end_build, b) < 0) {
+		free(b->inputs);
+		free(b);
+		return -ENOMEM;
+	}
+	object_ref(&p->o);
+	object_touch(&p->o);
+	p->building = true;
+	p->requested = true;
+	p->executable = false;
+	if (restoring)
+		v->restoring++;
+	return 0;
+}
+
+// ---- binaries
+
+struct binary_job {
+	struct program *p; // a reference
+	struct backend *be;
+	uint64_t shapes;
+	uint32_t seq;
+	bool answers; // a guest's query; otherwise for a move
+	void (*done)(void *arg);
+	void *arg;
+	int32_t result;
+	struct buf bytes;
+};
+
+static void run_binary(void *arg)
+{
+	struct binary_job *j = arg;
+
+	j->result = j->p->be ? j->be->ops->program_get_binary(j->p->be, &j->bytes)
+			     : CL_INVALID_PROGRAM_EXECUTABLE;
+}
+
+static void keep_native(struct binary_job *j)
+{
+	struct program *p = j->p;
+
+	p->taking_native = false;
+	p->native_shapes = j->shapes;
+	if (j->result != CL_SUCCESS)
+		return;
+	buf_free(&p->native);
+	p->native = j->bytes;
+	j->bytes = (struct buf){ 0 };
+	object_touch(&p->o);
+}
+
+static void end_binary(void *arg)
+{
+	struct binary_job *j = arg;
+	struct session *s = j->p->o.session;
+	struct vgpu *v = s->v;
+
+	if (j->answers) {
+		if (j->result == CL_SUCCESS)
+			session_answer_data(s, j->seq, &j->bytes);
+		session_answer(s, j->seq, j->result, j->bytes.len);
+	} else {
+		keep_native(j);
+	}
+	if (j->done)
+		j->done(j->arg);
+	buf_free(&j->bytes);
+	object_unref(&j->p->o);
+	free(j);
+	ports_pump(v);
+}
+
+static int start_binary(struct program *p, const struct binary_job *what)
+{
+	struct vgpu *v = p->o.session->v;
+	struct binary_job *j = malloc(sizeof *j);
+
+	if (!j)
+		return -ENOMEM;
+	*j = *what;
+	j->p = p;
+	j->be = v->be;
+	j->shapes = p->shapes;
+	if (worker_add(v->worker, run_binary, end_binary, j) < 0) {
+		free(j);
+		return -ENOMEM;
+	}
+	object_ref(&p->o);
+	return 0;
+}
+
+int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
+{
+	bool current = p->native.len && p->native_shapes == p->shapes;
+
+	if (current || p->taking_native || !program_is_executable(p)) {
+		done(arg);
+		return 0;
+	}
+	int r = start_binary(p, &(struct binary_job){ .done = done, .arg = arg });
+	p->taking_native = r == 0;
+	return r;
+}
+
+int program_query_binary(struct program *p, uint32_t seq)
+{
+	return start_binary(p, &(struct binary_job){ .answers = true, .seq = seq });
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vgpu/vgpu.h"
+#include "vgpu/command.h"
+#include "vgpu/port.h"
+#include "vgpu/queue.h"
+#include "vgpu/worker.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void on_wake(void *arg)
+{
+	struct vgpu *v = arg;
+
+	queues_collect(v);
+	ports_pump(v);
+}
+
+static int start(struct vgpu *v, const struct vgpu_config *config, struct ferry_error *e)
+{
+	struct be_config device = { .device = config->device,
+		.memory_bytes = config->memory_bytes,
+		.complete = queue_on_complete,
+		.arg = v };
+	int r = page_space_new(config->memory_bytes, &v->space, e);
+
+	if (r < 0)
+		return r;
+	device.base = page_space_base(v->space);
+	r = config->backend->open(&device, &v->be, e);
+	if (r < 0)
+		return r;
+	v->completions.waker = loop_waker(v->loop, on_wake, v);
+	if (!v->completions.waker || v->be->ops->info(v->be, &v->info) < 0)
+		return ferry_fail(e, ENOMEM, "no-memory", "no memory for the vGPU");
+	return worker_new(v->loop, &v->worker, e);
+}
+
+int vgpu_new(const struct vgpu_config *config, struct vgpu **ret, struct ferry_error *e)
+{
+	struct vgpu *v = calloc(1, sizeof *v);
+
+	if (!v)
+		return ferry_fail(e, ENOMEM, "no-memory", "no memory for the vGPU");
+	v->loop = config->loop;
+	v->memory_bytes = config->memory_bytes;
+	pthread_mutex_init(&v->completions.lock, NULL);
+	int r = start(v, config, e);
+	if (r < 0) {
+		vgpu_free(v);
+		return r;
+	}
+	*ret = v;
+	return 0;
+}
+
+static void free_commands(struct vgpu *v)
+{
+	struct command *next;
+
+	for (struct command *c = v->spare_commands; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+}
+
+struct vgpu *vgpu_free(struct vgpu *v)
+{
+	if (!v)
+		return NULL;
+	for (size_t i = 0; i < v->n_ports; i++)
+		port_free(v->ports[i]);
+	free(v->ports);
+	worker_free(v->worker);
+	while (v->in_flight && loop_once(v->loop, -1) == 0)
+		; // kernels end by themselves; their memory must stay until then
+	free_commands(v);
+	watch_remove(v->completions.waker);
+	if (v->be)
+		v->be->ops->close(v->be);
+	page_space_close(v->space);
+	registry_free(&v->registry);
+	buf_free(&v->info);
+	free(v->completions.list);
+	free(v->completions.spare);
+	pthread_mutex_destroy(&v->completions.lock);
+	free(v);
+	return NULL;
+}
+
+uint64_t vgpu_now_ns(const struct vgpu *v)
+{
+	return (uint64_t)(clock_now_ns() + v->clock_offset_ns);
+}

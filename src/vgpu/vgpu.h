@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// One vGPU: what its sessions, objects and commands share. Main thread only, except where said.
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/loop.h"
+#include "pages/page_space.h"
+#include "vgpu/backend.h"
+#include "vgpu/object.h"
+
+#define VGPU_CREDIT       (4u << 20)  // bytes that a guest process may have outstanding
+#define VGPU_BACKLOG      (8u << 20)  // unsent bytes after which a session's input must wait
+#define VGPU_ANSWER_AHEAD (1u << 20)  // unsent bytes after which a read waits
+#define VGPU_SOURCE_MAX   (32u << 20) // bytes of a program's text or binary
+#define VGPU_PENDING_MAX  (1u << 18)  // commands that wait or run, in all sessions
+
+struct command;
+struct queue;
+struct port;
+struct worker;
+
+// Commands that the driver has reported: filled by any thread, emptied by the main one.
+struct completions {
+	pthread_mutex_t lock; // taken alone
+	struct command **list;
+	size_t n, cap;
+	struct command **spare; // swapped with list; main thread
+	size_t spare_cap;
+	size_t watched; // that will still be reported: cap is at least this; main thread
+	struct watch *waker;
+};
+
+struct vgpu {
+	struct loop *loop;
+	struct page_space *space;
+	struct backend *be;
+	struct registry registry;
+	struct worker *worker;
+	struct buf info; // hello_host's info items
+	uint64_t memory_bytes;
+	int64_t clock_offset_ns; // what the guest's clock is ahead of ours: it came from another host
+
+	struct queue *queues;           // all, linked by next_queue
+	struct queue *dirty;            // given to, not yet flushed; linked by next_dirty
+	bool recheck;                   // an event ended: other queues may go on
+	uint64_t in_flight;             // commands in the driver
+	uint64_t n_commands;            // all, in flight or not
+	struct command *spare_commands; // for reuse
+	size_t n_spare_commands;
+	struct completions completions;
+
+	bool gate_closed;           // nothing is given to the driver, no input is parsed
+	bool ports_held;            // nothing is written to ports either
+	void (*drained)(void *arg); // once, when gate_closed and in_flight becomes 0; NULL: nobody
+	void *drained_arg;
+
+	struct port **ports; // by index; NULL where there is none
+	size_t n_ports;
+	size_t n_sessions;
+	size_t restoring; // incoming programs that are being built
+};
+
+struct vgpu_config {
+	struct loop *loop;
+	uint64_t memory_bytes;
+	unsigned device;
+	const struct backend_ops *backend;
+};
+
+int vgpu_new(const struct vgpu_config *config, struct vgpu **ret, struct ferry_error *e);
+struct vgpu *vgpu_free(struct vgpu *v); // ends all sessions first; NULL-safe, returns NULL
+
+// CLOCK_MONOTONIC as the guest sees it, also after a move.
+uint64_t vgpu_now_ns(const struct vgpu *v);
+
+// ---- the gate (gate.c)
+
+// Gives no more commands to the driver and calls drained() once when what was given is complete:
+// perhaps inside. -EBUSY while another drain is waited for.
+int gate_close(struct vgpu *v, void (*drained)(void *arg), void *arg);
+// Goes on: ports write again, input that queued up is parsed. Also forgets a drain waited for.
+void gate_open(struct vgpu *v);
+// For whoever counts in_flight down.
+void gate_check_drained(struct vgpu *v);
