@@ -131,22 +131,7 @@ int tcp_listen(const char *address, struct ferry_error *e)
 	return take_fd(fd);
 }
 
-// Waits for a non-blocking connect(2) (its result is SO_ERROR, connect(2)).
-static int finish_connect(int fd, int timeout_ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	int why = 0;
-	socklen_t len = sizeof why;
-
-	int n = poll(&p, 1, timeout_ms);
-	if (n == 0)
-		return -ETIMEDOUT;
-	if (n < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
-		return -errno;
-	return -why;
-}
-
-int tcp_connect(const char *address, int timeout_ms, struct ferry_error *e)
+int tcp_connect_begin(const char *address, struct ferry_error *e)
 {
 	struct sockaddr_storage sa;
 	socklen_t len;
@@ -158,14 +143,40 @@ int tcp_connect(const char *address, int timeout_ms, struct ferry_error *e)
 	_cleanup_fd_ int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return ferry_fail(e, errno, "socket", "cannot make a TCP socket: %m");
-	r = connect(fd, (struct sockaddr *)&sa, len) < 0 ? -errno : 0;
-	if (r == -EINPROGRESS)
-		r = finish_connect(fd, timeout_ms);
-	if (r < 0)
-		return ferry_fail(e, r, "peer-unreachable", "cannot connect to %s: %s", address,
-			strerror(-r));
-	fd_set_nonblocking(fd, 0);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS)
+		return ferry_fail(e, errno, "peer-unreachable", "cannot connect to %s: %m", address);
+	return take_fd(fd);
+}
+
+int tcp_connect_end(int fd, const char *address, struct ferry_error *e)
+{
+	int why = 0;
+	socklen_t len = sizeof why;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
+		why = errno;
+	if (why)
+		return ferry_fail(e, why, "peer-unreachable", "cannot connect to %s: %s", address,
+			strerror(why));
+	return 0;
+}
+
+int tcp_connect(const char *address, int timeout_ms, struct ferry_error *e)
+{
+	_cleanup_fd_ int fd = tcp_connect_begin(address, e);
+
+	if (fd < 0)
+		return fd;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int n = poll(&p, 1, timeout_ms);
+	if (n <= 0)
+		return ferry_fail(e, n ? errno : ETIMEDOUT, "peer-unreachable",
+			"cannot connect to %s: %s", address, strerror(n ? errno : ETIMEDOUT));
+	int r = tcp_connect_end(fd, address, e);
+	if (r < 0)
+		return r;
+	fd_set_nonblocking(fd, 0);
 	return take_fd(fd);
 }
 

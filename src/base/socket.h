@@ -19,6 +19,10 @@ int unix_connect(const char *path, struct ferry_error *e);
 // "10.0.0.1:7000" or "[::1]:7000", numeric. Port 0 lets the kernel choose; see tcp_local_port().
 int tcp_listen(const char *address, struct ferry_error *e);
 int tcp_connect(const char *address, int timeout_ms, struct ferry_error *e);
+// The same in two steps, for a loop: a non-blocking socket that becomes writable when the connection
+// is there or has failed; tcp_connect_end() then says which, with code "peer-unreachable".
+int tcp_connect_begin(const char *address, struct ferry_error *e);
+int tcp_connect_end(int fd, const char *address, struct ferry_error *e);
 int tcp_local_port(int fd);
 int fd_set_nonblocking(int fd, int on);
 

@@ -13,6 +13,8 @@
 #include "base/loop.h"
 #include "host/config.h"
 #include "host/fault.h"
+#include "vm/accel.h"
+#include "vm/facts.h"
 
 #define FERRY_VERSION_TEXT "0.1.0"
 #define PEER_PROTOCOL      1 // docs/interfaces.md, section 6
@@ -21,15 +23,15 @@ struct api;
 struct inventory;
 struct listener;
 struct migrations;
+struct peer;
 struct vm;
 
 struct host {
 	// Set at start, read only afterwards.
 	struct loop *loop;
 	struct config config;
-	char accel[16];        // "kvm" or "tcg": what the probe at start found
-	char accel_reason[160]; // why, for people
-	char qemu_version[32]; // of the program that VMs are started with; "" when there is none
+	struct vm_accel_probe accel; // what the probe at start found
+	struct vm_facts facts;       // of the QEMU that VMs are started with; "" where there is none
 
 	struct inventory *inventory;
 	struct vm *vms; // all that the inventory holds
@@ -37,7 +39,7 @@ struct host {
 	struct api *api;
 	struct listener *listener;
 	struct migrations *migrations; // the migration driver's own; it sets and frees it
-	uint64_t next_event;           // number of the next event
+	struct peer *accepted;         // peers that nobody took yet
 };
 
 // Opens everything below the configured state folder (the caller has changed into it), finds the

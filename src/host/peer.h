@@ -7,23 +7,11 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "host/config.h"
+#include "host/preface.h"
 #include "wire/link.h"
-
-#define PREFACE_BYTES   64
-#define PREFACE_VERSION 1
 
 struct host;
 struct peer;
-
-struct preface {
-	char kind; // 'C', 'V' or 'R'
-	uint8_t migration[16], token[16];
-	uint16_t vgpu, channel;
-};
-
-void preface_encode(const struct preface *p, uint8_t out[PREFACE_BYTES]);
-// Checks magic, version, kind and that all unused bytes are zero.
-int preface_decode(const uint8_t in[PREFACE_BYTES], struct preface *ret, struct ferry_error *e);
 
 // Members may be NULL. A callback may free the peer.
 struct peer_ops {
@@ -60,3 +48,6 @@ struct host *peer_host(const struct peer *p);
 typedef void (*peer_channel_fn)(void *arg, int fd, const struct ferry_error *e);
 int peer_channel(struct host *h, const char *name, const struct preface *p, int timeout_ms,
 	peer_channel_fn fn, void *arg);
+
+// At the daemon's end: frees the accepted peers that nobody took.
+void peer_close_all(struct host *h);

@@ -28,7 +28,8 @@ struct setting {
 extern const struct setting settings_table[];
 extern const size_t settings_count;
 
-const struct setting *setting_find(const char *key); // NULL when unknown
+// NULL and code "no-setting" when there is none.
+const struct setting *setting_find(const char *key, struct ferry_error *e);
 // Whether `text` is a value of this setting; the error says what it may be.
 int setting_check(const struct setting *s, const char *text, struct ferry_error *e);
 
@@ -41,3 +42,6 @@ bool setting_bool(struct host *h, const struct vm *vm, const char *key);
 
 // A checked text of a number or rate as a number.
 int64_t setting_value(const struct setting *s, const char *text);
+
+// All of them with value and origin: [{"key","value","from","default","unit","help"}].
+json_t *settings_json(struct host *h, const struct vm *vm);

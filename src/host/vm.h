@@ -11,14 +11,18 @@
 #include "base/json.h"
 #include "base/loop.h"
 #include "host/config.h"
-#include "host/vm_config.h"
+#include "host/vm_doc.h"
+#include "vm/agent.h"
 #include "vm/qmp.h"
 #include "wire/link.h"
 
 struct host;
+struct exec;
 struct migration;
 struct vm;
-struct vm_job;
+struct vm_kill;
+struct vm_launch;
+struct vm_stop;
 
 // The contract's states. The numbers stay inside; the names go to files and the wire.
 enum vm_state {
@@ -36,12 +40,22 @@ struct vm_process {
 	pid_t pid;           // 0: none
 	uint64_t start_time; // as process_start_time()
 	struct watch *exit;  // of loop_process()
+	struct vm *vm;
+	int index; // -1: QEMU; else of the vGPU
+};
+
+// Who waits for a connection; see vm_link.h.
+struct vm_link_waiter {
+	void (*fn)(void *arg, const struct ferry_error *e);
+	void *arg;
 };
 
 struct vm_vgpu {
 	struct vm_process process;
 	struct link *link; // to its control socket; NULL while not connected
 	struct watch *retry;
+	struct vm_link_waiter waiter;
+	bool was_connected;
 	char device_key[200]; // of its hello: equal exactly where native binaries may be shared
 	char tracker[16];
 	struct vm *vm;
@@ -68,7 +82,7 @@ struct vm {
 	struct host *host;
 	struct vm *next;
 	char name[VM_NAME_MAX + 1];
-	json_t *config; // what travels to a peer (vm_config.h), with the VM's settings; owned
+	json_t *config; // what travels to a peer (vm_doc.h), with the VM's settings; owned
 
 	enum vm_state state; // vm_set_state() only
 	uint64_t epoch;      // ownership epoch: grows with each COMMIT
@@ -77,16 +91,21 @@ struct vm {
 	struct vm_process qemu;
 	struct qmp *qmp; // NULL while not connected
 	struct watch *qmp_retry;
-	struct vm_vgpu vgpus[VM_MAX_VGPUS];
+	struct vm_link_waiter qmp_waiter;
+	bool qmp_was_connected;
+	struct vm_vgpu vgpus[VM_GPUS_MAX];
 	unsigned n_vgpus; // as configured; 0 for profile "none"
-	struct watch *agent_retry;
+	struct agent *agent; // the guest's; its socket is set while the VM is RUNNING here
+	struct exec *execs;  // programs of `ferry vm exec` that are running; exec.h
 
 	int log_fd; // vms/NAME/vm.log; -1 when it cannot be written
 	bool booted; // the guest's agent answered since the last start here
-	bool stopping; // its processes are being ended by us
 	bool returns_released; // was RELEASED before it became INCOMING
 
-	struct vm_job *job; // launch or stop in progress
+	// Work in progress; NULL: none.
+	struct vm_launch *launch;
+	struct vm_stop *stop;
+	struct vm_kill *kill;
 	struct migration *migration; // the driver's; set while one is on
 	const struct vm_observer *observer;
 	void *observer_arg;
@@ -99,7 +118,7 @@ bool vm_state_legal(enum vm_state from, enum vm_state to);
 
 struct vm *vm_find(struct host *h, const char *name); // NULL when there is none
 
-// Makes a stopped VM from a checked configuration (vm_config.h), in memory and inventory. `config`
+// Makes a stopped VM from a checked configuration (vm_doc.h), in memory and inventory. `config`
 // is stolen, also on failure. Code "name-taken".
 int vm_create(struct host *h, json_t *config, struct vm **ret, struct ferry_error *e);
 // The same from a configuration that a peer sent (checked here, every field): state INCOMING with
@@ -125,7 +144,7 @@ void vm_path(const struct vm *vm, const char *file, char *ret, size_t size);
 // What GET /v1/vms/NAME shows; a new reference.
 json_t *vm_to_json(const struct vm *vm);
 
-// ---- processes (vm_launch.c, vm_stop.c, vm_watch.c) ----
+// ---- processes (vm_launch.c, vm_stop.c, vm_link.c, vm_exit.c) ----
 
 // `e` is NULL on success. Called once; the VM may be removed inside.
 typedef void (*vm_done_fn)(void *arg, struct vm *vm, const struct ferry_error *e);

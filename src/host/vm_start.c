@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/vm_start.h"
+#include "base/cleanup.h"
+#include "base/process.h"
+#include "host/host.h"
+#include "host/settings.h"
+#include "host/tap.h"
+#include "host/vm_link.h"
+#include "vm/overlay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define VGPU_PORT_FD 10 // docs/interfaces.md, section 3: port i is 10+2i and 11+2i
+
+void vm_ports_init(struct vm_ports *p)
+{
+	memset(p, 0xff, sizeof *p); // every descriptor -1
+}
+
+int vm_ports_open(struct vm_ports *p, unsigned vgpus, struct ferry_error *e)
+{
+	for (unsigned g = 0; g < vgpus; g++)
+		for (unsigned i = 0; i < VM_PORTS_PER_GPU; i++) {
+			int pair[2];
+			if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+				return ferry_fail(e, errno, "no-ports", "cannot make the vGPU's ports: %m");
+			p->ours[g][i] = pair[0];
+			p->qemus[g][i] = pair[1];
+		}
+	return 0;
+}
+
+static void close_one(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void vm_ports_close(struct vm_ports *p)
+{
+	for (unsigned g = 0; g < VM_GPUS_MAX; g++)
+		for (unsigned i = 0; i < VM_PORTS_PER_GPU; i++) {
+			close_one(&p->ours[g][i]);
+			close_one(&p->qemus[g][i]);
+		}
+}
+
+static int open_log(struct vm *vm, const char *file, struct ferry_error *e)
+{
+	char path[160];
+
+	vm_path(vm, file, path, sizeof path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	return fd >= 0 ? fd : ferry_fail(e, errno, "file", "cannot open %s: %m", path);
+}
+
+static int start(struct vm *vm, int index, const struct process_spec *spec, struct ferry_error *e)
+{
+	pid_t pid;
+	int r = process_start(spec, &pid, e);
+
+	if (r < 0)
+		return r;
+	r = vm_watch_process(vm, index, pid, process_start_time(pid), e);
+	vm_save(vm); // before anything else can fail: an unrecorded process would be lost
+	return r;
+}
+
+// The daemon's configured environment, the VM's own compile cache, NULL.
+static const char **vgpu_environment(struct vm *vm, const char *cache)
+{
+	char **configured = vm->host->config.env;
+	size_t n = 0;
+
+	while (configured && configured[n])
+		n++;
+	const char **env = calloc(n + 2, sizeof *env);
+	for (size_t i = 0; env && i < n; i++)
+		env[i] = configured[i];
+	if (env)
+		env[n] = cache;
+	return env;
+}
+
+static const char *tracker(struct vm *vm)
+{
+	const char *text = setting_text(vm->host, vm, "migration.tracker", NULL);
+
+	return strcmp(text, "auto") ? text : vm->host->config.tracker;
+}
+
+int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, bool incoming,
+	struct ferry_error *e)
+{
+	struct host *h = vm->host;
+	struct vm_spec s;
+	char program[4200], control[160], log[160], file[24], memory[24], number[12], n_ports[12];
+	char cache[4300];
+	struct process_fd fds[2 * VM_PORTS_PER_GPU];
+
+	int r = vm_doc_read(vm->config, &s, e);
+	if (r < 0)
+		return r;
+	snprintf(program, sizeof program, "%s/ferry-vgpu", h->config.programs);
+	snprintf(file, sizeof file, "vgpu%u.sock", index);
+	vm_path(vm, file, control, sizeof control);
+	unlink(control);
+	vm_path(vm, "vm.log", log, sizeof log);
+	snprintf(memory, sizeof memory, "%llu", (unsigned long long)s.framebuffer_bytes);
+	snprintf(number, sizeof number, "%u", index);
+	snprintf(n_ports, sizeof n_ports, "%u", VM_PORTS_PER_GPU);
+	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/vms/%s/cl-cache", h->config.state, vm->name);
+	for (int i = 0; i < VM_PORTS_PER_GPU; i++) {
+		fds[2 * i] = (struct process_fd){ ports->ours[index][i], VGPU_PORT_FD + 2 * i };
+		fds[2 * i + 1] = (struct process_fd){ ports->qemus[index][i], VGPU_PORT_FD + 2 * i + 1 };
+	}
+	const char *argv[24] = { program, "--control", control, "--profile", s.profile, "--memory",
+		memory, "--index", number, "--ports", n_ports, "--tracker", tracker(vm), "--vm-log", log };
+	int n = 15;
+	if (incoming)
+		argv[n++] = "--incoming";
+	if (h->config.faults)
+		argv[n++] = "--faults";
+	snprintf(file, sizeof file, "vgpu%u.log", index);
+	_cleanup_fd_ int log_fd = open_log(vm, file, e);
+	_cleanup_free_ const char **env = vgpu_environment(vm, cache);
+	if (log_fd < 0 || !env)
+		return log_fd < 0 ? log_fd : -ENOMEM;
+	struct process_spec spec = { .argv = argv, .env = env, .log_fd = log_fd, .fds = fds,
+		.n_fds = ARRAY_SIZE(fds), .detached = true };
+	return start(vm, (int)index, &spec, e);
+}
+
+// A peer's overlay or an overlay that is gone is not an error here: an incoming guest has its root
+// in memory already, and the initramfs matters only when it boots.
+static const char *usable_overlay(const struct vm_spec *s, bool incoming)
+{
+	return s->overlay && incoming && access(s->overlay, R_OK | X_OK) < 0 ? NULL : s->overlay;
+}
+
+// Descriptors that QEMU inherits: the ports' ends and the tap.
+static size_t qemu_fds(const struct vm_ports *ports, unsigned vgpus, int tap, struct process_fd *fds)
+{
+	size_t n = 0;
+
+	for (unsigned g = 0; g < vgpus; g++)
+		for (int i = 0; i < VM_PORTS_PER_GPU; i++)
+			fds[n++] = (struct process_fd){ ports->qemus[g][i], VM_GPU_FD((int)g, i) };
+	if (tap >= 0)
+		fds[n++] = (struct process_fd){ tap, VM_TAP_FD };
+	return n;
+}
+
+static int run_qemu(struct vm *vm, char **argv, const struct process_fd *fds, size_t n_fds,
+	struct ferry_error *e)
+{
+	_cleanup_fd_ int log_fd = open_log(vm, "qemu.log", e);
+
+	if (log_fd < 0)
+		return log_fd;
+	struct process_spec spec = { .argv = (const char *const *)argv, .log_fd = log_fd, .fds = fds,
+		.n_fds = n_fds, .detached = true };
+	return start(vm, -1, &spec, e);
+}
+
+int vm_start_qemu(struct vm *vm, const struct vm_ports *ports, bool incoming,
+	struct ferry_error *e)
+{
+	struct host *h = vm->host;
+	struct vm_spec s;
+	char dir[160], kernel[4200], initrd[160], ip[40], tap[16], socket_path[160];
+	struct process_fd fds[VM_GPUS_MAX * VM_PORTS_PER_GPU + 1];
+	_cleanup_fd_ int tap_fd = -1;
+
+	int r = vm_doc_read(vm->config, &s, e);
+	if (r < 0)
+		return r;
+	snprintf(dir, sizeof dir, "vms/%s", vm->name);
+	snprintf(kernel, sizeof kernel, "%s/kernel", h->config.image);
+	vm_path(vm, "initrd.cpio", initrd, sizeof initrd);
+	vm_path(vm, "qmp.sock", socket_path, sizeof socket_path);
+	unlink(socket_path);
+	r = vm_initrd_write(initrd, h->config.image, usable_overlay(&s, incoming), e);
+	if (r < 0)
+		return r;
+	if (s.ip[0]) {
+		tap_name(vm->name, tap);
+		tap_fd = tap_open(tap, h->config.guest.bridge, e);
+		if (tap_fd < 0)
+			return tap_fd;
+	}
+	snprintf(ip, sizeof ip, "%s/%u", s.ip, s.prefix);
+	struct vm_config c = { .name = vm->name, .machine = s.machine, .accel = h->accel.accel,
+		.vcpus = s.vcpus, .memory_bytes = s.memory_bytes, .dir = dir, .kernel = kernel,
+		.initrd = initrd, .disk = s.disk, .tap_fd = tap_fd >= 0,
+		.mac = s.ip[0] ? s.mac : NULL, .ip = s.ip[0] ? ip : NULL,
+		.gateway = s.gateway[0] ? s.gateway : NULL, .gpus = s.vgpus, .incoming = incoming };
+	char **argv = vm_cmdline(&c, e);
+	r = argv ? run_qemu(vm, argv, fds, qemu_fds(ports, s.vgpus, tap_fd, fds), e) : -EINVAL;
+	vm_argv_free(argv);
+	return r;
+}
