@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// A guest boots, runs a program for the host, and moves between two QEMUs through two relays while
+// the program runs; its output must be complete and come once.
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/socket.h"
+#include "base/test.h"
+#include "carrier.h"
+#include "machine.h"
+#include "vm/agent_exec.h"
+#include "vm/facts.h"
+#include "vm/overlay.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+
+#define LINES 200
+
+static struct loop *loop;
+static char dir[64], dir_a[80], dir_b[80], initrd[96], kernel[512];
+static struct vm_facts facts;
+static struct vm_accel_probe probe;
+
+static struct vm_config config(const char *where)
+{
+	return (struct vm_config){ .name = "test",
+		.machine = facts.default_machine,
+		.accel = probe.accel,
+		.vcpus = 1,
+		.memory_bytes = 256u << 20,
+		.dir = where,
+		.kernel = kernel,
+		.initrd = initrd };
+}
+
+// What the guest's program printed and how it ended.
+struct output {
+	char text[65536];
+	size_t n;
+	bool done;
+	int status;
+};
+
+static void on_output(void *arg, int stream, const void *bytes, size_t n)
+{
+	struct output *o = arg;
+
+	CHECK(o->n + n < sizeof o->text);
+	memcpy(o->text + o->n, bytes, n);
+	o->n += n;
+}
+
+static void on_done(void *arg, int status, const struct ferry_error *e)
+{
+	struct output *o = arg;
+
+	CHECK_STR(e ? e->message : "", "");
+	o->done = true;
+	o->status = status;
+}
+
+static void start(struct agent *a, struct output *o, const char *script)
+{
+	static const struct agent_exec_handlers handlers = { on_output, on_done };
+	_cleanup_json_ json_t *argv = json_pack("[s, s, s]", "sh", "-c", script);
+	struct agent_exec_spec spec = { .argv = argv };
+
+	memset(o, 0, sizeof *o);
+	CHECK(agent_exec_start(a, &spec, &handlers, o, NULL));
+}
+
+static void run(struct agent *a, struct output *o, const char *script)
+{
+	start(a, o, script);
+	while (!o->done)
+		machine_turn(loop);
+}
+
+static void set_agent_path(struct agent *a, const char *where)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/agent.sock", where);
+	CHECK_EQ(agent_set_path(a, path), 0);
+}
+
+static void boot(struct machine *m, struct agent *agent)
+{
+	struct vm_config c = config(dir_a);
+	struct output o;
+	int64_t began = clock_now_ns();
+
+	machine_start(m, loop, &c);
+	CHECK_STR(machine_status(m), "prelaunch");
+	machine_do(m, "cont", NULL);
+	set_agent_path(agent, dir_a);
+	run(agent, &o, "echo in the guest; echo oops >&2; exit 7");
+	printf("booted, and a first program ran, after %.2f s under %s\n",
+		(double)(clock_now_ns() - began) / NSEC_PER_SEC, vm_accel_name(probe.accel));
+	CHECK_EQ(o.status, 7);
+	CHECK(!strcmp(o.text, "in the guest\noops\n") || !strcmp(o.text, "oops\nin the guest\n"));
+	run(agent, &o, "ls /etc/OpenCL/vendors /dev/virtio-ports; which clinfo");
+	CHECK(strstr(o.text, "ferry.icd") && strstr(o.text, "ferry.agent") &&
+		strstr(o.text, "clinfo"));
+}
+
+static void set_capabilities(struct machine *m, bool destination)
+{
+	json_t *all = json_pack("[{s:s, s:b}, {s:s, s:b}, {s:s, s:b}]", "capability", "events",
+		"state", 1, "capability", "return-path", "state", 1, "capability",
+		"pause-before-switchover", "state", 1);
+
+	if (destination)
+		json_array_append_new(all,
+			json_pack("{s:s, s:b}", "capability", "late-block-activate", "state", 1));
+	machine_do(m, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", all));
+}
+
+static json_t *stream_of(const char *where)
+{
+	char uri[128];
+
+	snprintf(uri, sizeof uri, "unix:%s/ram.sock", where);
+	return json_pack("{s:s}", "uri", uri);
+}
+
+static void connect_relays(struct carrier *out, struct carrier *in)
+{
+	char address[32];
+	_cleanup_fd_ int server = tcp_listen("127.0.0.1:0", NULL);
+
+	snprintf(address, sizeof address, "127.0.0.1:%d", tcp_local_port(server));
+	_cleanup_fd_ int a = tcp_connect(address, 1000, NULL);
+	_cleanup_fd_ int b = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	CHECK(a >= 0 && b >= 0);
+	carrier_do(out, "attach", a);
+	carrier_do(in, "attach", b);
+}
+
+static void turn_for(int ms)
+{
+	int64_t end = clock_now_ns() + ms * NSEC_PER_MSEC;
+
+	while (clock_now_ns() < end)
+		machine_turn(loop);
+}
+
+// Up to the stun: the stream is held although the guest is idle, then released.
+static void precopy(struct machine *a, struct machine *b, struct carrier *out, struct carrier *in)
+{
+	set_capabilities(a, false);
+	set_capabilities(b, true);
+	machine_do(b, "migrate-incoming", stream_of(dir_b));
+	connect_relays(out, in);
+	machine_do(a, "migrate", stream_of(dir_a));
+	turn_for(1000);
+	CHECK_STR(machine_status(a), "running");
+	CHECK_STR(a->migration, "active");
+	CHECK_EQ(json_int_or(carrier_do(out, "status", -1), "bytes_out", -1), 0);
+	int64_t began = clock_now_ns();
+	carrier_do(out, "release", -1);
+	machine_await(a, "pre-switchover", 60000);
+	printf("released to pre-switchover: %lld ms\n",
+		(long long)((clock_now_ns() - began) / NSEC_PER_MSEC));
+}
+
+static void switch_over(struct machine *a, struct machine *b)
+{
+	CHECK(a->stop_ns > 0);
+	CHECK_STR(machine_status(b), "inmigrate");
+	int64_t began = clock_now_ns();
+	machine_do(a, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"));
+	machine_await(a, "completed", 30000);
+	machine_await(b, "completed", 30000);
+	printf("continue to completed on both: %lld ms\n",
+		(long long)((clock_now_ns() - began) / NSEC_PER_MSEC));
+	CHECK_STR(machine_status(a), "postmigrate");
+	CHECK_STR(machine_status(b), "paused");
+	machine_do(b, "cont", NULL);
+	CHECK_STR(machine_status(b), "running");
+}
+
+static void relays_end_in_good_order(struct carrier *out, struct carrier *in)
+{
+	while (!out->closed || !in->closed)
+		machine_turn(loop);
+	CHECK(!json_object_get(out->closed, "error"));
+	CHECK(!json_object_get(in->closed, "error"));
+	printf("relayed %lld KiB\n", (long long)json_int_or(out->closed, "bytes_out", 0) >> 10);
+	CHECK(json_int_or(out->closed, "bytes_out", 0) > 1 << 20);
+	CHECK_EQ(json_int_or(in->closed, "bytes_in", 0), json_int_or(out->closed, "bytes_out", 0));
+	CHECK_EQ(carrier_wait(out), 0);
+	CHECK_EQ(carrier_wait(in), 0);
+	json_decref(out->closed), json_decref(in->closed);
+}
+
+static void output_is_complete(const struct output *o)
+{
+	char expected[65536];
+	size_t n = 0;
+
+	for (int i = 0; i < LINES; i++)
+		n += (size_t)snprintf(expected + n, sizeof expected - n, "line %d\n", i);
+	CHECK_EQ(o->n, n);
+	CHECK(!memcmp(o->text, expected, n));
+	CHECK_EQ(o->status, 5);
+}
+
+static void a_program_runs_across_a_migration(void)
+{
+	struct machine a, b;
+	struct carrier out, in;
+	struct agent *agent = agent_new(loop);
+	struct vm_config c = config(dir_b);
+	struct output *o = calloc(1, sizeof *o);
+
+	boot(&a, agent);
+	c.incoming = true;
+	machine_start(&b, loop, &c);
+	carrier_start(&out, loop, "source", dir_a);
+	carrier_start(&in, loop, "destination", dir_b);
+	start(agent, o,
+		"i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); usleep 20000; done; exit "
+		"5");
+	while (!o->n)
+		machine_turn(loop);
+	precopy(&a, &b, &out, &in);
+	size_t before = o->n;
+	switch_over(&a, &b);
+	set_agent_path(agent, dir_b);
+	CHECK(!o->done);
+	while (!o->done)
+		machine_turn(loop);
+	CHECK(o->n > before);
+	output_is_complete(o);
+	printf("stun, STOP to RESUME: %.1f ms\n",
+		(double)(b.resume_ns - a.stop_ns) / NSEC_PER_MSEC);
+	relays_end_in_good_order(&out, &in);
+	agent_free(agent);
+	machine_stop(&a);
+	machine_stop(&b);
+	free(o);
+}
+
+int main(void)
+{
+	const char *image = getenv("FERRY_IMAGE");
+	struct ferry_error e = FERRY_ERROR_INIT;
+
+	snprintf(kernel, sizeof kernel, "%s/kernel", image ? image : ".");
+	if (access(kernel, R_OK))
+		SKIP("the guest's image is not built (make image)");
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(dir, sizeof dir, "/tmp/ferry-vm-%d", (int)getpid());
+	snprintf(dir_a, sizeof dir_a, "%s/a", dir);
+	snprintf(dir_b, sizeof dir_b, "%s/b", dir);
+	snprintf(initrd, sizeof initrd, "%s/initrd", dir);
+	machines_guard(dir, 120);
+	CHECK(dir_make(dir_a, NULL) == 0 && dir_make(dir_b, NULL) == 0);
+	vm_accel_probe(&probe);
+	CHECK_EQ(vm_facts_read(&facts, probe.accel, &e), 0);
+	CHECK_EQ(vm_initrd_write(initrd, image, NULL, &e), 0);
+	loop = loop_new();
+	RUN(a_program_runs_across_a_migration);
+	loop_free(loop);
+}
