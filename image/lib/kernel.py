@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import shutil
 import struct
 import subprocess
 
@@ -31,16 +32,29 @@ def _output(*argv):
     return done.stdout if done.returncode == 0 else ""
 
 
-def packages():
-    """The kernel's packages by name, the image first."""
+def _find_packages():
     for name in KERNELS:
         found = re.search(r"Depends: (linux-image-[0-9]\S*)", _output("apt-cache", "depends", name))
-        if not found:
-            continue
-        image = found.group(1)
-        modules = image.replace("linux-image-", "linux-modules-")
-        return [image] + [m for m in [modules] if _output("apt-cache", "show", m)]
-    raise Missing("no package of " + ", ".join(KERNELS) + "; run apt-get update")
+        if found:
+            image = found.group(1)
+            modules = image.replace("linux-image-", "linux-modules-")
+            return [image] + [m for m in [modules] if _output("apt-cache", "show", m)]
+    return []
+
+
+def update_lists():
+    """Fresh machines have no package lists, others have old ones. Only root may change that: False
+    where nothing was done."""
+    return os.geteuid() == 0 and subprocess.run(["apt-get", "update", "-qq"],
+                                                check=False).returncode == 0
+
+
+def packages():
+    """The kernel's packages by name, the image first."""
+    found = _find_packages()
+    if not found:
+        raise Missing("no package of " + ", ".join(KERNELS) + "; run apt-get update")
+    return found
 
 
 def version(package):
@@ -48,6 +62,13 @@ def version(package):
     if not found or found.group(1) == "(none)":
         raise Missing(f"package {package} has no candidate; run apt-get update")
     return found.group(1)
+
+
+def _download(package, ver, folder):
+    argv = ["apt-get", "download", "-qq", f"{package}={ver}"]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Missing(f"cannot download {package}: {done.stderr.strip()}; run apt-get update")
 
 
 def unpack(package, cache):
@@ -58,8 +79,8 @@ def unpack(package, cache):
     if os.path.isdir(into):
         return into
     os.makedirs(cache, exist_ok=True)
-    subprocess.run(["apt-get", "download", "-qq", f"{package}={ver}"], cwd=cache, check=True,
-                   stderr=subprocess.DEVNULL)
+    shutil.rmtree(into + ".new", ignore_errors=True)
+    _download(package, ver, cache)
     deb = glob.glob(os.path.join(glob.escape(into) + "_*.deb"))[0]
     subprocess.run(["dpkg", "-x", deb, into + ".new"], check=True)
     os.rename(into + ".new", into)
