@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h> // picks AVX2 or AVX-512 at run time: twice as fast as the SSE2 default
+#endif
 
 bool page_is_zero(const void *page)
 {
