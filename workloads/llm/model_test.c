@@ -9,8 +9,9 @@
 #include "model.h"
 #include "reference.h"
 
-#define TOKENS  40
-#define CONTEXT 24
+#define TOKENS      40
+#define CONTEXT     24
+#define GOLDEN_HASH 0x573aaee3u
 // float32 sums of up to 224 products, against doubles; keys and values are rounded to halves in both.
 #define TOLERANCE 2e-3
 
@@ -227,6 +228,24 @@ static void test_against_reference(enum weight_type type)
 	model_free(&m);
 }
 
+// int8 weights are pure integer work: the same bytes on every device, today and later.
+static void test_weights_are_the_same_bytes_for_ever(void)
+{
+	static unsigned char bytes[256 * 64]; // the embedding
+	struct failure f = { "" };
+	uint32_t hash = 2166136261u; // FNV-1a
+	struct model m;
+
+	load(&m, WEIGHT_INT8, 0x123456789abcdefull);
+	need(gpu_read(&m.gpu, m.weights.arenas[0], 0, bytes, sizeof bytes, &f), &f);
+	for (size_t i = 0; i < sizeof bytes; i++)
+		hash = (hash ^ bytes[i]) * 16777619u;
+	if (hash != GOLDEN_HASH)
+		fprintf(stderr, "hash is 0x%08x\n", hash);
+	CHECK(hash == GOLDEN_HASH);
+	model_free(&m);
+}
+
 static void test_seeds_differ(void)
 {
 	const int32_t prompt = 1;
@@ -265,6 +284,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	test_against_reference(WEIGHT_INT8);
+	RUN(test_weights_are_the_same_bytes_for_ever);
 	RUN(test_seeds_differ);
 	RUN(test_bad_prompts_are_refused);
 	return 0;

@@ -135,10 +135,12 @@ static void handle_input(struct server *s, struct connection *c)
 
 // Reads, answers and sends for one client; drops it when it is done or gone. A client that has
 // closed its side wants no more.
-static void serve_client(struct server *s, struct connection *c, bool readable)
+static void serve_client(struct server *s, struct connection *c, short revents)
 {
-	int r = readable ? connection_read(c) : 0;
+	int r = revents & POLLIN ? connection_read(c) : 0;
 
+	if (revents & (POLLERR | POLLHUP))
+		r = -ECONNRESET;
 	if (!r && !c->ended)
 		handle_input(s, c);
 	if (!r)
@@ -171,7 +173,7 @@ static int poll_once(struct server *s, struct failure *f)
 	s->stop = p[SLOT_SIGNAL].revents != 0;
 	for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
 		if (p[FIRST_CLIENT + i].fd >= 0 && p[FIRST_CLIENT + i].revents)
-			serve_client(s, &s->clients[i], p[FIRST_CLIENT + i].revents & ~POLLOUT);
+			serve_client(s, &s->clients[i], p[FIRST_CLIENT + i].revents);
 	if (p[SLOT_LISTEN].revents)
 		accept_client(s);
 	return 0;
@@ -200,7 +202,7 @@ static int generate_and_send(struct server *s, struct failure *f)
 	for (unsigned i = 0; !r && i < MAX_CONNECTIONS; i++) {
 		c = &s->clients[i];
 		if (c->fd >= 0 && c->out.len)
-			serve_client(s, c, false);
+			serve_client(s, c, 0);
 	}
 	return r;
 }
