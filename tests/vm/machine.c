@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,18 +85,38 @@ static void on_closed(void *arg, const struct ferry_error *e)
 	CHECK(!"QEMU ended its monitor");
 }
 
+// One socketpair for each port; QEMU inherits the ends in `fds`.
+static size_t open_ports(struct machine *m, const struct vm_config *c, struct process_fd *fds)
+{
+	size_t n = c->gpus ? VM_PORTS_PER_GPU : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int pair[2];
+		CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+		m->ports[i] = pair[0];
+		fds[i] = (struct process_fd){ .fd = pair[1], .as = VM_GPU_FD(0, (int)i) };
+	}
+	return n;
+}
+
 static void start_qemu(struct machine *m, const struct vm_config *c)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
+	struct process_fd fds[VM_PORTS_PER_GPU];
 	char log[160];
+	size_t n_fds = open_ports(m, c, fds);
 	char **argv = vm_cmdline(c, &e);
 
 	CHECK_STR(e.message, "");
 	snprintf(log, sizeof log, "%s/qemu.log", c->dir);
 	_cleanup_fd_ int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	struct process_spec spec = { .argv = (const char *const *)argv, .log_fd = fd };
+	struct process_spec spec = {
+		.argv = (const char *const *)argv, .log_fd = fd, .fds = fds, .n_fds = n_fds
+	};
 	CHECK_EQ(process_start(&spec, &m->pid, &e), 0);
 	machines_guard_pid(m->pid);
+	for (size_t i = 0; i < n_fds; i++)
+		close(fds[i].fd);
 	vm_argv_free(argv);
 }
 
@@ -118,14 +139,30 @@ void machine_start(struct machine *m, struct loop *l, const struct vm_config *c)
 	CHECK(qmp_has_oob(m->qmp));
 }
 
-void machine_stop(struct machine *m)
+static void end(struct machine *m, int signo)
 {
+	if (!m->pid)
+		return;
 	m->qmp = qmp_free(m->qmp);
-	kill(m->pid, SIGTERM);
+	kill(m->pid, signo);
 	waitpid(m->pid, NULL, 0);
 	for (size_t i = 0; i < PIDS_MAX; i++)
 		if (pids[i] == m->pid)
 			pids[i] = 0;
+	for (size_t i = 0; i < VM_PORTS_PER_GPU; i++)
+		if (m->ports[i] > 0)
+			close(m->ports[i]);
+	m->pid = 0;
+}
+
+void machine_stop(struct machine *m)
+{
+	end(m, SIGTERM);
+}
+
+void machine_kill(struct machine *m)
+{
+	end(m, SIGKILL);
 }
 
 struct reply {

@@ -14,8 +14,9 @@ struct machine {
 	const char *dir;
 	pid_t pid;
 	struct qmp *qmp;
-	char migration[32];         // status of the last MIGRATION event
-	int64_t stop_ns, resume_ns; // when QEMU saw STOP and RESUME; 0: not yet
+	char migration[32];          // status of the last MIGRATION event
+	int64_t stop_ns, resume_ns;  // when QEMU saw STOP and RESUME; 0: not yet
+	int ports[VM_PORTS_PER_GPU]; // our ends of the first vGPU's ports
 };
 
 // Every started process is killed, and `dir` removed, when the test ends, also by a failed check, a
@@ -24,8 +25,11 @@ void machines_guard(const char *dir, unsigned limit_s);
 // Watches over a process that the test started by itself.
 void machines_guard_pid(pid_t pid);
 
+// With ports for one vGPU where the configuration has one.
 void machine_start(struct machine *m, struct loop *l, const struct vm_config *c);
-void machine_stop(struct machine *m);
+void machine_stop(struct machine *m); // no effect on one that was stopped before
+// SIGKILL, as when a host dies. Its monitor's end is expected.
+void machine_kill(struct machine *m);
 
 // Runs a command; returns its "return", borrowed until the next call, or NULL where QEMU refused.
 const json_t *machine_ask(struct machine *m, const char *command, json_t *args);

@@ -19,7 +19,7 @@
 #define LINES 200
 
 static struct loop *loop;
-static char dir[64], dir_a[80], dir_b[80], initrd[96], kernel[512];
+static char dir[64], dir_a[80], dir_b[80], initrd[96], disk[96], kernel[512];
 static struct vm_facts facts;
 static struct vm_accel_probe probe;
 
@@ -32,7 +32,19 @@ static struct vm_config config(const char *where)
 		.memory_bytes = 256u << 20,
 		.dir = where,
 		.kernel = kernel,
-		.initrd = initrd };
+		.initrd = initrd,
+		.disk = disk,
+		.gpus = 1 };
+}
+
+static void make_disk(void)
+{
+	char command[256];
+
+	snprintf(disk, sizeof disk, "%s/a,disk.img", dir); // QEMU's options are split at commas
+	snprintf(command, sizeof command,
+		"PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 '%s' 16M >/dev/null", disk);
+	CHECK_EQ(system(command), 0);
 }
 
 // What the guest's program printed and how it ended.
@@ -78,6 +90,19 @@ static void run(struct agent *a, struct output *o, const char *script)
 		machine_turn(loop);
 }
 
+// What the guest writes into one of its vGPU's ports arrives at our end, and nowhere else.
+static void port_works(struct machine *m, struct agent *a)
+{
+	struct output o;
+	char got[16] = "";
+
+	run(a, &o, "echo hello >/dev/virtio-ports/ferry.gpu0.3 && ls /dev/virtio-ports | wc -l");
+	CHECK_STR(o.text, "16\n");
+	CHECK_EQ(recv(m->ports[3], got, sizeof got - 1, MSG_DONTWAIT), 6);
+	CHECK_STR(got, "hello\n");
+	CHECK(recv(m->ports[4], got, sizeof got, MSG_DONTWAIT) < 0);
+}
+
 static void set_agent_path(struct agent *a, const char *where)
 {
 	char path[128];
@@ -104,6 +129,20 @@ static void boot(struct machine *m, struct agent *agent)
 	run(agent, &o, "ls /etc/OpenCL/vendors /dev/virtio-ports; which clinfo");
 	CHECK(strstr(o.text, "ferry.icd") && strstr(o.text, "ferry.agent") &&
 		strstr(o.text, "clinfo"));
+	run(agent, &o, "grep -q ' /mnt ext4 ' /proc/mounts && echo kept >/mnt/file && sync");
+	CHECK_EQ(o.status, 0);
+	port_works(m, agent);
+}
+
+// After the move: the disk, which only one QEMU may write, and a port of the new one.
+static void guest_is_whole(struct machine *m, struct agent *agent)
+{
+	struct output o;
+
+	run(agent, &o, "cat /mnt/file && echo more >>/mnt/file && sync");
+	CHECK_STR(o.text, "kept\n");
+	CHECK_EQ(o.status, 0);
+	port_works(m, agent);
 }
 
 static void set_capabilities(struct machine *m, bool destination)
@@ -235,6 +274,7 @@ static void a_program_runs_across_a_migration(void)
 		machine_turn(loop);
 	CHECK(o->n > before);
 	output_is_complete(o);
+	guest_is_whole(&b, agent);
 	printf("stun, STOP to RESUME: %.1f ms\n",
 		(double)(b.resume_ns - a.stop_ns) / NSEC_PER_MSEC);
 	relays_end_in_good_order(&out, &in);
@@ -242,6 +282,38 @@ static void a_program_runs_across_a_migration(void)
 	machine_stop(&a);
 	machine_stop(&b);
 	free(o);
+}
+
+// The relay passes the death on; QEMU resumes by itself, and the guest never notices.
+static void a_destination_that_dies_in_the_stun_leaves_the_guest_on_the_source(void)
+{
+	struct machine a, b;
+	struct carrier out, in;
+	struct agent *agent = agent_new(loop);
+	struct vm_config c = config(dir_b);
+	struct output o;
+
+	boot(&a, agent);
+	c.incoming = true;
+	machine_start(&b, loop, &c);
+	carrier_start(&out, loop, "source", dir_a);
+	carrier_start(&in, loop, "destination", dir_b);
+	precopy(&a, &b, &out, &in);
+	machine_kill(&b);
+	machine_ask(&a, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"));
+	while (strcmp(a.migration, "failed"))
+		machine_turn(loop);
+	CHECK_STR(machine_status(&a), "running");
+	CHECK(a.resume_ns > a.stop_ns);
+	while (!out.closed || !in.closed)
+		machine_turn(loop);
+	CHECK_EQ(carrier_wait(&out), 0);
+	CHECK_EQ(carrier_wait(&in), 0);
+	json_decref(out.closed), json_decref(in.closed);
+	run(agent, &o, "cat /mnt/file");
+	CHECK_STR(o.text, "kept\n");
+	agent_free(agent);
+	machine_stop(&a);
 }
 
 int main(void)
@@ -259,10 +331,12 @@ int main(void)
 	snprintf(initrd, sizeof initrd, "%s/initrd", dir);
 	machines_guard(dir, 120);
 	CHECK(dir_make(dir_a, NULL) == 0 && dir_make(dir_b, NULL) == 0);
+	make_disk();
 	vm_accel_probe(&probe);
 	CHECK_EQ(vm_facts_read(&facts, probe.accel, &e), 0);
 	CHECK_EQ(vm_initrd_write(initrd, image, NULL, &e), 0);
 	loop = loop_new();
 	RUN(a_program_runs_across_a_migration);
+	RUN(a_destination_that_dies_in_the_stun_leaves_the_guest_on_the_source);
 	loop_free(loop);
 }
