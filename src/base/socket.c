@@ -116,7 +116,7 @@ static int parse_address(
 int tcp_listen(const char *address, struct ferry_error *e)
 {
 	struct sockaddr_storage sa;
-	socklen_t len;
+	socklen_t len = 0;
 	int one = 1;
 
 	int r = parse_address(address, &sa, &len, e);
@@ -134,7 +134,7 @@ int tcp_listen(const char *address, struct ferry_error *e)
 int tcp_connect_begin(const char *address, struct ferry_error *e)
 {
 	struct sockaddr_storage sa;
-	socklen_t len;
+	socklen_t len = 0;
 	int one = 1;
 
 	int r = parse_address(address, &sa, &len, e);
