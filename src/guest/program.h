@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs and their builds. Needs the session's lock.
+#pragma once
+
+#include "base/buf.h"
+#include "guest/types.h"
+
+// An announced-to-be program without contents; NULL: no memory.
+cl_program program_new(cl_context c);
+
+// One build's outcome from the body of its answer (protocol.def: build_result and what follows).
+// NULL when it is malformed or memory is short.
+struct build *build_parse(const struct buf *body);
+void build_unref(struct build *b); // NULL-safe
+// The kernel of that name, NULL when there is none.
+const struct kernel_info *build_find(const struct build *b, const char *name);

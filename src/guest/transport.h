@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The byte stream to ferry-vgpu: a virtio-serial port in a VM, a unix socket elsewhere. Knows paths
+// and descriptors, not what the bytes mean. Blocking; any thread.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define TRANSPORT_PORTS "/dev/virtio-ports/ferry.gpu0."
+
+// Opens what FERRY_VGPU names ("unix:PATH" or "port:PATH"), else the first port of the pool that
+// nobody else has open (a port opens once: EBUSY). A descriptor, or -ENODEV when there is no vGPU,
+// -EBUSY when every port is taken, -errno.
+int transport_open(void);
+// Opens by such a name; for transport_open() and tests.
+int transport_open_name(const char *name);
+
+// All n bytes, in one write(2) where the kernel takes them so. 0 or -errno.
+int transport_write(int fd, const void *bytes, size_t n);
+// At least one byte. Bytes read, or -errno; -EPIPE when the other side is gone.
+ssize_t transport_read(int fd, void *bytes, size_t n);
+// Whether a read would return at once; waits at most timeout_ms.
+bool transport_readable(int fd, int timeout_ms);
