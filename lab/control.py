@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,8 +121,21 @@ def fault(lab: Lab, host: str, what: str) -> Any:
         return api(lab, host).get("/v1/faults")
     if what == "clear":
         return api(lab, host).call("DELETE", "/v1/faults")
-    name, _, action = what.partition(":")
-    return api(lab, host).call("POST", "/v1/faults", {"name": name, "action": action or "hold"})
+    return api(lab, host).call("POST", "/v1/faults", {"fault": what if ":" in what else f"{what}:hold"})
+
+
+def wait_held(lab: Lab, host: str, name: str, seconds: float) -> bool:
+    """Waits until a step stands at this fault point."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            points = fault(lab, host, "list")
+        except OSError:
+            points = []
+        if any(p.get("name") == name and p.get("held") for p in points):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def status(lab: Lab | None, name: str) -> dict[str, Any]:

@@ -321,8 +321,8 @@ static void a_legal_move_arrives(void)
 	tear_down();
 }
 
-// The connection ends at any byte; any bit is wrong: an error, or (a page's or an object's byte) the
-// wrong root, or (object bytes, which have no digest here) the legal result. Never anything else.
+// The connection ends at any byte; any bit is wrong: an error, or the legal result (objects' bytes
+// have no digest here). Never anything else.
 static void any_damage_is_an_error(void)
 {
 	srand(5);

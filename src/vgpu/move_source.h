@@ -19,7 +19,7 @@ struct move_round_result {
 	uint64_t zero_bytes;  // of pages that only had to be named as zero or free
 	uint64_t pages;       // sent, zero and free ones not counted
 	uint64_t dirty_bytes; // what a next round would send, scanned and not re-armed (0 after
-		// final)
+			      // final)
 	uint64_t object_bytes;
 	double ms;
 	// Of the whole move so far; root is meaningful after move_source_final() only.

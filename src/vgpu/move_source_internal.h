@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "base/clock.h"
 #include "vgpu/move_batch.h"
 #include "vgpu/move_channels.h"
 #include "vgpu/move_compare.h"
@@ -46,9 +47,9 @@ struct move_source {
 	int64_t started_ns, grace_until_ns;
 	struct move_round_result result;
 	uint64_t sent_bytes, announced_generation;
-	bool announced, ended;
-	unsigned calls;          // of ours on the stack
-	struct tracker *tracker; // NULL in stop-copy
+	bool announced, ended, final; // final: the round being sent is the last
+	unsigned calls;               // of ours on the stack
+	struct tracker *tracker;      // NULL in stop-copy
 	struct bitmap hot;
 	struct digest_table seen; // single-pass without an exact tracker: as of the watch's begin
 	struct move_pool *pool;
@@ -72,11 +73,26 @@ struct move_source {
 	struct ferry_error send_error; // the first
 };
 
+#define MOVE_PROGRESS_NS (NSEC_PER_SEC / 4)
+
+extern const char *const move_phase_names[];
+
+// The one setter; says so when a change is not in the table.
+void move_source_set_phase(struct move_source *m, enum move_phase to);
+// The call under way is answered; inside, the next may be started, or the move ended.
+void move_source_answer(
+	struct move_source *m, const struct move_round_result *r, const struct ferry_error *e);
+// Answers with m->result, in phase `to`. Always 0.
+int move_source_report(struct move_source *m, enum move_phase to);
+// First steps of calls, and what follows MOVE_WATCHING.
+int move_source_step_round(struct move_source *m, struct ferry_error *e);
+int move_source_step_watch(struct move_source *m, struct ferry_error *e);
+int move_source_step_watch_over(struct move_source *m, struct ferry_error *e);
+int move_source_step_final(struct move_source *m, struct ferry_error *e);
+
 // Worker i sends its share of the round: a pool's job.
 void move_source_send_job(void *arg, size_t i);
 // Worker 0 sends FINISH with m->result.root.
 void move_source_send_finish(struct move_source *m);
 // Whether a worker could not send; *ret (may be NULL) is why.
 bool move_source_send_error(struct move_source *m, struct ferry_error *ret);
-// Ends the move with an error: answers the call under way, then tells `failed`.
-void move_source_fail(struct move_source *m, const struct ferry_error *why);

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/loop.h"
@@ -26,6 +26,7 @@ struct note {
 struct side {
 	struct page_space *space;
 	size_t applied; // destination: notes applied
+	int vm_log;
 };
 
 static struct host {
@@ -51,6 +52,7 @@ static struct host {
 	struct ferry_error error, dest_error;
 	struct digest_root received_root;
 	uint32_t dest_rounds;
+	bool refuse_objects;
 	unsigned seed;
 } h;
 
@@ -67,6 +69,8 @@ static int apply(void *arg, const void *bytes, size_t n, struct ferry_error *e)
 {
 	struct note note;
 
+	if (h.refuse_objects)
+		return ferry_fail(e, EINVAL, "bad-object", "not this one");
 	CHECK_EQ(n, sizeof(note));
 	memcpy(&note, bytes, n);
 	CHECK(!memcmp(&note, &h.notes[h.b.applied++], n)); // in order
@@ -169,7 +173,7 @@ static void open_ends(void)
 		.tracker = h.tracker,
 		.mode = h.mode,
 		.n_fds = h.channels,
-		.vm_log = -1,
+		.vm_log = h.a.vm_log,
 		.bandwidth = 150000000, // rounds last long enough for something to happen
 		.watch_ms = 20,
 		.objects = { .collect = collect },
@@ -177,7 +181,7 @@ static void open_ends(void)
 	struct move_dest_spec dest = { .loop = h.loop,
 		.space = h.b.space,
 		.n_fds = h.channels,
-		.vm_log = -1,
+		.vm_log = h.b.vm_log,
 		.objects = { .apply = apply },
 		.events = { .round = on_dest_round,
 			.received = on_received,
@@ -205,6 +209,8 @@ static void set_up(const struct tracker_ops *tracker, enum move_mode mode, size_
 	h.channels = channels;
 	h.seed = (unsigned)channels + 5;
 	h.loop = loop_new();
+	h.a.vm_log = memfd_create("log-a", MFD_CLOEXEC);
+	h.b.vm_log = memfd_create("log-b", MFD_CLOEXEC);
 	pthread_mutex_init(&h.lock, NULL);
 	CHECK_EQ(page_space_new(QUOTA, &h.a.space, NULL), 0);
 	CHECK_EQ(page_space_new(QUOTA, &h.b.space, NULL), 0);
@@ -230,6 +236,8 @@ static void tear_down(void)
 	page_space_close(h.a.space);
 	page_space_close(h.b.space);
 	h.loop = loop_free(h.loop);
+	close(h.a.vm_log);
+	close(h.b.vm_log);
 	pthread_mutex_destroy(&h.lock);
 }
 
@@ -281,6 +289,32 @@ static void check_spaces_equal(void)
 	CHECK(digest_root_equal(h.result.root, h.received_root));
 }
 
+// What operators of the system that we follow look for, once per round, in each VM's log.
+static void check_log(int fd, unsigned lines)
+{
+	static char text[65536];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	const char *at = text;
+	char line[80];
+
+	CHECK(n >= 0);
+	text[n] = 0;
+	for (unsigned i = 1; i <= lines; i++) {
+		snprintf(line, sizeof(line),
+			"Migrate_ReadState: vGPU Page Transfer Start. round=%u\n", i);
+		at = strstr(at, line);
+		CHECK(at);
+		at += strlen(line);
+	}
+	CHECK(!strstr(at, "Migrate_ReadState"));
+}
+
+static void check_logs(unsigned lines)
+{
+	check_log(h.a.vm_log, lines);
+	check_log(h.b.vm_log, lines);
+}
+
 static void check_roots_scanned(void)
 {
 	struct digest_root root;
@@ -300,6 +334,7 @@ static void precopy(const struct tracker_ops *tracker, size_t channels)
 	CHECK(h.result.sent_bytes > 0);
 	run_final();
 	CHECK_EQ(h.dest_rounds, 7);
+	check_logs(7);
 	check_spaces_equal();
 	check_roots_scanned();
 	CHECK_EQ(move_dest_own(h.dest, NULL), 0);
@@ -317,6 +352,7 @@ static void other_mode(const struct tracker_ops *tracker, enum move_mode mode)
 	CHECK(move_source_round(h.source, 2, on_round, NULL, NULL) < 0);
 	run_final();
 	check_spaces_equal();
+	check_logs(1);
 	tear_down();
 }
 
@@ -335,6 +371,54 @@ static void wrong_calls_are_refused(void)
 	h.source = move_source_abort(h.source);
 	CHECK(h.answered);
 	CHECK_STR(h.error.code, "aborted");
+	tear_down();
+}
+
+static void the_destinations_reason_arrives(void)
+{
+	set_up(&tracker_digest, MOVE_PRECOPY, 2);
+	h.refuse_objects = true;
+	open_ends();
+	CHECK_EQ(move_source_round(h.source, 1, on_round, NULL, NULL), 0);
+	CHECK(run_until(&h.failed, false));
+	CHECK(h.answered);
+	CHECK_STR(h.error.code, "bad-object");
+	CHECK_STR(h.error.message, "destination: object state was not accepted: not this one");
+	CHECK(run_until(&h.dest_failed, false));
+	CHECK_STR(h.dest_error.code, "bad-object");
+	tear_down();
+}
+
+// A destination that reads nothing: sends block, and abort ends them at once.
+static void abort_ends_a_blocked_round(void)
+{
+	struct move_source_spec spec = { .tracker = &tracker_digest, .n_fds = 2, .vm_log = -1 };
+	int at_a[2], at_b[2];
+	int64_t start;
+
+	set_up(&tracker_digest, MOVE_PRECOPY, 2);
+	for (int i = 0; i < 2; i++) {
+		int fds[2];
+
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+		at_a[i] = fds[0];
+		at_b[i] = fds[1];
+	}
+	memset(page_space_at(h.a.space, h.extents[0].first), 5, h.extents[0].count * PAGE_BYTES);
+	spec.loop = h.loop;
+	spec.space = h.a.space;
+	spec.fds = at_a;
+	CHECK_EQ(move_source_begin(&spec, &h.source, NULL), 0);
+	CHECK_EQ(move_source_round(h.source, 1, on_round, NULL, NULL), 0);
+	for (int i = 0; i < 20; i++)
+		loop_once(h.loop, 1);
+	CHECK(!h.answered);
+	start = clock_now_ns();
+	h.source = move_source_abort(h.source);
+	CHECK(clock_now_ns() - start < NSEC_PER_SEC / 2);
+	CHECK_STR(h.error.code, "aborted");
+	close(at_b[0]);
+	close(at_b[1]);
 	tear_down();
 }
 
@@ -417,6 +501,8 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	RUN(wrong_calls_are_refused);
+	RUN(the_destinations_reason_arrives);
+	RUN(abort_ends_a_blocked_round);
 	with_tracker(&tracker_digest);
 	if (tracker_wp.probe(&e))
 		printf("not tested: wp: %s\n", e.message);

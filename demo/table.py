@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The final table as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from demo.display import size
+from demo.result import ms, rounds
+
+HEAD = ("", "stun", "forecast", "total", "rounds", "bytes in each", "in the stun", "client's gap")
+TITLES = {"precopy": "pre-copy", "killed": "destination killed", "stop-copy": "stop-copy",
+          "no-vgpu": "the same VM, no vGPU", "hashcat": "hashcat, pre-copy"}
+
+
+def row(m: dict[str, Any]) -> tuple[str, ...]:
+    in_each = rounds(m)
+    each = ", ".join(size(r["bytes"]) for r in in_each[:4]) + (" ..." if len(in_each) > 4 else "")
+    stun_bytes = sum(v.get("stun_bytes", 0) for v in m.get("vgpus", [])) + m.get("ram", {}).get("stun_bytes", 0)
+    done = m.get("outcome") == "completed"
+    return (TITLES.get(m["demo"], m["demo"]), ms(m.get("stun_ms")) if done else str(m.get("outcome")),
+            ms(m.get("forecast_at_switchover_ms")) if done else "–", ms(m.get("total_ms")), str(len(in_each)), each or "–",
+            size(stun_bytes) if done else "–", ms(m.get("client_gap_ms")))
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    table = [HEAD, *(row(m) for m in result["migrations"])]
+    widths = [max(len(r[i]) for r in table) for i in range(len(HEAD))]
+    out = ["  " + "  ".join(cell.ljust(w) for cell, w in zip(r, widths)).rstrip() for r in table]
+    out.insert(1, "  " + "─" * (sum(widths) + 2 * len(widths) - 2))
+    rate = result["tokens_per_s"]
+    out.append("")
+    out.append(f"  tokens/s: {rate['before']:.1f} before, {rate['during']:.1f} during the pre-copy migration, "
+               f"{rate['after']:.1f} after")
+    if result["precopy_stun_ms"] and result["no_vgpu_stun_ms"] is not None:
+        own = result["precopy_stun_ms"] - result["no_vgpu_stun_ms"]
+        out.append(f"  Ferry's own part of the pre-copy stun: {ms(result['precopy_stun_ms'])} less "
+                   f"{ms(result['no_vgpu_stun_ms'])} without a vGPU = {own:.0f} ms")
+    return out
