@@ -72,8 +72,13 @@ static void advance(struct move_source *m)
 {
 	struct move_peer_state peer = move_peer_state(m->peer);
 
-	if (m->phase == MOVE_FAILED || (m->phase == MOVE_COMPLETE && peer.done))
+	if (m->phase == MOVE_FAILED || m->phase == MOVE_COMPLETE)
 		return;
+	if (m->phase == MOVE_FINISHING && peer.done) { // it may have closed right after
+		if (!move_pool_busy(m->pool))
+			move_source_report(m, MOVE_COMPLETE);
+		return;
+	}
 	check_peer(m, &peer);
 	if (m->ended || m->phase == MOVE_FAILED || move_pool_busy(m->pool) ||
 		move_source_send_error(m, NULL))
@@ -82,8 +87,6 @@ static void advance(struct move_source *m)
 	if (m->phase == MOVE_COMPARING ||
 		(m->phase == MOVE_SENDING && (peer.acked >= m->round || m->final)))
 		run_step(m, m->next);
-	else if (m->phase == MOVE_FINISHING && peer.done)
-		move_source_report(m, MOVE_COMPLETE);
 }
 
 static struct move_source *release(struct move_source *m);

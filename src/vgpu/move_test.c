@@ -158,6 +158,11 @@ static void on_received(void *arg, struct digest_root root, uint64_t bytes)
 	h.received = true;
 	h.received_root = root;
 	CHECK(bytes > 0);
+	if (h.mode == MOVE_STOP_COPY) { // at once: the source hears DONE and the end together
+		CHECK_EQ(move_dest_own(h.dest, NULL), 0);
+		h.dest = NULL;
+		usleep(2000);
+	}
 }
 
 static void on_dest_failed(void *arg, const struct ferry_error *e)
