@@ -144,7 +144,7 @@ static int op_write(struct jobs *jobs, json_t *args, json_t *answer, struct ferr
 {
 	uint8_t bytes[STREAM_IN_MAX];
 	struct job *job;
-	uint64_t offset, next = 0;
+	uint64_t offset = 0, next = 0;
 	const char *data = json_string_or(args, "data", "");
 	int r = find_job(jobs, args, &job, e);
 
@@ -168,7 +168,7 @@ static int op_write(struct jobs *jobs, json_t *args, json_t *answer, struct ferr
 static int op_signal(struct jobs *jobs, json_t *args, json_t *answer, struct ferry_error *e)
 {
 	struct job *job;
-	uint64_t signo, request;
+	uint64_t signo = 0, request = 0;
 	int r = find_job(jobs, args, &job, e);
 
 	if (!r)

@@ -120,23 +120,34 @@ static void start_qemu(struct machine *m, const struct vm_config *c)
 	vm_argv_free(argv);
 }
 
-void machine_start(struct machine *m, struct loop *l, const struct vm_config *c)
+static void connect_monitor(struct machine *m)
 {
 	static const struct qmp_handlers handlers = { .event = on_event, .closed = on_closed };
 	char path[160];
 
-	*m = (struct machine){ .loop = l, .dir = c->dir };
-	start_qemu(m, c);
-	snprintf(path, sizeof path, "%s/qmp.sock", c->dir);
+	snprintf(path, sizeof path, "%s/qmp.sock", m->dir);
 	for (int i = 0; i < 500 && !m->qmp; i++) {
-		machine_turn(l);
-		m->qmp = qmp_connect(l, path, &handlers, m, NULL);
+		machine_turn(m->loop);
+		m->qmp = qmp_connect(m->loop, path, &handlers, m, NULL);
 		CHECK(waitpid(m->pid, NULL, WNOHANG) == 0); // or it has ended: see its log
 	}
 	CHECK(m->qmp);
 	while (!qmp_ready(m->qmp))
-		machine_turn(l);
+		machine_turn(m->loop);
 	CHECK(qmp_has_oob(m->qmp));
+}
+
+void machine_start(struct machine *m, struct loop *l, const struct vm_config *c)
+{
+	*m = (struct machine){ .loop = l, .dir = c->dir };
+	start_qemu(m, c);
+	connect_monitor(m);
+}
+
+void machine_reconnect(struct machine *m)
+{
+	m->qmp = qmp_free(m->qmp);
+	connect_monitor(m);
 }
 
 static void end(struct machine *m, int signo)
@@ -192,6 +203,17 @@ const json_t *machine_ask(struct machine *m, const char *command, json_t *args)
 	if (!r.ret)
 		printf("%s: %s\n", command, r.why);
 	return r.ret;
+}
+
+void machine_do_oob(struct machine *m, const char *command, json_t *args)
+{
+	struct reply r = { 0 };
+
+	CHECK_EQ(qmp_exec_oob(m->qmp, command, args, 5000, on_reply, &r), 0);
+	while (!r.done)
+		machine_turn(m->loop);
+	CHECK_STR(r.why, "");
+	json_decref(r.ret);
 }
 
 const json_t *machine_do(struct machine *m, const char *command, json_t *args)

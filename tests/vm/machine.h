@@ -35,6 +35,10 @@ void machine_kill(struct machine *m);
 const json_t *machine_ask(struct machine *m, const char *command, json_t *args);
 // The same; a refusal ends the test.
 const json_t *machine_do(struct machine *m, const char *command, json_t *args);
+// Out of band: answered also while QEMU is stuck. A refusal ends the test.
+void machine_do_oob(struct machine *m, const char *command, json_t *args);
+// Closes the monitor's connection and makes a new one, as a restarted daemon does.
+void machine_reconnect(struct machine *m);
 // "running", "inmigrate", "paused", "postmigrate", ...
 const char *machine_status(struct machine *m);
 // Waits for a MIGRATION event of this status. "failed" meanwhile ends the test.
