@@ -40,7 +40,8 @@ void answer_committed_from_record(struct host *h, struct peer *p, int64_t id, js
 		link_answer(peer_link(p), id,
 			json_pack("{ss sI sI sf}", "state",
 				state == RECORD_OWNED ? "running" : "never-ran", "resume_at_ns",
-				(json_int_t)0, "gate_open_at_ns", (json_int_t)0, "resume_ms", 0.0));
+				(json_int_t)r.resume_at_ns, "gate_open_at_ns",
+				(json_int_t)r.gate_open_ns, "resume_ms", 0.0));
 		return;
 	}
 	// Never "never-ran" without the record that makes it true for ever.

@@ -240,9 +240,12 @@ static void refuse_committed(struct migration *m)
 // A source that lost our answer asks again; from now on the record answers it (answers.c).
 static void running(struct migration *m)
 {
-	struct record r = {
-		.epoch = m->epoch, .state = RECORD_OWNED, .finished = true, .config = m->config
-	};
+	struct record r = { .epoch = m->epoch,
+		.state = RECORD_OWNED,
+		.finished = true,
+		.resume_at_ns = m->resume_at_ns,
+		.gate_open_ns = m->gate_open_ns,
+		.config = m->config };
 	struct ferry_error e = FERRY_ERROR_INIT;
 	struct vm *vm = m->vm;
 

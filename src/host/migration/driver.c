@@ -174,11 +174,12 @@ static void log_state(struct migration *m, const struct action *a)
 {
 	const char *side = m->role == ROLE_SOURCE ? "source" : "destination";
 
-	log_info("migration %.8s, %s: %s -> %s (%s)", m->id, side, a->state.from, a->state.to,
-		a->state.reason);
-	if (m->vm)
-		vm_log(m->vm, "migration %.8s: %s -> %s (%s)", m->id, a->state.from, a->state.to,
-			a->state.reason);
+	if (m->vm) // its log goes to the daemon's as well
+		vm_log(m->vm, "migration %.8s, %s: %s -> %s (%s)", m->id, side, a->state.from,
+			a->state.to, a->state.reason);
+	else
+		log_info("migration %.8s, %s: %s -> %s (%s)", m->id, side, a->state.from,
+			a->state.to, a->state.reason);
 	if (m->role == ROLE_SOURCE)
 		result_progress(m, json_pack("{ss}", "phase", a->state.to));
 }

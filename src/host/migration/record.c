@@ -32,10 +32,12 @@ int record_new_id(char ret[ENGINE_ID_SIZE], struct ferry_error *e)
 
 json_t *record_to_json(const struct record *r)
 {
-	return json_pack("{si ss sI ss ss ss sb sO* sI}", "schema", 1, "migration", r->migration,
-		"epoch", (json_int_t)r->epoch, "role", r->source ? "source" : "destination",
-		"state", record_name(r->state), "peer", r->peer, "finished", r->finished, "vm",
-		r->config, "wall_ns", (json_int_t)clock_wall_ns());
+	return json_pack("{si ss sI ss ss ss sb sI sI sO* sI}", "schema", 1, "migration",
+		r->migration, "epoch", (json_int_t)r->epoch, "role",
+		r->source ? "source" : "destination", "state", record_name(r->state), "peer",
+		r->peer, "finished", r->finished, "resume_at_ns", (json_int_t)r->resume_at_ns,
+		"gate_open_at_ns", (json_int_t)r->gate_open_ns, "vm", r->config, "wall_ns",
+		(json_int_t)clock_wall_ns());
 }
 
 int record_parse(const json_t *doc, struct record *ret, struct ferry_error *e)
@@ -49,11 +51,15 @@ int record_parse(const json_t *doc, struct record *ret, struct ferry_error *e)
 		json_get_u64(doc, "epoch", INT64_MAX - 8, &r.epoch, e) < 0 ||
 		json_get_string(doc, "role", role, sizeof role, e) < 0 ||
 		json_get_string(doc, "state", state, sizeof state, e) < 0 ||
-		json_get_string(doc, "peer", r.peer, sizeof r.peer, e) < 0)
-		return ferry_error_prefix(e, "migration record");
+		json_get_string(doc, "peer", r.peer, sizeof r.peer, e) < 0) {
+		ferry_error_prefix(e, "migration record");
+		return -EPROTO;
+	}
 	r.source = !strcmp(role, "source");
 	r.state = record_from_name(state);
 	r.finished = json_bool_or(doc, "finished", false);
+	r.resume_at_ns = json_int_or(doc, "resume_at_ns", 0);
+	r.gate_open_ns = json_int_or(doc, "gate_open_at_ns", 0);
 	r.config = json_object_get(doc, "vm");
 	bool of_source = r.state >= RECORD_ACTIVE && r.state <= RECORD_ABORTED;
 	if (schema != 1 || !record_id_valid(r.migration) || r.state == RECORD_NONE ||

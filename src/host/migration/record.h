@@ -18,7 +18,9 @@ struct record {
 	bool source; // false: destination
 	enum record_state state;
 	char peer[HOST_NAME_MAX_BYTES + 1];
-	bool finished;  // all that it asks for was done: kept only to answer questions
+	bool finished; // all that it asks for was done: kept only to answer questions
+	// Of a destination whose VM runs, for a source that asks late; 0: not known.
+	int64_t resume_at_ns, gate_open_ns;
 	json_t *config; // the VM's; owned by the reader, borrowed by the writer; may be NULL
 };
 

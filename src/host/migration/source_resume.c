@@ -7,10 +7,11 @@
 
 #include <string.h>
 
-#define LOOK_NS     (10 * NSEC_PER_MSEC)
-#define WAIT_NS     (100 * NSEC_PER_MSEC)
-#define CANCEL_NS   (500 * NSEC_PER_MSEC)
-#define PATIENCE_MS 1500 // a hung destination can block QEMU's monitor altogether
+#define LOOK_NS       (10 * NSEC_PER_MSEC)
+#define WAIT_NS       (100 * NSEC_PER_MSEC)
+#define CANCEL_NS     (500 * NSEC_PER_MSEC)
+#define GPU_SAY_EVERY 50   // a vGPU that refuses is asked for ever, and named now and then
+#define PATIENCE_MS   1500 // a hung destination can block QEMU's monitor altogether
 
 static void look_later(struct migration *m, int64_t ns);
 
@@ -122,7 +123,8 @@ static void on_open(struct migration *m, const json_t *ok, const struct ferry_er
 {
 	(void)ok;
 	if (e) {
-		log_warn("migration %.8s: the vGPU's gate: %s", m->id, e->message);
+		if (m->resume.gpu_tries++ % GPU_SAY_EVERY == 0)
+			log_warn("migration %.8s: the vGPU's gate: %s", m->id, e->message);
 		gpu_later(m);
 		return;
 	}
@@ -133,11 +135,8 @@ static void on_open(struct migration *m, const json_t *ok, const struct ferry_er
 static void on_move_aborted(struct migration *m, const json_t *ok, const struct ferry_error *e)
 {
 	(void)ok;
-	if (e) {
+	if (e && m->resume.gpu_tries % GPU_SAY_EVERY == 0)
 		log_warn("migration %.8s: the vGPU's move: %s", m->id, e->message);
-		gpu_later(m);
-		return;
-	}
 	call_gpu(m, "gate.open", NULL, NULL, 0, on_open);
 }
 
