@@ -105,6 +105,16 @@ int buffer_new(struct session *s, uint64_t serial, uint64_t flags, uint64_t size
 	return 0;
 }
 
+int buffer_new_failed(
+	struct session *s, uint64_t serial, uint64_t flags, uint64_t size, struct buffer **ret)
+{
+	int r = make(s, serial, flags, size, ret);
+
+	if (r == 0)
+		(*ret)->o.failed = CL_MEM_OBJECT_ALLOCATION_FAILURE;
+	return r;
+}
+
 int buffer_new_sub(struct buffer *parent, uint64_t serial, uint64_t flags, uint64_t origin,
 	uint64_t size, struct buffer **ret)
 {

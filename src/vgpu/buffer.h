@@ -27,6 +27,9 @@ int context_new(struct session *s, uint64_t serial, struct context **ret);
 // `claim` NULL: a new extent; otherwise exactly that one (an incoming buffer's).
 int buffer_new(struct session *s, uint64_t serial, uint64_t flags, uint64_t size,
 	const struct page_run *claim, struct buffer **ret);
+// One whose allocation failed at the source.
+int buffer_new_failed(
+	struct session *s, uint64_t serial, uint64_t flags, uint64_t size, struct buffer **ret);
 int buffer_new_sub(struct buffer *parent, uint64_t serial, uint64_t flags, uint64_t origin,
 	uint64_t size, struct buffer **ret);
 

@@ -28,6 +28,7 @@ struct object {
 	enum object_type type;
 	uint32_t id;    // in its session's table; 0 when the guest has let it go
 	uint32_t refs;  // the table's, other objects', commands'
+	bool incoming;  // one reference is the stream of records', until this host owns it
 	int32_t failed; // CL_SUCCESS, or why it could not be made: its uses return this
 	uint64_t serial;
 	uint64_t changed;        // registry's clock at the last change

@@ -27,6 +27,9 @@ static void destroy(struct object *o)
 		o->session->v->be->ops->program_free(p->be);
 	session_upload_orphan(o->session, NULL, p);
 	build_request_free(&p->request);
+	build_request_free(&p->next_request);
+	buf_free(&p->next_native);
+	buf_free(&p->restored);
 	buf_free(&p->text);
 	buf_free(&p->native);
 	object_fini(o);
@@ -49,6 +52,16 @@ int program_new(struct session *s, uint64_t serial, enum program_origin origin, 
 	p->total = total;
 	*ret = p;
 	return 0;
+}
+
+int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t shapes)
+{
+	struct buf *to = p->building ? &p->next_native : &p->native;
+
+	buf_reset(to);
+	buf_put(to, bytes, n);
+	p->native_shapes = shapes;
+	return to->failed ? -ENOMEM : 0;
 }
 
 bool program_is_executable(const struct program *p)

@@ -31,10 +31,16 @@ struct program {
 	bool executable;
 	uint32_t answer_seq; // while a guest waits for the build's answer
 	bool wants_answer;
-	uint64_t shapes;   // how often a launch made the driver specialise it
-	struct buf native; // taken when `shapes` was native_shapes; empty: none
+	uint64_t builds;     // how often one was asked for
+	struct buf restored; // an incoming one's answer, given when this host owns it
+	uint64_t shapes;     // how often a launch made the driver specialise it
+	struct buf native;   // taken when `shapes` was native_shapes; empty: none
 	uint64_t native_shapes;
 	bool taking_native;
+	// An incoming one, while it is being built: a better record came, build again from these.
+	bool again;
+	struct build_request next_request;
+	struct buf next_native;
 };
 
 // The first reference is the caller's; -errno.
@@ -49,6 +55,12 @@ void program_specialised(struct program *p);
 // given through program->wants_answer. 0 or -ENOMEM.
 int program_start_build(struct program *p, struct build_request *request, bool restoring);
 void build_request_free(struct build_request *r);
+
+// An incoming native binary: used by the next build.
+int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t shapes);
+
+// This host owns it now: gives the answer that the guest waits for, if it does.
+void program_own(struct program *p);
 
 // Takes the native binary on the worker when there is a newer one to take; done(arg) then, or at
 // once. The program's `changed` grows when there is something new.

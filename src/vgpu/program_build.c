@@ -80,6 +80,48 @@ static void run_build(void *arg)
 	b->executable = is_executable(&b->body);
 }
 
+// An incoming program for which better records came meanwhile.
+static void build_again(struct program *p)
+{
+	struct vgpu *v = p->o.session->v;
+
+	p->again = false;
+	if (p->be)
+		v->be->ops->program_free(p->be);
+	p->be = NULL;
+	if (p->next_native.len) {
+		buf_free(&p->native);
+		p->native = p->next_native;
+		p->next_native = (struct buf){ 0 };
+	}
+	if (program_start_build(p, &p->next_request, true) < 0)
+		p->build_result = CL_OUT_OF_HOST_MEMORY;
+}
+
+static void give_answer(struct program *p, const struct buf *body)
+{
+	struct session *s = p->o.session;
+
+	if (!p->wants_answer)
+		return;
+	p->wants_answer = false;
+	session_answer_data(s, p->answer_seq, body);
+	session_answer(s, p->answer_seq, p->build_result, body->len);
+}
+
+static void keep_answer(struct build *b)
+{
+	buf_free(&b->p->restored);
+	b->p->restored = b->body;
+	b->body = (struct buf){ 0 };
+}
+
+void program_own(struct program *p)
+{
+	give_answer(p, &p->restored);
+	buf_free(&p->restored);
+}
+
 static void end_build(void *arg)
 {
 	struct build *b = arg;
@@ -91,11 +133,12 @@ static void end_build(void *arg)
 	p->build_result = b->result;
 	p->executable = b->executable;
 	object_touch(&p->o);
-	if (p->wants_answer) {
-		p->wants_answer = false;
-		session_answer_data(s, p->answer_seq, &b->body);
-		session_answer(s, p->answer_seq, b->result, b->body.len);
-	}
+	if (b->restoring)
+		keep_answer(b);
+	else
+		give_answer(p, &b->body);
+	if (p->again)
+		build_again(p);
 	if (b->restoring)
 		v->restoring--;
 	buf_free(&b->body);
@@ -136,6 +179,8 @@ int program_start_build(struct program *p, struct build_request *request, bool r
 	p->executable = false;
 	if (restoring)
 		v->restoring++;
+	else
+		p->builds++;
 	return 0;
 }
 

@@ -4,15 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-uint32_t p_id_at(const struct p_ids *ids, uint32_t i)
-{
-	if (ids->ids)
-		return ids->ids[i];
-	const uint8_t *at = ids->raw + (size_t)i * 4;
-	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-	       (uint32_t)at[3] << 24;
-}
-
 static const struct p_op_info ops[256] = {
 #define MSG(name, number, direction, credit) [number] = { #name, number, direction, credit },
 #define MSG_END(name)
@@ -51,63 +42,6 @@ int p_frame_next(const void *bytes, size_t n, struct p_frame *ret)
 	return 1;
 }
 
-// ---- fields
-
-static void put_vec3(struct buf *b, const struct p_vec3 *v)
-{
-	for (int i = 0; i < 3; i++)
-		buf_put_u64(b, v->v[i]);
-}
-
-static void put_ids(struct buf *b, const struct p_ids *ids, uint32_t most)
-{
-	if (ids->n > most) {
-		b->failed = true;
-		return;
-	}
-	buf_put_u32(b, ids->n);
-	for (uint32_t i = 0; i < ids->n; i++)
-		buf_put_u32(b, p_id_at(ids, i));
-}
-
-static void put_blob(struct buf *b, const struct p_blob *blob, size_t most)
-{
-	if (blob->n > most)
-		b->failed = true;
-	else
-		buf_put_blob(b, blob->at, blob->n);
-}
-
-static struct p_vec3 get_vec3(struct rd *r)
-{
-	struct p_vec3 v;
-
-	for (int i = 0; i < 3; i++)
-		v.v[i] = rd_u64(r);
-	return v;
-}
-
-static struct p_ids get_ids(struct rd *r, uint32_t most)
-{
-	struct p_ids ids = { .n = rd_u32(r) };
-
-	if (ids.n > most)
-		r->failed = true;
-	else
-		ids.raw = rd_bytes(r, (size_t)ids.n * 4);
-	if (r->failed)
-		ids.n = 0;
-	return ids;
-}
-
-static struct p_blob get_blob(struct rd *r, size_t most)
-{
-	struct p_blob blob;
-
-	blob.at = rd_blob(r, most, &blob.n);
-	return blob;
-}
-
 // ---- frames
 
 static size_t frame_begin(struct buf *b, uint16_t op, uint16_t flags, uint32_t seq)
@@ -121,16 +55,6 @@ static size_t frame_begin(struct buf *b, uint16_t op, uint16_t flags, uint32_t s
 	return start;
 }
 
-// Takes back what an encoder put after `start` when something did not fit.
-static int put_end(struct buf *b, size_t start, bool failed_before, size_t most)
-{
-	if (!b->failed && b->len - start <= most)
-		return 0;
-	b->len = start;
-	b->failed = failed_before;
-	return -EMSGSIZE;
-}
-
 static void set_u32(uint8_t *at, uint32_t v)
 {
 	for (int i = 0; i < 4; i++)
@@ -139,7 +63,7 @@ static void set_u32(uint8_t *at, uint32_t v)
 
 static int frame_end(struct buf *b, size_t start, bool failed_before)
 {
-	int r = put_end(b, start, failed_before, PROTO_FRAME_MAX);
+	int r = field_put_end(b, start, failed_before, PROTO_FRAME_MAX);
 
 	if (r == 0) {
 		set_u32(b->data + start, (uint32_t)(b->len - start));
@@ -169,14 +93,14 @@ void p_patch_bulk(uint8_t *frame, size_t length, uint32_t n)
 		bool failed_before = b->failed;                                                    \
 		size_t start = b->len;
 #define ITEM_END(name)                                                                             \
-	return put_end(b, start, failed_before, SIZE_MAX);                                         \
+	return field_put_end(b, start, failed_before, SIZE_MAX);                                   \
 	}
 #define U32(f)        buf_put_u32(b, m->f);
 #define I32(f)        buf_put_u32(b, (uint32_t)m->f);
 #define U64(f)        buf_put_u64(b, m->f);
-#define VEC3(f)       put_vec3(b, &m->f);
-#define IDS(f, most)  put_ids(b, &m->f, most);
-#define BLOB(f, most) put_blob(b, &m->f, most);
+#define VEC3(f)       field_put_vec3(b, &m->f);
+#define IDS(f, most)  field_put_ids(b, &m->f, most);
+#define BLOB(f, most) field_put_blob(b, &m->f, most);
 #include "vgpu/protocol.def"
 #include "vgpu/protocol_undef.h"
 
@@ -199,8 +123,8 @@ void p_patch_bulk(uint8_t *frame, size_t length, uint32_t n)
 #define U32(f)        ret->f = rd_u32(r);
 #define I32(f)        ret->f = (int32_t)rd_u32(r);
 #define U64(f)        ret->f = rd_u64(r);
-#define VEC3(f)       ret->f = get_vec3(r);
-#define IDS(f, most)  ret->f = get_ids(r, most);
-#define BLOB(f, most) ret->f = get_blob(r, most);
+#define VEC3(f)       ret->f = field_get_vec3(r);
+#define IDS(f, most)  ret->f = field_get_ids(r, most);
+#define BLOB(f, most) ret->f = field_get_blob(r, most);
 #include "vgpu/protocol.def"
 #include "vgpu/protocol_undef.h"

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/buf.h"
+#include "vgpu/fields.h"
 
 #define PROTO_VERSION     1
 #define PROTO_FRAME_MAX   32768
@@ -43,24 +44,6 @@
 
 enum { PROTO_INFO_PLATFORM = 0, PROTO_INFO_DEVICE = 1 };
 enum { PROTO_ARG_BYTES = 0, PROTO_ARG_BUFFER = 1, PROTO_ARG_LOCAL = 2 };
-
-struct p_blob {
-	const uint8_t *at; // decoded: inside the frame, valid as long as it
-	size_t n;
-};
-
-// A list of ids. An encoder's caller sets `ids`; a decoder sets `raw` (unaligned, little-endian).
-struct p_ids {
-	const uint32_t *ids;
-	const uint8_t *raw;
-	uint32_t n;
-};
-
-struct p_vec3 {
-	uint64_t v[3];
-};
-
-uint32_t p_id_at(const struct p_ids *ids, uint32_t i); // i < ids->n
 
 enum p_direction { TO_HOST, TO_GUEST };
 enum p_cost { FREE, PAID };

@@ -61,6 +61,7 @@ struct vgpu {
 	size_t n_ports;
 	size_t n_sessions;
 	size_t restoring; // incoming programs that are being built
+	bool state_ended; // the last record of object state has been applied
 };
 
 struct vgpu_config {
