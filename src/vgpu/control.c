@@ -17,7 +17,7 @@
 
 void control_answer(struct control *c, int64_t id, json_t *ok)
 {
-	if (c->link)
+	if (c->link && id >= 0)
 		link_answer(c->link, id, ok);
 	else
 		json_decref(ok);
@@ -25,7 +25,7 @@ void control_answer(struct control *c, int64_t id, json_t *ok)
 
 void control_refuse(struct control *c, int64_t id, const struct ferry_error *e)
 {
-	if (c->link)
+	if (c->link && id >= 0)
 		link_refuse(c->link, id, e);
 }
 
@@ -98,6 +98,7 @@ static void on_quit(struct control *c, int64_t id, json_t *args, int *fds, size_
 
 #define IN(s)  (1u << (s))
 #define ALWAYS (IN(CONTROL_STATES) - 1)
+#define SOURCE (IN(CONTROL_ACTIVE) | IN(CONTROL_GATED) | IN(CONTROL_FROZEN))
 
 static const struct {
 	const char *op;
@@ -107,10 +108,21 @@ static const struct {
 	{ "hello", ALWAYS, on_hello },
 	{ "status", ALWAYS, on_status },
 	{ "quit", ALWAYS, on_quit },
+	{ "fault", ALWAYS, control_on_fault },
+	{ "sample", IN(CONTROL_ACTIVE), control_sample },
+	{ "move.begin", IN(CONTROL_ACTIVE), control_move_begin },
+	{ "move.round", IN(CONTROL_ACTIVE) | IN(CONTROL_GATED), control_move_round },
 	{ "gate.close", IN(CONTROL_ACTIVE) | IN(CONTROL_GATED), control_gate_close },
-	{ "gate.open", IN(CONTROL_ACTIVE) | IN(CONTROL_GATED), control_gate_open },
 	{ "ports.drain", IN(CONTROL_GATED), control_ports_drain },
 	{ "ports.take-back", IN(CONTROL_GATED), control_ports_take_back },
+	{ "move.final", IN(CONTROL_GATED), control_move_final },
+	// From frozen too: a destination that never ran gives the copy back.
+	{ "move.abort", SOURCE, control_move_abort },
+	{ "gate.open", SOURCE, control_gate_open },
+	{ "freeze", IN(CONTROL_GATED) | IN(CONTROL_FROZEN), control_freeze },
+	{ "move.receive", IN(CONTROL_INCOMING), control_move_receive },
+	{ "own", IN(CONTROL_RECEIVED), control_own },
+	{ "root", IN(CONTROL_GATED) | IN(CONTROL_RECEIVED) | IN(CONTROL_FROZEN), control_root },
 };
 
 static void close_fds(int *fds, size_t n)
@@ -142,11 +154,17 @@ static void on_request(
 	link_refuse(k, id, &e);
 }
 
+// Nobody waits for these answers any more; what was asked for goes on.
+static void forget_asks(struct control *c)
+{
+	c->gate_ask = c->move_ask = c->sample_ask = c->receive_ask = c->scan_ask = -1;
+}
+
 static void on_closed(void *arg, struct link *k, const struct ferry_error *why)
 {
 	struct control *c = arg;
 
-	c->gate_ask = -1; // nobody waits for the answer any more
+	forget_asks(c);
 	c->link = link_free(k);
 }
 
@@ -159,7 +177,7 @@ static void on_connection(void *arg, int fd, uint32_t events)
 
 	if (got < 0)
 		return;
-	c->gate_ask = -1;
+	forget_asks(c);
 	link_free(c->link);
 	c->link = link_new(c->v->loop, got, &link_ops, c);
 }
@@ -193,7 +211,8 @@ int control_new(
 
 	if (!c)
 		return ferry_fail(e, ENOMEM, "no-memory", "no memory for the control socket");
-	*c = (struct control){ .v = v, .o = o, .listen_fd = -1, .vm_log = -1, .gate_ask = -1 };
+	*c = (struct control){ .v = v, .o = o, .listen_fd = -1, .vm_log = -1 };
+	forget_asks(c);
 	int r = open_all(c, e);
 	if (r < 0) {
 		control_free(c);
@@ -213,6 +232,12 @@ struct control *control_free(struct control *c)
 	if (!c)
 		return NULL;
 	link_free(c->link);
+	c->link = NULL;
+	control_end_move(c);
+	move_dest_close(c->dest);
+	move_sample_end(c->sample);
+	move_root_end(c->scan);
+	c->v->restored = NULL;
 	watch_remove(c->watch);
 	if (c->listen_fd >= 0) {
 		close(c->listen_fd);

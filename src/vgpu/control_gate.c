@@ -36,7 +36,7 @@ void control_gate_close(struct control *c, int64_t id, json_t *args, int *fds, s
 	gate_close(c->v, on_drained, c);
 }
 
-void control_gate_open(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds)
+void control_open(struct control *c, const char *why)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
 
@@ -45,8 +45,19 @@ void control_gate_open(struct control *c, int64_t id, json_t *args, int *fds, si
 		control_refuse(c, c->gate_ask, &e);
 		c->gate_ask = -1;
 	}
-	control_set_state(c, CONTROL_ACTIVE, "gate.open");
+	if (c->scan) {
+		c->scan = move_root_end(c->scan);
+		ferry_fail(&e, ECANCELED, "aborted", "the vGPU is about to run");
+		control_refuse(c, c->scan_ask, &e);
+		c->scan_ask = -1;
+	}
+	control_set_state(c, CONTROL_ACTIVE, why);
 	gate_open(c->v);
+}
+
+void control_gate_open(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds)
+{
+	control_open(c, "gate.open");
 	control_answer(c, id, NULL);
 }
 

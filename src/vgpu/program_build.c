@@ -139,8 +139,8 @@ static void end_build(void *arg)
 		give_answer(p, &b->body);
 	if (p->again)
 		build_again(p);
-	if (b->restoring)
-		v->restoring--;
+	if (b->restoring && --v->restoring == 0 && v->restored)
+		v->restored(v->restored_arg);
 	buf_free(&b->body);
 	free(b->inputs);
 	free(b);

@@ -61,6 +61,8 @@ struct vgpu {
 	size_t n_ports;
 	size_t n_sessions;
 	size_t restoring; // incoming programs that are being built
+	void (*restored)(void *arg); // `restoring` has become 0; NULL: nobody
+	void *restored_arg;
 	bool state_ended; // the last record of object state has been applied
 };
 
