@@ -98,6 +98,7 @@ int pump_write(struct pump *p)
 		p->start = (p->start + (size_t)w) % PUMP_BYTES;
 		p->len -= (size_t)w;
 		p->bytes += (uint64_t)w;
+		p->last_ns = clock_now_ns();
 	}
 	if (p->eof && !p->finished) {
 		p->finished = true;

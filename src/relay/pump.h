@@ -25,6 +25,7 @@ struct pump {
 	bool eof;               // `from` has ended
 	bool finished;          // `to` was told so; nothing is left to do
 	uint64_t bytes;         // written to `to`
+	int64_t last_ns;        // when the last of them were (CLOCK_MONOTONIC); 0: none
 	struct pump_rate *rate; // NULL: none
 };
 

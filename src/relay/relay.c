@@ -39,10 +39,20 @@ static uint64_t total(const struct relay *r, bool out)
 	return n;
 }
 
+static int64_t last_out_ns(const struct relay *r)
+{
+	int64_t last = 0;
+
+	for (unsigned i = 0; i < r->ready; i++)
+		if (r->pairs[i].out.last_ns > last)
+			last = r->pairs[i].out.last_ns;
+	return last;
+}
+
 static json_t *counters(const struct relay *r)
 {
-	return json_pack("{s:I, s:I}", "bytes_out", (json_int_t)total(r, true), "bytes_in",
-		(json_int_t)total(r, false));
+	return json_pack("{s:I, s:I, s:I}", "bytes_out", (json_int_t)total(r, true), "bytes_in",
+		(json_int_t)total(r, false), "last_out_ns", (json_int_t)last_out_ns(r));
 }
 
 static void on_pair_closed(void *arg, struct pair *p)

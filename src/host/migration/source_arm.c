@@ -138,7 +138,6 @@ static void on_relay_closed(void *arg, const json_t *message)
 {
 	struct migration *m = arg;
 
-	m->ram_bytes = (uint64_t)json_int_or(message, "bytes_out", 0);
 	m->last_out_ns = json_int_or(message, "last_out_ns", 0);
 }
 

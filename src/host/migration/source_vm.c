@@ -110,6 +110,14 @@ static void on_held_reply(struct migration *m, const json_t *ok, const struct fe
 	driver_feed(m, &ev);
 }
 
+// Parts the RAM's time from the devices' in the report.
+static void on_relay_status(struct migration *m, const json_t *ok, const struct ferry_error *e)
+{
+	(void)e;
+	if (ok)
+		m->last_out_ns = json_int_or(ok, "last_out_ns", 0);
+}
+
 static void ask_frozen(void *arg);
 
 // "completed" counts only together with "postmigrate".
@@ -123,6 +131,7 @@ static void on_frozen_reply(struct migration *m, const json_t *ok, const struct 
 	}
 	if (!strcmp(json_string_or(ok, "status", ""), "postmigrate")) {
 		m->frozen_timer = watch_remove(m->frozen_timer);
+		call_link(m, relay_link(m->relay), "status", NULL, NULL, 0, on_relay_status);
 		driver_feed_at(m, "source.in-device", &ev);
 		return;
 	}
