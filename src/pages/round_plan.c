@@ -74,12 +74,14 @@ static int add_candidates(struct round_plan *p, struct page_space *s, struct bit
 }
 
 static int plan_extent(struct round_plan *p, struct page_space *s, struct bitmap *freed,
-	const struct bitmap *candidates, struct page_run extent)
+	const struct bitmap *candidates, struct page_run extent, enum round_plan_holes holes)
 {
 	uint64_t end = page_run_end(extent);
-	struct page_run run, data = { extent.first, 0 };
+	struct page_run run, data = extent;
 	int rc;
 
+	if (holes == ROUND_PLAN_FIND_HOLES)
+		data.count = 0; // nothing known yet
 	for (uint64_t at = extent.first; bitmap_next_run(candidates, at, end, &run);
 		at = page_run_end(run)) {
 		rc = add_candidates(p, s, freed, extent, run, &data);
@@ -124,7 +126,7 @@ static int plan_frees(struct round_plan *p, struct page_space *s)
 }
 
 static int plan_extents(struct round_plan *p, struct page_space *s, struct bitmap *freed,
-	const struct bitmap *candidates)
+	const struct bitmap *candidates, enum round_plan_holes holes)
 {
 	struct page_run extent;
 	int rc = 0;
@@ -132,13 +134,14 @@ static int plan_extents(struct round_plan *p, struct page_space *s, struct bitma
 	p->n = 0;
 	p->read_pages = 0;
 	for (uint64_t at = 0; !rc && page_space_next(s, at, &extent); at = page_run_end(extent))
-		rc = plan_extent(p, s, freed, candidates, extent);
+		rc = plan_extent(p, s, freed, candidates, extent, holes);
 	return rc;
 }
 
-int round_plan_make(struct round_plan *p, struct page_space *s, const struct bitmap *candidates)
+int round_plan_make(struct round_plan *p, struct page_space *s, const struct bitmap *candidates,
+	enum round_plan_holes holes)
 {
-	int rc = plan_extents(p, s, page_space_freed(s), candidates);
+	int rc = plan_extents(p, s, page_space_freed(s), candidates, holes);
 
 	if (!rc)
 		rc = plan_frees(p, s);
@@ -148,7 +151,7 @@ int round_plan_make(struct round_plan *p, struct page_space *s, const struct bit
 
 int round_plan_look(struct round_plan *p, struct page_space *s, const struct bitmap *candidates)
 {
-	return plan_extents(p, s, NULL, candidates);
+	return plan_extents(p, s, NULL, candidates, ROUND_PLAN_FIND_HOLES);
 }
 
 void round_plan_destroy(struct round_plan *p)

@@ -29,11 +29,15 @@ struct round_plan {
 	uint64_t read_pages;
 };
 
-// Replaces the plan: the candidates that lie in allocated extents and have memory behind them are
-// to be read; other candidates there, and the noted frees, are to be named. Clears the notes, and
-// punches out freed pages that are still free. 0 or -ENOMEM, after which the notes are lost and
-// the move with them.
-int round_plan_make(struct round_plan *p, struct page_space *s, const struct bitmap *candidates);
+// Whether to look for candidates without memory behind them, which need not be read (7 ms for
+// 1 GiB). Pointless for what an exact tracker says was written.
+enum round_plan_holes { ROUND_PLAN_FIND_HOLES, ROUND_PLAN_NO_HOLES };
+
+// Replaces the plan: the candidates that lie in allocated extents are to be read; those found to be
+// holes, and the noted frees, are to be named. Clears the notes, and punches out freed pages that
+// are still free. 0 or -ENOMEM, after which the notes are lost and the move with them.
+int round_plan_make(struct round_plan *p, struct page_space *s, const struct bitmap *candidates,
+	enum round_plan_holes holes);
 // Replaces the plan by only what is to be read, to count it: notes and memory stay as they are.
 int round_plan_look(struct round_plan *p, struct page_space *s, const struct bitmap *candidates);
 void round_plan_destroy(struct round_plan *p);

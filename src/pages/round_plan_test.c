@@ -52,7 +52,7 @@ static void only_allocated_pages_with_memory_are_read(void)
 	fill(a.first + 10, 5);
 	fill(a.first + 100, 70);
 	bitmap_set(&candidates, (struct page_run){ 0, 1000 });
-	CHECK_EQ(round_plan_make(&plan, space, &candidates), 0);
+	CHECK_EQ(round_plan_make(&plan, space, &candidates, ROUND_PLAN_FIND_HOLES), 0);
 	check_item(0, PAGE_WORK_READ, a.first + 10, 5);
 	check_item(1, PAGE_WORK_READ, a.first + 100, 64);
 	check_item(2, PAGE_WORK_READ, a.first + 164, 6);
@@ -61,6 +61,9 @@ static void only_allocated_pages_with_memory_are_read(void)
 	check_item(5, PAGE_WORK_FREE, a.first + 170, 30);
 	CHECK_EQ(plan.n, 6);
 	CHECK_EQ(plan.read_pages, 75);
+	CHECK_EQ(round_plan_make(&plan, space, &candidates, ROUND_PLAN_NO_HOLES), 0);
+	CHECK_EQ(plan.read_pages, 200);
+	CHECK_EQ(plan.n, 4);
 	tear_down();
 }
 
@@ -76,13 +79,13 @@ static void a_page_is_read_or_freed_never_both(void)
 	CHECK_EQ(b.first, a.first);
 	fill(b.first + 2, 3); // the new owner wrote these
 	bitmap_set(&candidates, (struct page_run){ b.first + 2, 3 });
-	CHECK_EQ(round_plan_make(&plan, space, &candidates), 0);
+	CHECK_EQ(round_plan_make(&plan, space, &candidates, ROUND_PLAN_FIND_HOLES), 0);
 	check_item(0, PAGE_WORK_READ, b.first + 2, 3);
 	check_item(1, PAGE_WORK_FREE, b.first, 2);
 	check_item(2, PAGE_WORK_FREE, b.first + 5, 11);
 	CHECK_EQ(plan.n, 3);
 	bitmap_clear_all(&candidates);
-	CHECK_EQ(round_plan_make(&plan, space, &candidates), 0);
+	CHECK_EQ(round_plan_make(&plan, space, &candidates, ROUND_PLAN_FIND_HOLES), 0);
 	CHECK_EQ(plan.n, 0); // the notes are used up
 	tear_down();
 }
@@ -97,7 +100,7 @@ static void pages_read_after_a_free_are_given_back(void)
 	keep = alloc_pages(4);
 	fill(keep.first, 1);
 	CHECK_EQ(((volatile uint8_t *)page_space_at(space, a.first + 9))[0], 0); // a late mover
-	CHECK_EQ(round_plan_make(&plan, space, &candidates), 0);
+	CHECK_EQ(round_plan_make(&plan, space, &candidates, ROUND_PLAN_FIND_HOLES), 0);
 	CHECK(page_space_next_data(space, (struct page_run){ 0, page_space_pages(space) }, &run));
 	CHECK_EQ(run.first, keep.first);
 	CHECK_EQ(run.count, 1);

@@ -185,15 +185,22 @@ int move_batch_add(struct move_batch *b, struct page_work work)
 	return work.kind == PAGE_WORK_READ ? add_read(b, work) : add_free(b, work);
 }
 
+// In pieces: a rate limit books each send as a whole, and stops between sends.
 int move_batch_bytes(struct move_batch *b, const void *bytes, size_t n)
 {
-	struct iovec iov = { (void *)bytes, n };
+	const uint8_t *at = bytes;
 	int rc = move_batch_flush(b);
 
-	if (rc || !n)
-		return rc;
-	b->counts.sent_bytes += n;
-	return channel_send(b->channel, &iov, 1);
+	while (n && !rc) {
+		size_t most = RECORD_MAX_PAGES * PAGE_BYTES, part = n < most ? n : most;
+		struct iovec iov = { (void *)at, part };
+
+		rc = channel_send(b->channel, &iov, 1);
+		b->counts.sent_bytes += part;
+		at += part;
+		n -= part;
+	}
+	return rc;
 }
 
 int move_batch_record(struct move_batch *b, const struct record *r, const void *payload)

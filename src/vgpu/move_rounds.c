@@ -123,7 +123,9 @@ static int make_opening(struct move_source *m, bool final, struct ferry_error *e
 static int start_sending(struct move_source *m, struct move_batch_mode mode, bool final,
 	move_step_fn next, struct ferry_error *e)
 {
-	int rc = round_plan_make(&m->plan, m->space, &m->dirty);
+	bool written = m->ops->exact && m->mode == MOVE_PRECOPY && m->round > 1;
+	int rc = round_plan_make(&m->plan, m->space, &m->dirty,
+		written ? ROUND_PLAN_NO_HOLES : ROUND_PLAN_FIND_HOLES);
 
 	if (!rc)
 		rc = make_opening(m, final, e);

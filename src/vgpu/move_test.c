@@ -53,6 +53,8 @@ static struct host {
 	struct digest_root received_root;
 	uint32_t dest_rounds;
 	bool refuse_objects;
+	int (*collect)(void *, bool, move_emit_fn, void *, struct ferry_error *);
+	int (*apply)(void *, const void *, size_t, struct ferry_error *);
 	unsigned seed;
 } h;
 
@@ -179,15 +181,17 @@ static void open_ends(void)
 		.mode = h.mode,
 		.n_fds = h.channels,
 		.vm_log = h.a.vm_log,
-		.bandwidth = 150000000, // rounds last long enough for something to happen
+		.bandwidth = h.collect
+				     ? 0
+				     : 150000000, // rounds last long enough for something to happen
 		.watch_ms = 20,
-		.objects = { .collect = collect },
+		.objects = { .collect = h.collect ? h.collect : collect },
 		.events = { .failed = on_failed } };
 	struct move_dest_spec dest = { .loop = h.loop,
 		.space = h.b.space,
 		.n_fds = h.channels,
 		.vm_log = h.b.vm_log,
-		.objects = { .apply = apply },
+		.objects = { .apply = h.apply ? h.apply : apply },
 		.events = { .round = on_dest_round,
 			.received = on_received,
 			.failed = on_dest_failed } };
@@ -259,13 +263,23 @@ static bool run_until(const bool *flag, bool changing)
 	return *flag;
 }
 
-static void run_round(uint32_t n)
+static void run_round_while(uint32_t n, bool changing)
 {
 	h.answered = false;
 	CHECK_EQ(move_source_round(h.source, n, on_round, NULL, NULL), 0);
-	CHECK(run_until(&h.answered, true));
+	CHECK(run_until(&h.answered, changing));
 	CHECK(!h.failed);
 	CHECK_EQ(h.result.n, n);
+}
+
+static void run_round(uint32_t n)
+{
+	run_round_while(n, true);
+}
+
+static void run_quiet_round(uint32_t n)
+{
+	run_round_while(n, false);
 }
 
 static void run_final(void)
@@ -427,6 +441,50 @@ static void abort_ends_a_blocked_round(void)
 	tear_down();
 }
 
+// One object per call, larger than a record's payload; the third is as large as may be.
+static int collect_large(void *arg, bool final, move_emit_fn emit, void *to, struct ferry_error *e)
+{
+	static uint8_t bytes[MOVE_MAX_OBJECT + 1];
+	size_t n = h.n_collected++ < 2 ? 3000000 : MOVE_MAX_OBJECT;
+	int rc;
+
+	CHECK_EQ(emit(to, bytes, 0), -EINVAL);
+	CHECK_EQ(emit(to, bytes, sizeof(bytes)), -E2BIG);
+	memset(bytes, (int)h.n_collected, n);
+	rc = emit(to, bytes, n);
+	CHECK_EQ(final, h.n_collected == 3);
+	return rc;
+}
+
+static int apply_large(void *arg, const void *bytes, size_t n, struct ferry_error *e)
+{
+	const uint8_t *at = bytes;
+
+	CHECK_EQ(n, ++h.b.applied < 3 ? 3000000 : MOVE_MAX_OBJECT);
+	CHECK_EQ(at[0], h.b.applied);
+	CHECK_EQ(at[n - 1], h.b.applied);
+	return 0;
+}
+
+static void large_objects_and_no_pages(void)
+{
+	set_up(&tracker_digest, MOVE_PRECOPY, 2);
+	drain();
+	while (h.n_extents)
+		CHECK_EQ(page_space_free(h.a.space, h.extents[--h.n_extents].first), 0);
+	h.collect = collect_large;
+	h.apply = apply_large;
+	open_ends();
+	run_quiet_round(1);
+	CHECK_EQ(h.result.object_bytes, 3000000);
+	CHECK_EQ(h.result.bytes, 0);
+	run_quiet_round(2);
+	run_final();
+	CHECK_EQ(h.b.applied, 3);
+	CHECK_EQ(h.result.root.pages, 0);
+	tear_down();
+}
+
 static size_t entries(const char *path)
 {
 	DIR *d = opendir(path);
@@ -508,6 +566,7 @@ int main(void)
 	RUN(wrong_calls_are_refused);
 	RUN(the_destinations_reason_arrives);
 	RUN(abort_ends_a_blocked_round);
+	RUN(large_objects_and_no_pages);
 	with_tracker(&tracker_digest);
 	if (tracker_wp.probe(&e))
 		printf("not tested: wp: %s\n", e.message);
