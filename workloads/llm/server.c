@@ -39,7 +39,9 @@ static int resolve(const char *listen_at, struct addrinfo **ret, struct failure 
 	char host[128];
 	int r;
 
-	if (!colon || (size_t)(colon - listen_at) >= sizeof host)
+	// getaddrinfo() takes the lower 16 bits of any number.
+	if (!colon || (size_t)(colon - listen_at) >= sizeof host || strlen(colon) > 6 ||
+		strtoul(colon + 1, NULL, 10) > 65535)
 		return fail(f, EINVAL, "--listen \"%s\" is not ADDR:PORT", listen_at);
 	snprintf(host, sizeof host, "%.*s", (int)(colon - listen_at), listen_at);
 	r = getaddrinfo(*host ? host : NULL, colon + 1, &hints, ret);
