@@ -16,7 +16,8 @@
 
 #define LINE_MAX_BYTES (256u << 10)          // above what an agent may answer
 #define RETRY_NS       (100 * NSEC_PER_MSEC) // between attempts to connect
-#define RESEND_NS      (1 * NSEC_PER_SEC)    // a busy guest may need this long to answer
+#define HUNG_RETRY_NS  (10 * NSEC_PER_SEC)
+#define RESEND_NS      (1 * NSEC_PER_SEC) // a busy guest may need this long to answer
 
 struct request {
 	struct request *next;
@@ -213,6 +214,8 @@ static void connect_now(struct agent *a, int64_t now)
 	if (!a->path[0] || a->fd >= 0 || now < a->connect_at_ns)
 		return;
 	a->fd = unix_connect(a->path, NULL);
+	if (a->fd == -EAGAIN) // QEMU hangs, and finding that out took a second
+		a->connect_at_ns = now + HUNG_RETRY_NS;
 	if (a->fd < 0)
 		return;
 	a->watch = loop_fd(a->loop, a->fd, EPOLLIN, on_socket, a);
@@ -226,12 +229,13 @@ static void connect_now(struct agent *a, int64_t now)
 // Queues what was not sent on this connection, or so long ago that it may be lost.
 static void queue_requests(struct agent *a, int64_t now)
 {
+	bool stuck = a->out.len > 0; // what did not even leave is not lost
+
 	for (struct request *r = a->requests; r; r = r->next) {
 		if (r->sent_ns && now - r->sent_ns < RESEND_NS)
 			continue;
-		if (r->sent_ns && a->out.len) // nothing is lost yet: it did not even leave
-			continue;
-		buf_put(&a->out, r->line, strlen(r->line));
+		if (!r->sent_ns || !stuck)
+			buf_put(&a->out, r->line, strlen(r->line));
 		r->sent_ns = now;
 	}
 }
