@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// A workload with a right answer: set up, go on, verify. A buffer of counters is stepped window by
+// window with a linear congruence; the host knows what each must be after N steps and compares all
+// of them when it gets SIGTERM (or after --steps N). Plain OpenCL; knows nothing of Ferry.
+//
+// usage: pattern MEBIBYTES [--steps N] [--idle-us N]
+// Prints "step N" ten times a second at most, and last "pattern ok N" or "pattern bad INDEX".
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WINDOWS 16
+#define A       1664525u
+#define C       1013904223u
+
+static const char source[] =
+	"kernel void step(global uint *p, uint first, uint a, uint c)\n"
+	"{ size_t i = get_global_id(0) + first; p[i] = p[i] * a + c; }\n"
+	"kernel void start(global uint *p) { size_t i = get_global_id(0); p[i] = (uint)i; }\n";
+
+static volatile sig_atomic_t ended;
+
+static void on_signal(int signo)
+{
+	ended = 1;
+}
+
+static void must(cl_int error, const char *what)
+{
+	if (!error)
+		return;
+	printf("pattern: %s: error %d\n", what, (int)error);
+	exit(1);
+}
+
+struct device {
+	cl_context context;
+	cl_command_queue queue;
+	cl_kernel step, start;
+	cl_mem buffer;
+	size_t count; // of u32
+};
+
+static void build(struct device *d, cl_device_id id)
+{
+	const char *text = source;
+	cl_int error;
+	cl_program program = clCreateProgramWithSource(d->context, 1, &text, NULL, &error);
+
+	must(error, "clCreateProgramWithSource");
+	must(clBuildProgram(program, 1, &id, "", NULL, NULL), "clBuildProgram");
+	d->step = clCreateKernel(program, "step", &error);
+	must(error, "clCreateKernel");
+	d->start = clCreateKernel(program, "start", &error);
+	must(error, "clCreateKernel");
+	clReleaseProgram(program);
+}
+
+static void set_up(struct device *d, size_t mebibytes)
+{
+	cl_platform_id platform;
+	cl_device_id id;
+	cl_int error;
+
+	must(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+	must(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &id, NULL), "clGetDeviceIDs");
+	d->context = clCreateContext(NULL, 1, &id, NULL, NULL, &error);
+	must(error, "clCreateContext");
+	d->queue = clCreateCommandQueue(d->context, id, 0, &error);
+	must(error, "clCreateCommandQueue");
+	build(d, id);
+	d->count = mebibytes << 18;
+	d->buffer = clCreateBuffer(d->context, CL_MEM_READ_WRITE, d->count * 4, NULL, &error);
+	must(error, "clCreateBuffer");
+	must(clSetKernelArg(d->start, 0, sizeof d->buffer, &d->buffer), "clSetKernelArg");
+	must(clEnqueueNDRangeKernel(d->queue, d->start, 1, NULL, &d->count, NULL, 0, NULL, NULL),
+		"start");
+	must(clFinish(d->queue), "clFinish");
+}
+
+static void step(struct device *d, uint64_t n)
+{
+	size_t size = d->count / WINDOWS;
+	cl_uint first = (cl_uint)(n % WINDOWS * size), a = A, c = C;
+
+	must(clSetKernelArg(d->step, 0, sizeof d->buffer, &d->buffer), "clSetKernelArg");
+	must(clSetKernelArg(d->step, 1, sizeof first, &first), "clSetKernelArg");
+	must(clSetKernelArg(d->step, 2, sizeof a, &a), "clSetKernelArg");
+	must(clSetKernelArg(d->step, 3, sizeof c, &c), "clSetKernelArg");
+	must(clEnqueueNDRangeKernel(d->queue, d->step, 1, NULL, &size, NULL, 0, NULL, NULL),
+		"step");
+	must(clFinish(d->queue), "clFinish");
+}
+
+// n steps of x -> x * A + C as one: x -> x * *ret_a + *ret_c.
+static void power(uint64_t n, uint32_t *ret_a, uint32_t *ret_c)
+{
+	uint32_t a = 1, c = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		a *= A;
+		c = c * A + C;
+	}
+	*ret_a = a;
+	*ret_c = c;
+}
+
+static int verify(struct device *d, uint64_t steps)
+{
+	size_t size = d->count / WINDOWS;
+	uint32_t *got = malloc(size * 4), a, c;
+
+	for (size_t w = 0; w < WINDOWS; w++) {
+		must(clEnqueueReadBuffer(d->queue, d->buffer, CL_TRUE, w * size * 4, size * 4, got,
+			     0, NULL, NULL),
+			"clEnqueueReadBuffer");
+		power(steps / WINDOWS + (w < steps % WINDOWS), &a, &c);
+		for (size_t i = 0; i < size; i++) {
+			if (got[i] == (uint32_t)(w * size + i) * a + c)
+				continue;
+			printf("pattern bad %zu\n", w * size + i);
+			return 1;
+		}
+	}
+	printf("pattern ok %llu\n", (unsigned long long)steps);
+	free(got);
+	return 0;
+}
+
+static int64_t tenths(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 10 + t.tv_nsec / 100000000;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t steps = 0, most = UINT64_MAX;
+	useconds_t idle = 0;
+	struct device d = { 0 };
+	int64_t said = 0;
+
+	for (int i = 2; i + 1 < argc; i += 2) {
+		if (!strcmp(argv[i], "--steps"))
+			most = strtoull(argv[i + 1], NULL, 10);
+		if (!strcmp(argv[i], "--idle-us"))
+			idle = (useconds_t)strtoul(argv[i + 1], NULL, 10);
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGTERM, on_signal);
+	set_up(&d, argc > 1 ? strtoul(argv[1], NULL, 10) : 16);
+	for (; steps < most && !ended; steps++) {
+		step(&d, steps);
+		if (tenths() != said)
+			printf("step %llu\n", (unsigned long long)steps);
+		said = tenths();
+		if (idle)
+			usleep(idle);
+	}
+	return verify(&d, steps);
+}

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A VM boots, runs an OpenCL program, and moves there and back with every bit of its memory."""
+
+from __future__ import annotations
+
+from tests.e2e.machine import VM, VmTest
+
+
+class MoveTest(VmTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.boot()
+
+    def test_1_clinfo_sees_the_vgpu(self) -> None:
+        status, text = self.ferry.guest("a", VM, "clinfo", "-l")
+        self.assertEqual(status, 0, text)
+        self.assertIn("Ferry", text)
+
+    def test_2_a_program_computes_what_it_should(self) -> None:
+        status, text = self.ferry.guest("a", VM, "pattern", "8", "--steps", "100")
+        self.assertEqual((status, text.splitlines()[-1]), (0, "pattern ok 100"), text)
+
+    def test_3_there_by_precopy_and_back_by_stop_copy(self) -> None:
+        self.start_pattern("a", 64)
+        there = self.migrate("a", "b", "--verify")
+        self.assert_goes_on("b")
+        self.assertTrue(there["verified"])
+        self.assertGreaterEqual(len(there["vgpus"][0]["rounds"]), 2)
+        self.assertGreater(there["vgpus"][0]["sent_bytes"], 64 << 20)
+        self.assertEqual(self.log_lines("b"), len(there["vgpus"][0]["rounds"]) + 1)
+        self.assert_runs_only_on("b")
+        self.assertEqual(self.state("a"), "released")
+
+        before = {h: self.log_lines(h) for h in ("a", "b")}
+        back = self.migrate("b", "a", "--mode", "stop-copy", "--verify")
+        self.assert_goes_on("a")
+        self.assertTrue(back["verified"])
+        self.assertEqual(back["vgpus"][0]["rounds"], [])
+        for h in ("a", "b"):
+            self.assertEqual(self.log_lines(h) - before[h], 1)
+        self.assert_runs_only_on("a")
+        self.assertRegex(self.finish_pattern("a"), r"pattern ok \d+")
+
+    def test_4_programs_side_by_side_move_together(self) -> None:
+        self.start_pattern("a", 8)
+        second = "pattern 4 --idle-us 3000 >/tmp/second 2>&1 & echo $! >/tmp/second.pid"
+        self.ferry.guest("a", VM, "sh", "-c", second)
+        self.migrate("a", "b")
+        self.assert_goes_on("b")
+        self.ferry.guest("b", VM, "sh", "-c", "kill -TERM $(cat /tmp/second.pid); sleep 1")
+        self.assertRegex(self.ferry.guest("b", VM, "tail", "-n", "1", "/tmp/second")[1], r"pattern ok \d+")
+        self.assertRegex(self.finish_pattern("b"), r"pattern ok \d+")
+        self.migrate("b", "a")
+
+
+class PlainVmTest(VmTest):
+    def test_a_vm_without_a_vgpu_moves(self) -> None:
+        self.boot(profile="none")
+        result = self.migrate("a", "b")
+        self.assertEqual(result["vgpus"], [])
+        self.assertEqual(self.ferry.guest("b", VM, "echo", "here"), (0, "here\n"))
+        self.assert_runs_only_on("b")
