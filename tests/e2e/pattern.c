@@ -20,9 +20,9 @@
 #define C       1013904223u
 
 static const char source[] =
-	"kernel void step(global uint *p, uint first, uint a, uint c)\n"
+	"kernel void advance(global uint *p, uint first, uint a, uint c)\n"
 	"{ size_t i = get_global_id(0) + first; p[i] = p[i] * a + c; }\n"
-	"kernel void start(global uint *p) { size_t i = get_global_id(0); p[i] = (uint)i; }\n";
+	"kernel void fill(global uint *p) { size_t i = get_global_id(0); p[i] = (uint)i; }\n";
 
 static volatile sig_atomic_t ended;
 
@@ -55,9 +55,9 @@ static void build(struct device *d, cl_device_id id)
 
 	must(error, "clCreateProgramWithSource");
 	must(clBuildProgram(program, 1, &id, "", NULL, NULL), "clBuildProgram");
-	d->step = clCreateKernel(program, "step", &error);
+	d->step = clCreateKernel(program, "advance", &error);
 	must(error, "clCreateKernel");
-	d->start = clCreateKernel(program, "start", &error);
+	d->start = clCreateKernel(program, "fill", &error);
 	must(error, "clCreateKernel");
 	clReleaseProgram(program);
 }
