@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: a ferry-vgpu with a control socket and one VM port, and moves between two of them. The
+// test is ferryd, QEMU and the guest in one: the guest's end of the port is a testclient's socket.
+#pragma once
+
+#include <jansson.h>
+#include <sys/types.h>
+#include "vgpu/testclient.h"
+
+struct testhost {
+	pid_t pid;
+	int control;
+	int64_t id;
+	int port; // QEMU's end: what the guest reads and writes
+	char folder[64];
+	struct buf in;
+};
+
+void testhost_start(struct testhost *h, const char *program, bool incoming, const char *tracker);
+void testhost_stop(struct testhost *h); // kills, waits, removes the folder
+
+// A request's answer, which must be ok; events that come before it are dropped.
+json_t *testhost_call(struct testhost *h, const char *op, json_t *args, const int *fds, size_t n);
+void testhost_do(struct testhost *h, const char *op, json_t *args); // the answer does not matter
+// Its error's code instead.
+void testhost_refused(struct testhost *h, const char *op, json_t *args, const char *code);
+json_t *testhost_event(struct testhost *h, const char *event);
+
+// Moves all from one to the other (which was started incoming): `rounds` of pre-copy, or stop-copy
+// when 0. `between(arg)` runs between the rounds; the client's socket becomes the other's. The old
+// host is left frozen. Checks that the roots agree.
+void testhost_move(struct testhost *from, struct testhost *to, struct testclient *client,
+	int rounds, void (*between)(void *arg), void *arg);
