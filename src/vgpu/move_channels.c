@@ -2,7 +2,9 @@
 #include "vgpu/move_channels.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
+#include "base/log.h"
 
 static void close_from(const int *fds, size_t from, size_t n)
 {
@@ -14,10 +16,14 @@ static void close_from(const int *fds, size_t from, size_t n)
 static int open_one(struct move_channels *c, int fd, struct ferry_error *e)
 {
 	struct channel *ch;
+	char name[32];
 	int rc = channel_socket_new(fd, &ch, e);
 
 	if (!rc && c->rate)
 		rc = channel_rate_new(ch, c->rate, &ch, e);
+	snprintf(name, sizeof(name), "data channel %zu", c->n);
+	if (!rc && log_enabled(LOG_LEVEL_DEBUG))
+		rc = channel_trace_new(ch, name, &ch, e);
 	if (!rc)
 		c->at[c->n++] = ch;
 	return rc;
