@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <xxhash.h>
-#ifdef __x86_64__
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
 #include <xxh_x86dispatch.h> // picks AVX2 or AVX-512 at run time: twice as fast as the SSE2 default
 #endif
 

@@ -60,6 +60,10 @@ int channel_recv_all(struct channel *c, void *to, size_t n);
 // Bytes in a vector array.
 size_t channel_iov_bytes(const struct iovec *iov, size_t n);
 
+// A TCP peer that has not answered for this long, sending or idle, is lost (-ETIMEDOUT): a cut link
+// gives no other sign.
+#define CHANNEL_LOST_MS 15000
+
 // A stream socket, TCP or unix; becomes blocking and the channel's, also on error. TCP gets
 // TCP_NODELAY: records are batched by whoever sends.
 int channel_socket_new(int fd, struct channel **ret, struct ferry_error *e);

@@ -96,10 +96,27 @@ static const struct channel_ops socket_ops = {
 	.close = socket_close,
 };
 
+// Options of tcp(7). A unix socket refuses them, rightly.
+static void set_tcp_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, CHANNEL_LOST_MS },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, CHANNEL_LOST_MS / 3000 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, CHANNEL_LOST_MS / 3000 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
 int channel_socket_new(int fd, struct channel **ret, struct ferry_error *e)
 {
 	struct socket_channel *s = calloc(1, sizeof(*s));
-	int type = 0, on = 1;
+	int type = 0;
 	socklen_t len = sizeof(type);
 
 	if (!s) {
@@ -113,7 +130,7 @@ int channel_socket_new(int fd, struct channel **ret, struct ferry_error *e)
 		free(s);
 		return ferry_fail(e, ENOTSOCK, "bad-channel", "a data channel is no stream socket");
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); // refused for unix ones, rightly
+	set_tcp_options(fd);
 	s->base.ops = &socket_ops;
 	s->fd = fd;
 	*ret = &s->base;
