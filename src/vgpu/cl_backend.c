@@ -183,20 +183,32 @@ static cl_int cl_kernel_new(
 	return CL_SUCCESS;
 }
 
+cl_kernel_arg_address_qualifier cl_arg_address(cl_kernel k, cl_uint index)
+{
+	cl_kernel_arg_address_qualifier address = 0;
+	cl_mem none = NULL;
+
+	if (clGetKernelArgInfo(k, index, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof address, &address,
+		    NULL) == CL_SUCCESS)
+		return address;
+	if (clSetKernelArg(k, index, sizeof none, NULL) != CL_SUCCESS)
+		return CL_KERNEL_ARG_ADDRESS_PRIVATE;
+	return clSetKernelArg(k, index, sizeof none, &none) == CL_SUCCESS
+		       ? CL_KERNEL_ARG_ADDRESS_GLOBAL
+		       : CL_KERNEL_ARG_ADDRESS_LOCAL;
+}
+
 static int cl_kernel_arg_kind(struct be_kernel *kernel, uint32_t index)
 {
 	cl_kernel k = (cl_kernel)kernel;
-	cl_kernel_arg_address_qualifier address = 0;
 	cl_kernel_arg_access_qualifier access = CL_KERNEL_ARG_ACCESS_NONE;
 	char type[64] = "";
 
 	clGetKernelArgInfo(k, index, CL_KERNEL_ARG_ACCESS_QUALIFIER, sizeof access, &access, NULL);
 	clGetKernelArgInfo(k, index, CL_KERNEL_ARG_TYPE_NAME, sizeof type - 1, type, NULL);
-	if (clGetKernelArgInfo(k, index, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof address, &address,
-		    NULL) != CL_SUCCESS ||
-		access != CL_KERNEL_ARG_ACCESS_NONE || !strcmp(type, "sampler_t"))
+	if (access != CL_KERNEL_ARG_ACCESS_NONE || !strcmp(type, "sampler_t"))
 		return -1;
-	switch (address) {
+	switch (cl_arg_address(k, index)) {
 	case CL_KERNEL_ARG_ADDRESS_GLOBAL:
 	case CL_KERNEL_ARG_ADDRESS_CONSTANT:
 		return PROTO_ARG_BUFFER;

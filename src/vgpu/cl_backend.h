@@ -35,3 +35,9 @@ void cl_program_free(struct be_program *p);
 cl_int cl_program_build(struct backend *be, struct be_program **p, const struct be_build *how);
 int cl_program_result(struct be_program *p, struct buf *body);
 cl_int cl_program_get_binary(struct be_program *p, struct buf *binary);
+
+// The address qualifier of a kernel's argument. Where the driver keeps no argument information (a
+// linked program, a binary) it is found by what clSetKernelArg refuses (OpenCL 1.2, section 5.7.2):
+// no value for what is passed by value, any value for local memory. The kernel's argument is then
+// set to nothing; the caller sets it before it launches.
+cl_kernel_arg_address_qualifier cl_arg_address(cl_kernel k, cl_uint index);

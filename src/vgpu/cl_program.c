@@ -134,6 +134,7 @@ static bool put_arg(cl_kernel k, cl_uint i, struct buf *body)
 	bool known = clGetKernelArgInfo(k, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof m.address,
 			     &m.address, NULL) == CL_SUCCESS;
 
+	m.address = cl_arg_address(k, i);
 	clGetKernelArgInfo(k, i, CL_KERNEL_ARG_ACCESS_QUALIFIER, sizeof m.access, &m.access, NULL);
 	clGetKernelArgInfo(
 		k, i, CL_KERNEL_ARG_TYPE_QUALIFIER, sizeof type_qualifier, &type_qualifier, NULL);
