@@ -8,11 +8,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/test.h"
 #include "vgpu/move_dest.h"
 #include "vgpu/move_source.h"
+#include "wire/record.h"
 
 #define QUOTA   (4u << 20)
 #define EXTENTS 24
@@ -52,7 +54,10 @@ static struct host {
 	struct ferry_error error, dest_error;
 	struct digest_root received_root;
 	uint32_t dest_rounds;
-	bool refuse_objects;
+	bool refuse_objects, damage;
+	pthread_t relay;
+	int relay_in, relay_out;
+	size_t damage_at;
 	int (*collect)(void *, bool, move_emit_fn, void *, struct ferry_error *);
 	int (*apply)(void *, const void *, size_t, struct ferry_error *);
 	unsigned seed;
@@ -173,6 +178,38 @@ static void on_dest_failed(void *arg, const struct ferry_error *e)
 	h.dest_error = *e;
 }
 
+// A line with one wrong bit in it, from the source to the destination.
+static void *relay_with_damage(void *arg)
+{
+	static uint8_t bytes[65536];
+	size_t at = 0;
+	ssize_t n;
+
+	while ((n = recv(h.relay_in, bytes, sizeof(bytes), 0)) > 0) {
+		if (h.damage_at >= at && h.damage_at < at + (size_t)n)
+			bytes[h.damage_at - at] ^= 4;
+		at += (size_t)n;
+		if (send(h.relay_out, bytes, (size_t)n, MSG_NOSIGNAL) != n)
+			break;
+	}
+	close(h.relay_in);
+	close(h.relay_out);
+	return NULL;
+}
+
+static void open_damaged_line(int *at_a, int *at_b)
+{
+	int first[2], second[2];
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, first), 0);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, second), 0);
+	*at_a = first[0];
+	h.relay_in = first[1];
+	h.relay_out = second[0];
+	*at_b = second[1];
+	CHECK_EQ(pthread_create(&h.relay, NULL, relay_with_damage, NULL), 0);
+}
+
 static void open_ends(void)
 {
 	struct move_source_spec source = { .loop = h.loop,
@@ -203,6 +240,11 @@ static void open_ends(void)
 		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 		at_a[i] = fds[0];
 		at_b[i] = fds[1];
+	}
+	if (h.damage) {
+		close(at_a[1]);
+		close(at_b[1]);
+		open_damaged_line(&at_a[1], &at_b[1]);
 	}
 	source.fds = at_a;
 	dest.fds = at_b;
@@ -408,6 +450,39 @@ static void the_destinations_reason_arrives(void)
 	tear_down();
 }
 
+// One bit is wrong on the way: both ends refuse, and the source's memory is as it was.
+static void damage_on_the_way_is_found(void)
+{
+	static const struct {
+		size_t at;
+		const char *code;
+	} places[] = { { 3, "bad-record" }, { RECORD_BYTES + 100, "roots-differ" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct digest_root before, after;
+
+		set_up(&tracker_digest, MOVE_STOP_COPY, 2);
+		drain();
+		for (size_t k = 0; k < h.n_extents; k++)
+			memset(page_space_at(h.a.space, h.extents[k].first), 9,
+				h.extents[k].count * PAGE_BYTES);
+		CHECK_EQ(digest_scan_root(h.a.space, NULL, &before), 0);
+		h.damage = true;
+		h.damage_at = places[i].at;
+		open_ends();
+		CHECK_EQ(move_source_final(h.source, on_round, NULL, NULL), 0);
+		CHECK(run_until(&h.failed, false));
+		CHECK_STR(h.error.code, places[i].code);
+		CHECK(run_until(&h.dest_failed, false));
+		CHECK(!h.received);
+		h.source = move_source_abort(h.source);
+		CHECK_EQ(digest_scan_root(h.a.space, NULL, &after), 0);
+		CHECK(digest_root_equal(before, after));
+		pthread_join(h.relay, NULL);
+		tear_down();
+	}
+}
+
 // A destination that reads nothing: sends block, and abort ends them at once.
 static void abort_ends_a_blocked_round(void)
 {
@@ -565,6 +640,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	RUN(wrong_calls_are_refused);
 	RUN(the_destinations_reason_arrives);
+	RUN(damage_on_the_way_is_found);
 	RUN(abort_ends_a_blocked_round);
 	RUN(large_objects_and_no_pages);
 	with_tracker(&tracker_digest);
