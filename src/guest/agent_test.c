@@ -142,6 +142,7 @@ static void every_request_may_be_repeated(void)
 	start("[\"sh\",\"-c\",\"echo $$\"]");
 	start("[\"sh\",\"-c\",\"echo again\"]");
 	CHECK_STR(code(), "");
+	CHECK(!jobs.all[1].id[0]); // no second one was started
 	read_to_end();
 	size_t first = out_len;
 	uint8_t kept[32];
