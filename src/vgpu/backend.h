@@ -65,6 +65,10 @@ struct backend_ops {
 	int (*open)(const struct be_config *config, struct backend **ret, struct ferry_error *e);
 	void (*close)(struct backend *be); // NULL-safe
 
+	// Makes the driver load its compiler, which takes the first build in a process most of a
+	// second: with a kernel of our own, on any thread.
+	void (*warm_up)(struct backend *be);
+
 	const struct be_device *(*device)(const struct backend *be);
 	// Appends the info items of hello_host: every constant answer.
 	int (*info)(struct backend *be, struct buf *items);

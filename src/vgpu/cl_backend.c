@@ -327,6 +327,7 @@ const struct backend_ops backend_cl = {
 	.name = "opencl",
 	.open = cl_open,
 	.close = cl_close,
+	.warm_up = cl_backend_warm_up,
 	.device = cl_device,
 	.info = cl_backend_info,
 	.queue_new = cl_queue_new,

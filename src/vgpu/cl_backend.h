@@ -29,6 +29,7 @@ int cl_backend_info(struct backend *be, struct buf *items);
 void cl_backend_identify(struct cl_backend *b);
 
 // cl_program.c
+void cl_backend_warm_up(struct backend *be);
 cl_int cl_program_source(struct backend *be, const char *text, size_t n, struct be_program **ret);
 cl_int cl_program_binary(struct backend *be, const void *bytes, size_t n, struct be_program **ret);
 void cl_program_free(struct be_program *p);

@@ -259,3 +259,15 @@ cl_int cl_program_get_binary(struct be_program *program, struct buf *binary)
 		binary->len += n;
 	return err;
 }
+
+void cl_backend_warm_up(struct backend *be)
+{
+	static const char text[] = "__kernel void ferry_warm_up(__global int *a) { a[0] = 1; }";
+	struct be_build how = { .kind = BE_BUILD, .options = "" };
+	struct be_program *p = NULL;
+
+	if (cl_program_source(be, text, sizeof text - 1, &p) != CL_SUCCESS)
+		return;
+	cl_program_build(be, &p, &how);
+	cl_program_free(p);
+}

@@ -222,6 +222,7 @@ int control_new(
 		c->state = CONTROL_INCOMING;
 		gate_close(v, NULL, NULL);
 		v->ports_held = true;
+		vgpu_warm_up(v);
 	}
 	*ret = c;
 	return 0;

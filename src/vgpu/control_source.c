@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source's side of a move, as the control socket asks for it.
 #include "vgpu/control_private.h"
+#include "vgpu/queue.h"
 
 #include "base/log.h"
 
@@ -163,13 +164,15 @@ void control_move_abort(struct control *c, int64_t id, json_t *args, int *fds, s
 
 // ---- rounds
 
-static json_t *round_json(const struct move_round_result *r)
+static json_t *round_json(const struct control *c, const struct move_round_result *r)
 {
-	return json_pack("{s:i, s:I, s:I, s:f, s:I, s:I, s:I, s:I}", "n", (int)r->n, "bytes",
+	double drain_ms = (double)queues_drain_ns(c->v) / 1e6;
+
+	return json_pack("{s:i, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:f}", "n", (int)r->n, "bytes",
 		(json_int_t)r->bytes, "zero_bytes", (json_int_t)r->zero_bytes, "ms", r->ms,
 		"dirty_bytes", (json_int_t)r->dirty_bytes, "object_bytes",
 		(json_int_t)r->object_bytes, "pages", (json_int_t)r->pages, "sent_bytes",
-		(json_int_t)r->sent_bytes);
+		(json_int_t)r->sent_bytes, "drain_ms", drain_ms);
 }
 
 static void on_round(void *arg, const struct move_round_result *r, const struct ferry_error *e)
@@ -177,7 +180,7 @@ static void on_round(void *arg, const struct move_round_result *r, const struct 
 	struct control *c = arg;
 
 	if (r)
-		control_answer(c, take_ask(&c->move_ask), round_json(r));
+		control_answer(c, take_ask(&c->move_ask), round_json(c, r));
 	else
 		refuse_move(c, e);
 }
@@ -230,7 +233,7 @@ static void on_final(void *arg, const struct move_round_result *r, const struct 
 		refuse_move(c, e);
 		return;
 	}
-	json_t *ok = round_json(r);
+	json_t *ok = round_json(c, r);
 	digest_root_format(r->root, root);
 	json_object_set_new(ok, "root", json_string(root));
 	control_answer(c, take_ask(&c->move_ask), ok);

@@ -4,6 +4,7 @@
 #include "vgpu/session.h"
 #include "vgpu/transfer.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct qu
 	}
 	q->v = v;
 	q->properties = properties;
+	q->depth = QUEUE_DEPTH;
 	q->in_order = !(properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
 	q->profiling = properties & CL_QUEUE_PROFILING_ENABLE;
 	q->next_queue = v->queues;
@@ -177,12 +179,13 @@ static void give(struct command *c)
 	else
 		q->given = c;
 	q->last_given = c;
-	q->n_given++;
+	if (!q->n_given++)
+		q->mark_ns = clock_now_ns();
 	q->v->in_flight++;
 	session_return_credit(q->o.session, c->cost);
 	c->cost = 0;
 	q->unwatched++;
-	if (c->event || q->unwatched >= QUEUE_DEPTH / 2)
+	if (c->event || q->unwatched >= q->depth / 2)
 		watch_command(c);
 	mark_dirty(q);
 }
@@ -210,7 +213,7 @@ static bool try_command(struct command *c, bool earlier_over)
 			c->status = CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
 	}
 	if (c->status == CL_SUCCESS && !command_is_local(c)) {
-		if (c->queue->n_given >= QUEUE_DEPTH)
+		if (c->queue->n_given >= c->queue->depth)
 			return false;
 		give(c);
 		if (c->status == CL_SUCCESS)
@@ -364,6 +367,27 @@ static void end_given(struct command *c)
 	end_command(c, status > CL_COMPLETE ? CL_COMPLETE : status, &times);
 }
 
+// `n` commands have ended since the mark: how many may be given ahead from now on.
+static void measure(struct queue *q, uint32_t n)
+{
+	int64_t now = clock_now_ns();
+	int64_t each = n ? (now - q->mark_ns) / n : q->command_ns;
+
+	q->mark_ns = now;
+	q->command_ns = (q->command_ns * 3 + each) / 4;
+	int64_t depth = q->command_ns > 0 ? QUEUE_AHEAD_NS / q->command_ns : QUEUE_DEPTH;
+	q->depth = depth < 2 ? 2 : depth > QUEUE_DEPTH ? QUEUE_DEPTH : (uint32_t)depth;
+}
+
+int64_t queues_drain_ns(const struct vgpu *v)
+{
+	int64_t total = 0;
+
+	for (const struct queue *q = v->queues; q; q = q->next_queue)
+		total += q->n_given * q->command_ns;
+	return total;
+}
+
 // The driver runs a queue in order: what was given before a command that is over is over too. One
 // that will be reported itself is left until then.
 static void reported(struct command *c)
@@ -375,8 +399,10 @@ static void reported(struct command *c)
 		if (!p->watched)
 			p->over = true;
 	c->over = true;
+	uint32_t n = q->n_given;
 	while (q->given && q->given->over)
 		end_given(q->given);
+	measure(q, n - q->n_given);
 	queue_advance(q);
 	object_unref(&q->o);
 }

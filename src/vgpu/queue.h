@@ -3,14 +3,16 @@
 // Main thread only, except where said.
 //
 // A command is given to the driver only when all that it waits for is over, or was given before it
-// to the same in-order queue: the driver never blocks on something that only the guest can do. At
-// most QUEUE_DEPTH are in the driver at once, so that draining the gate waits for few.
+// to the same in-order queue: the driver never blocks on something that only the guest can do. Of a
+// queue about QUEUE_AHEAD_NS of work is in the driver at once (2 to QUEUE_DEPTH commands), so that
+// draining the gate waits for little, and the driver never runs dry.
 #pragma once
 
 #include "vgpu/backend.h"
 #include "vgpu/object.h"
 
-#define QUEUE_DEPTH 128
+#define QUEUE_DEPTH    128
+#define QUEUE_AHEAD_NS (10 * 1000 * 1000LL)
 
 struct command;
 struct vgpu;
@@ -25,6 +27,9 @@ struct queue {
 	struct command *first_pending; // in-order: the first that is not in the driver; NULL: none
 	struct command *given, *last_given; // in the driver, in the order in which they were given
 	uint32_t n_given;
+	uint32_t depth;     // how many may be given now
+	int64_t command_ns; // what one took lately, smoothed
+	int64_t mark_ns;    // when the oldest given one became the oldest, or was given
 	uint32_t unwatched; // given since the last one that the driver will report
 	bool is_dirty;
 	struct queue *next_queue, *next_dirty;
@@ -38,6 +43,8 @@ void queue_push(struct queue *q, struct command *c);
 // Lets run whatever may.
 void queue_advance(struct queue *q);
 void queues_advance_all(struct vgpu *v);
+// How long draining the gate would take now, from what commands took lately.
+int64_t queues_drain_ns(const struct vgpu *v);
 // Makes the driver start, and report, what it was given. Once after a batch of messages.
 void queues_kick(struct vgpu *v);
 // Ends every command that is not in the driver; their guest is gone.

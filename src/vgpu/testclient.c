@@ -47,7 +47,12 @@ void testclient_connect(struct testclient *c, const char *path)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
 
-	*c = (struct testclient){ .fd = unix_connect(path, &e) };
+	*c = (struct testclient){ .fd = -1 };
+	for (int i = 0; c->fd < 0 && i < PATIENCE_MS / 10; i++) {
+		c->fd = unix_connect(path, &e);
+		if (c->fd < 0)
+			usleep(10000); // bound, perhaps, but not listening yet
+	}
 	CHECK(c->fd >= 0);
 }
 

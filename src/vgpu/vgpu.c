@@ -94,3 +94,19 @@ uint64_t vgpu_now_ns(const struct vgpu *v)
 {
 	return (uint64_t)(clock_now_ns() + v->clock_offset_ns);
 }
+
+static void run_warm_up(void *arg)
+{
+	struct vgpu *v = arg;
+
+	v->be->ops->warm_up(v->be);
+}
+
+static void end_warm_up(void *arg)
+{
+}
+
+void vgpu_warm_up(struct vgpu *v)
+{
+	worker_add(v->worker, run_warm_up, end_warm_up, v);
+}

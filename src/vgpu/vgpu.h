@@ -60,7 +60,7 @@ struct vgpu {
 	struct port **ports; // by index; NULL where there is none
 	size_t n_ports;
 	size_t n_sessions;
-	size_t restoring; // incoming programs that are being built
+	size_t restoring;            // incoming programs that are being built
 	void (*restored)(void *arg); // `restoring` has become 0; NULL: nobody
 	void *restored_arg;
 	bool state_ended; // the last record of object state has been applied
@@ -75,6 +75,9 @@ struct vgpu_config {
 
 int vgpu_new(const struct vgpu_config *config, struct vgpu **ret, struct ferry_error *e);
 struct vgpu *vgpu_free(struct vgpu *v); // ends all sessions first; NULL-safe, returns NULL
+
+// Loads the driver's compiler in the background, before it is needed in a hurry.
+void vgpu_warm_up(struct vgpu *v);
 
 // CLOCK_MONOTONIC as the guest sees it, also after a move.
 uint64_t vgpu_now_ns(const struct vgpu *v);
