@@ -285,6 +285,34 @@ static void nonsense_has_an_error_or_no_answer(void)
 	CHECK_EQ(json_int_or(answer, "version", 0), AGENT_VERSION);
 }
 
+// Requests with three bytes changed, by a fixed sequence of chances, while a job is there. What
+// starts programs is left out.
+static void changed_requests_never_break_it(void)
+{
+	static const char *const lines[] = { "{\"id\":5,\"op\":\"read\",\"job\":\"" JOB
+					     "\",\"out\":0,\"err\":0}",
+		"{\"id\":6,\"op\":\"write\",\"job\":\"" JOB "\",\"offset\":0,\"data\":\"Zm9v\"}",
+		"{\"id\":7,\"op\":\"end\",\"job\":\"00000000000000ab\"}",
+		"{\"id\":8,\"op\":\"ping\"}" };
+	uint32_t chance = 7;
+
+	ask("{\"id\":1,\"op\":\"start\",\"job\":\"" JOB "\",\"argv\":[\"cat\"],\"input\":true}");
+	for (int i = 0; i < 20000; i++) {
+		struct buf reply = { 0 };
+		char line[128];
+		snprintf(line, sizeof line, "%s", lines[i % 4]);
+		size_t n = strlen(line);
+		for (int k = 0; k < 3; k++) {
+			chance = chance * 1664525u + 1013904223u;
+			line[(chance >> 8) % n] = (char)(chance >> 24);
+		}
+		agent_request(&jobs, line, n, &reply);
+		CHECK(reply.len < AGENT_LINE_MAX);
+		buf_free(&reply);
+	}
+	end();
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -300,6 +328,7 @@ int main(void)
 	RUN(what_cannot_run_says_why);
 	RUN(places_are_limited_and_ended_jobs_make_room);
 	RUN(nonsense_has_an_error_or_no_answer);
+	RUN(changed_requests_never_break_it);
 	json_decref(answer);
 	agent_port_free(port);
 	jobs_free(&jobs);

@@ -258,6 +258,36 @@ static void nonsense_ends_the_connection_not_the_program(void)
 	stop();
 }
 
+// Lines that QEMU could say, with three bytes changed; a fixed sequence of chances.
+static void changed_lines_never_break_it(void)
+{
+	static const char *const lines[] = { "{\"return\":{\"n\":1},\"id\":1}\r\n",
+		"{\"id\":1,\"error\":{\"class\":\"GenericError\",\"desc\":\"no\"}}\n",
+		"{\"timestamp\":{\"seconds\":1,\"microseconds\":2},\"event\":\"STOP\"}\n",
+		GREETING("\"oob\"") };
+	uint32_t chance = 1;
+
+	for (int i = 0; i < 1500; i++) {
+		char line[256];
+		start();
+		const char *hello = GREETING("\"oob\"") "{\"return\":{},\"id\":0}\n";
+		CHECK_EQ(write(server, hello, strlen(hello)), strlen(hello));
+		loop_once(loop, 0);
+		CHECK(qmp_ready(qmp));
+		qmp_exec(qmp, "query-status", NULL, 0, on_reply, NULL);
+		loop_once(loop, 0);
+		snprintf(line, sizeof line, "%s", lines[i % 4]);
+		for (int k = 0; k < 3; k++) {
+			chance = chance * 1664525u + 1013904223u;
+			line[(chance >> 8) % strlen(line)] =
+				(char)(chance >> 24 ? chance >> 24 : 1);
+		}
+		if (write(server, line, strlen(line)) > 0)
+			loop_once(loop, 0);
+		stop();
+	}
+}
+
 static void no_oob_without_the_capability(void)
 {
 	start();
@@ -281,6 +311,7 @@ int main(void)
 	RUN(a_lost_connection_fails_every_command_first);
 	RUN(a_callback_may_free_the_client);
 	RUN(nonsense_ends_the_connection_not_the_program);
+	RUN(changed_lines_never_break_it);
 	RUN(no_oob_without_the_capability);
 	loop_free(loop);
 }
