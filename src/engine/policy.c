@@ -39,6 +39,13 @@ static const struct {
 	[MODE_SINGLE_PASS] = { "single-pass", false, single_pass_next },
 };
 
+#define SINGLE_PASS_WATCH_NS 5000000000LL
+
+int64_t policy_watch_ns(enum mode m)
+{
+	return m == MODE_SINGLE_PASS ? SINGLE_PASS_WATCH_NS : 0;
+}
+
 bool policy_rounds_go_on(enum mode m)
 {
 	return modes[m].rounds_go_on;

@@ -25,6 +25,10 @@ struct policy_input {
 #define POLICY_MIN_ROUNDS 2 // pre-copy: the second shows how fast the workload writes
 #define POLICY_MAX_ROUNDS 60
 
+// Part of a round's time in which nothing is sent: single-pass first watches which buffers are
+// written (docs/interfaces.md, section 3).
+int64_t policy_watch_ns(enum mode m);
+
 // Does the mode make rounds while the VM's own stream flows, too?
 bool policy_rounds_go_on(enum mode m);
 // Called before the first round and after each; not once the switchover began.

@@ -146,7 +146,7 @@ static void take_round(struct source *s, const struct event *ev)
 	s->rounds++;
 	s->forecast.gpu_bytes = r->dirty_bytes + r->object_bytes;
 	s->forecast.drain_ns = r->drain_ns;
-	forecast_measure(&s->forecast, r->bytes, r->ns);
+	forecast_measure(&s->forecast, r->bytes, r->ns - policy_watch_ns(s->cfg.mode));
 	convergence_round(&s->convergence, r->dirty_bytes);
 }
 

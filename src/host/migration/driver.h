@@ -89,10 +89,11 @@ struct migration {
 		bool estimate, status, begun, gpu, relay, vm;
 	} armed;
 	uint64_t allocated_bytes, framebuffer_bytes, ram_total_bytes;
-	struct opening *openings;   // data connections being made
-	struct watch *poll;         // of QEMU's progress
-	struct watch *frozen_timer; // until QEMU says "postmigrate"
-	int64_t asked_ns;           // CLOCK_MONOTONIC, for the link's round trip
+	struct opening *openings;        // data connections being made
+	struct watch *poll;              // of QEMU's progress
+	struct watch *frozen_timer;      // until QEMU says "postmigrate"
+	int64_t asked_ns, round_trip_ns; // the link's round trip: the shortest of some
+	unsigned asked;
 	struct {
 		bool on, yanked;
 		int64_t cancelled_ns;
@@ -192,6 +193,7 @@ json_t *driver_capabilities(void); // arguments of migrate-set-capabilities, the
 // source_peer.c
 void source_connect(struct migration *m);
 void source_prepare(struct migration *m);
+void source_send_switch(struct migration *m);
 void source_send_committed(struct migration *m);
 void source_send_aborted(struct migration *m);
 void source_verify(struct migration *m);

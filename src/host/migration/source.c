@@ -129,72 +129,49 @@ static void committed(struct migration *m)
 		set_state(m, VM_COMMITTED, m->epoch, m->peer_name, "committed");
 }
 
+static void release_stream(struct migration *m)
+{
+	source_stream_flow(m, true);
+}
+
+static void hold_stream(struct migration *m)
+{
+	source_stream_flow(m, false);
+}
+
+// Actions that need nothing but the migration.
+static void (*const acts[ACT_COUNT])(struct migration *m) = {
+	[ACT_PEER_PREPARE] = source_prepare,
+	[ACT_ARM] = source_arm,
+	[ACT_STREAM_START] = source_stream_start,
+	[ACT_STREAM_RELEASE] = release_stream,
+	[ACT_STREAM_HOLD] = hold_stream,
+	[ACT_GATE_CLOSE] = source_gate_close,
+	[ACT_PORTS_DRAIN] = source_ports_drain,
+	[ACT_PEER_SWITCH] = source_send_switch,
+	[ACT_VM_CONTINUE] = source_continue,
+	[ACT_FINAL] = source_final,
+	[ACT_VERIFY] = source_verify,
+	[ACT_PEER_COMMITTED] = committed,
+	[ACT_PEER_ABORTED] = source_send_aborted,
+	[ACT_PEER_CONNECT] = source_connect,
+	[ACT_RESUME_VM] = source_resume_vm,
+	[ACT_RESUME_GPU] = source_resume_gpu,
+	[ACT_RELEASE] = release,
+};
+
 void source_act_now(struct migration *m, const struct action *a)
 {
-	switch (a->type) {
-	case ACT_WRITE_RECORD:
+	if (a->type == ACT_WRITE_RECORD)
 		driver_write_record(m, a);
-		return;
-	case ACT_OUTCOME:
+	else if (a->type == ACT_OUTCOME)
 		on_outcome(m, a->outcome);
-		return;
-	case ACT_PEER_PREPARE:
-		source_prepare(m);
-		return;
-	case ACT_ARM:
-		source_arm(m);
-		return;
-	case ACT_ROUND:
+	else if (a->type == ACT_ROUND)
 		source_round(m, a->round);
-		return;
-	case ACT_STREAM_START:
-		source_stream_start(m);
-		return;
-	case ACT_STREAM_RELEASE:
-		source_stream_flow(m, true);
-		return;
-	case ACT_STREAM_HOLD:
-		source_stream_flow(m, false);
-		return;
-	case ACT_GATE_CLOSE:
-		source_gate_close(m);
-		return;
-	case ACT_PORTS_DRAIN:
-		source_ports_drain(m);
-		return;
-	case ACT_PEER_SWITCH:
-		call_peer(m, "switch", json_pack("{ss}", "migration", m->id), NULL);
-		return;
-	case ACT_VM_CONTINUE:
-		source_continue(m);
-		return;
-	case ACT_FINAL:
-		source_final(m);
-		return;
-	case ACT_VERIFY:
-		source_verify(m);
-		return;
-	case ACT_PEER_COMMITTED:
-		committed(m);
-		return;
-	case ACT_PEER_ABORTED:
-		source_send_aborted(m);
-		return;
-	case ACT_PEER_CONNECT:
-		source_connect(m);
-		return;
-	case ACT_RESUME_VM:
-		source_resume_vm(m);
-		return;
-	case ACT_RESUME_GPU:
-		source_resume_gpu(m);
-		return;
-	case ACT_RELEASE:
-		release(m);
-		return;
-	default:
+	else if (acts[a->type])
+		acts[a->type](m);
+	else
 		log_error("migration %.8s: no way to %s", m->id, action_name(a->type));
-	}
 }
 
 void source_act(struct migration *m, const struct action *a)

@@ -9,15 +9,33 @@
 
 // ---- the connection ----
 
+#define ROUND_TRIPS 3
+
+static void on_round_trip(struct migration *m, const json_t *ok, const struct ferry_error *e);
+
+// Its time is the link's round trip; its answer can only be "none".
+static void ask(struct migration *m)
+{
+	m->asked_ns = clock_now_ns();
+	call_peer(m, "ask", json_pack("{ss}", "migration", m->id), on_round_trip);
+}
+
 static void on_round_trip(struct migration *m, const json_t *ok, const struct ferry_error *e)
 {
 	struct source_config cfg;
+	int64_t ns = clock_now_ns() - m->asked_ns;
 
 	(void)ok;
 	if (e && strcmp(e->code, "link-lost") == 0)
 		return; // `closed` says so as well
+	if (m->asked == 0 || ns < m->round_trip_ns)
+		m->round_trip_ns = ns;
+	if (++m->asked < ROUND_TRIPS) {
+		ask(m);
+		return;
+	}
 	source_configure(m, &cfg);
-	cfg.round_trip_ns = clock_now_ns() - m->asked_ns;
+	cfg.round_trip_ns = m->round_trip_ns;
 	source_init(&m->source, &cfg);
 	m->begun = true;
 	driver_feed_type(m, EV_START);
@@ -33,9 +51,7 @@ static void on_ready(void *arg, struct peer *p)
 		driver_feed_type(m, EV_LINK_UP);
 		return;
 	}
-	// Its time is the link's round trip; its answer can only be "none".
-	m->asked_ns = clock_now_ns();
-	call_peer(m, "ask", json_pack("{ss}", "migration", m->id), on_round_trip);
+	ask(m);
 }
 
 static void on_closed(void *arg, struct peer *p, const struct ferry_error *why)
@@ -182,6 +198,11 @@ static void on_committed(struct migration *m, const json_t *ok, const struct fer
 	} else {
 		driver_feed_type(m, EV_PEER_PENDING);
 	}
+}
+
+void source_send_switch(struct migration *m)
+{
+	call_peer(m, "switch", json_pack("{ss}", "migration", m->id), NULL);
 }
 
 void source_send_committed(struct migration *m)
