@@ -209,9 +209,9 @@ static bool on_exited(void *arg, struct vm *vm, int index, int status)
 	(void)vm, (void)status;
 	if (!m->begun)
 		return false;
+	// A VM whose vGPU died runs on, with its calls failing; a dead VM is ended with the migration.
 	driver_feed_type(m, index < 0 ? EV_VM_GONE : EV_GPU_GONE);
-	// Once the controller no longer cares, the VM's death is the daemon's affair again.
-	return !m->ended && m->vm != NULL;
+	return true;
 }
 
 // Events were lost while there was no connection: only the state counts.
