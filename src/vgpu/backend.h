@@ -7,6 +7,7 @@
 // Main thread only, unless it says otherwise. Nothing here waits for a command.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <CL/cl.h>
@@ -60,6 +61,15 @@ struct be_build {
 	uint32_t n_inputs;
 };
 
+// What a program was made of in this process; where that cannot be repeated (it was linked), itself.
+struct be_origin {
+	struct be_program *program;
+	bool binary; // bytes are a native binary; otherwise source
+	const void *bytes;
+	size_t n;
+	const char *options;
+};
+
 struct backend_ops {
 	const char *name;
 	int (*open)(const struct be_config *config, struct backend **ret, struct ferry_error *e);
@@ -98,8 +108,9 @@ struct backend_ops {
 	cl_int (*build)(struct backend *be, struct be_program **p, const struct be_build *how);
 	// Appends the body of program_build's answer.
 	int (*build_result)(struct be_program *p, struct buf *body);
-	// Appends the native binary, as specialised by the launches so far.
-	cl_int (*program_get_binary)(struct be_program *p, struct buf *binary);
+	// Appends the native binary, as specialised by the launches so far. Any thread; waits.
+	cl_int (*program_get_binary)(
+		struct backend *be, const struct be_origin *from, struct buf *binary);
 
 	cl_int (*kernel_new)(
 		struct be_program *p, const char *name, struct be_kernel **ret, uint32_t *ret_args);

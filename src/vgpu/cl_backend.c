@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queues, memory, kernels and commands on the host's OpenCL.
 #include "vgpu/cl_backend.h"
+#include "vgpu/cl_binary.h"
 #include "vgpu/protocol.h"
 
 #include <errno.h>

@@ -35,7 +35,6 @@ cl_int cl_program_binary(struct backend *be, const void *bytes, size_t n, struct
 void cl_program_free(struct be_program *p);
 cl_int cl_program_build(struct backend *be, struct be_program **p, const struct be_build *how);
 int cl_program_result(struct be_program *p, struct buf *body);
-cl_int cl_program_get_binary(struct be_program *p, struct buf *binary);
 
 // The address qualifier of a kernel's argument. Where the driver keeps no argument information (a
 // linked program, a binary) it is found by what clSetKernelArg refuses (OpenCL 1.2, section 5.7.2):

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BINARY_MAX (48u << 20) // bytes of a native binary that is carried along
-
 static cl_program cl_program_of(struct be_program *p)
 {
 	return (cl_program)p;
@@ -239,25 +237,6 @@ int cl_program_result(struct be_program *program, struct buf *body)
 		clReleaseKernel(kernels[i]);
 	}
 	return body->failed ? -ENOMEM : 0;
-}
-
-cl_int cl_program_get_binary(struct be_program *program, struct buf *binary)
-{
-	cl_program p = cl_program_of(program);
-	size_t n = 0;
-	cl_int err = clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL);
-
-	if (err != CL_SUCCESS)
-		return err;
-	if (!n || n > BINARY_MAX)
-		return CL_INVALID_PROGRAM_EXECUTABLE;
-	unsigned char *to = buf_reserve(binary, n);
-	if (!to)
-		return CL_OUT_OF_HOST_MEMORY;
-	err = clGetProgramInfo(p, CL_PROGRAM_BINARIES, sizeof to, &to, NULL);
-	if (err == CL_SUCCESS)
-		binary->len += n;
-	return err;
 }
 
 void cl_backend_warm_up(struct backend *be)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ferry-vgpu: one vGPU's process. It listens; whoever starts it may come and go.
+#include "vgpu/cl_binary.h"
 #include "vgpu/control.h"
 #include "vgpu/options.h"
 #include "vgpu/port.h"
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -74,6 +76,8 @@ int main(int argc, char **argv)
 	struct options o;
 
 	log_init("ferry-vgpu");
+	if (argc == 3 && !strcmp(argv[1], CL_BINARY_OPTION))
+		return cl_binary_child((unsigned)atoi(argv[2]));
 	if (options_parse(argc, argv, &o, &e) < 0) {
 		fprintf(stderr, "ferry-vgpu: %s\n%s", e.message, usage);
 		return 2;

@@ -29,6 +29,7 @@ struct program {
 	struct build_request request;
 	int32_t build_result; // of the last build: what clBuildProgram returned
 	bool executable;
+	bool from_native; // this process made it of `native`
 	uint32_t answer_seq; // while a guest waits for the build's answer
 	bool wants_answer;
 	uint64_t builds;     // how often one was asked for

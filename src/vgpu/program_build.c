@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct build {
 	struct program *p; // a reference
@@ -18,7 +19,7 @@ struct build {
 	// Results, the main thread's after run.
 	int32_t result;
 	struct buf body;
-	bool executable;
+	bool executable, from_native;
 };
 
 // ---- building
@@ -68,6 +69,7 @@ static void run_build(void *arg)
 
 	if (restore_native(b)) {
 		b->result = CL_SUCCESS;
+		b->from_native = true;
 	} else {
 		b->result = create(b);
 		for (uint32_t i = 0; i < b->how.n_inputs; i++)
@@ -132,6 +134,7 @@ static void end_build(void *arg)
 	p->building = false;
 	p->build_result = b->result;
 	p->executable = b->executable;
+	p->from_native = b->from_native;
 	object_touch(&p->o);
 	if (b->restoring)
 		keep_answer(b);
@@ -196,14 +199,25 @@ struct binary_job {
 	void *arg;
 	int32_t result;
 	struct buf bytes;
+	// What the program was made of: copies, since the program may get a newer binary meanwhile.
+	struct buf made_of;
+	struct be_origin from;
+	char *options;
 };
+
+static void free_binary_job(struct binary_job *j)
+{
+	buf_free(&j->bytes);
+	buf_free(&j->made_of);
+	free(j->options);
+	free(j);
+}
 
 static void run_binary(void *arg)
 {
 	struct binary_job *j = arg;
 
-	j->result = j->p->be ? j->be->ops->program_get_binary(j->p->be, &j->bytes)
-			     : CL_INVALID_PROGRAM_EXECUTABLE;
+	j->result = j->be->ops->program_get_binary(j->be, &j->from, &j->bytes);
 }
 
 static void keep_native(struct binary_job *j)
@@ -235,10 +249,30 @@ static void end_binary(void *arg)
 	}
 	if (j->done)
 		j->done(j->arg);
-	buf_free(&j->bytes);
 	object_unref(&j->p->o);
-	free(j);
+	free_binary_job(j);
 	ports_pump(v);
+}
+
+// A linked program has no text of its own to be made of again: it moves as its inputs, and a guest's
+// query is answered in this process.
+static int copy_origin(struct binary_job *j, const struct program *p)
+{
+	const struct buf *made_of = p->from_native ? &p->native : &p->text;
+
+	if (!p->from_native && p->origin == PROGRAM_LINKED) {
+		j->from.program = p->be;
+		return j->answers ? 0 : -ENOENT;
+	}
+	buf_put(&j->made_of, made_of->data, made_of->len);
+	j->options = strdup(p->request.options ? p->request.options : "");
+	if (j->made_of.failed || !j->options)
+		return -ENOMEM;
+	j->from = (struct be_origin){ .binary = p->from_native || p->origin == PROGRAM_BINARY,
+		.bytes = j->made_of.data,
+		.n = j->made_of.len,
+		.options = j->options };
+	return 0;
 }
 
 static int start_binary(struct program *p, const struct binary_job *what)
@@ -252,9 +286,12 @@ static int start_binary(struct program *p, const struct binary_job *what)
 	j->p = p;
 	j->be = v->be;
 	j->shapes = p->shapes;
-	if (worker_add(v->worker, run_binary, end_binary, j) < 0) {
-		free(j);
-		return -ENOMEM;
+	int r = copy_origin(j, p);
+	if (r == 0)
+		r = worker_add(v->worker, run_binary, end_binary, j);
+	if (r < 0) {
+		free_binary_job(j);
+		return r;
 	}
 	object_ref(&p->o);
 	return 0;

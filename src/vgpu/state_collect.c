@@ -288,20 +288,18 @@ int state_source_take_natives(struct state_source *s, void (*done)(void *arg), v
 	_cleanup_free_ struct object **list = NULL;
 	struct natives *n = malloc(sizeof *n);
 	size_t count = 0;
-	int r = 0;
 
 	if (!n || (s->natives && registry_changed(&s->v->registry, 0, &list, &count) < 0)) {
 		free(n);
 		return -ENOMEM;
 	}
 	*n = (struct natives){ .left = 1, .done = done, .arg = arg };
-	for (size_t i = 0; i < count && r == 0; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (list[i]->type != OBJECT_PROGRAM)
 			continue;
 		n->left++;
-		r = program_take_native((struct program *)list[i], on_taken, n);
-		if (r < 0)
-			n->left--; // goes without
+		if (program_take_native((struct program *)list[i], on_taken, n) < 0)
+			n->left--; // goes without: built from source there
 	}
 	on_taken(n);
 	return 0;
