@@ -100,7 +100,9 @@ static void move(struct run *r, int rounds)
 	struct testhost to;
 
 	testhost_start(&to, program, true, tracker);
-	testhost_move(&r->host, &to, &r->c, rounds, more_steps, r);
+	testhost_precopy(&r->host, &to, rounds, more_steps, r);
+	testhost_switch(&r->host, &to);
+	r->c.fd = to.port;
 	testhost_stop(&r->host);
 	close(r->host.port);
 	r->host = to;
@@ -293,7 +295,9 @@ static void numbers_are_used_again_while_it_moves(void)
 	steps(&r, 1);
 	for (int n = 0; n < 2; n++) {
 		testhost_start(&to, program, true, tracker);
-		testhost_move(&r.host, &to, &r.c, 3, objects_come_and_go_between_rounds, &r);
+		testhost_precopy(&r.host, &to, 3, objects_come_and_go_between_rounds, &r);
+		testhost_switch(&r.host, &to);
+		r.c.fd = to.port;
 		testhost_stop(&r.host);
 		close(r.host.port);
 		r.host = to;

@@ -121,8 +121,8 @@ static json_t *next_message(struct testhost *h)
 static json_t *ask(struct testhost *h, const char *op, json_t *args, const int *fds, size_t n)
 {
 	_cleanup_buf_ struct buf out = { 0 };
-	json_t *doc = json_pack("{s:I, s:s, s:o, s:I}", "id", (json_int_t)++h->id, "op", op,
-		"args", args ? args : json_object(), "fds", (json_int_t)n);
+	json_t *doc = json_pack("{s:I, s:s, s:o, s:I}", "id", (json_int_t)++h->id, "op", op, "args",
+		args ? args : json_object(), "fds", (json_int_t)n);
 	char *text = json_dumps(doc, 0);
 
 	buf_put_blob(&out, text, strlen(text));
@@ -201,8 +201,8 @@ static void open_channels(struct testhost *from, struct testhost *to, int rounds
 	}
 }
 
-void testhost_move(struct testhost *from, struct testhost *to, struct testclient *client,
-	int rounds, void (*between)(void *arg), void *arg)
+void testhost_precopy(struct testhost *from, struct testhost *to, int rounds,
+	void (*between)(void *arg), void *arg)
 {
 	open_channels(from, to, rounds);
 	for (int n = 1; n <= rounds; n++) {
@@ -210,6 +210,10 @@ void testhost_move(struct testhost *from, struct testhost *to, struct testclient
 		if (between)
 			between(arg);
 	}
+}
+
+void testhost_switch(struct testhost *from, struct testhost *to)
+{
 	testhost_do(from, "gate.close", NULL);
 	testhost_do(from, "ports.drain", NULL);
 	testhost_do(from, "ports.take-back", NULL);
@@ -225,5 +229,4 @@ void testhost_move(struct testhost *from, struct testhost *to, struct testclient
 	json_decref(there);
 	testhost_do(from, "freeze", NULL);
 	testhost_do(to, "own", NULL);
-	client->fd = to->port;
 }

@@ -26,8 +26,10 @@ void testhost_do(struct testhost *h, const char *op, json_t *args); // the answe
 void testhost_refused(struct testhost *h, const char *op, json_t *args, const char *code);
 json_t *testhost_event(struct testhost *h, const char *event);
 
-// Moves all from one to the other (which was started incoming): `rounds` of pre-copy, or stop-copy
-// when 0. `between(arg)` runs between the rounds; the client's socket becomes the other's. The old
-// host is left frozen. Checks that the roots agree.
-void testhost_move(struct testhost *from, struct testhost *to, struct testclient *client,
-	int rounds, void (*between)(void *arg), void *arg);
+// A move in two halves. `to` was started incoming. Opens the channels and does `rounds` rounds of
+// pre-copy (0: stop-copy), with between(arg), when not NULL, after each.
+void testhost_precopy(struct testhost *from, struct testhost *to, int rounds,
+	void (*between)(void *arg), void *arg);
+// The guest is stopped: closes the gate, moves the rest, checks that the roots agree, freezes the
+// source, and lets the destination run.
+void testhost_switch(struct testhost *from, struct testhost *to);
