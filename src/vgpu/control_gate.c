@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-void control_drained(void *arg)
+static void on_drained(void *arg)
 {
 	struct control *c = arg;
 	double ms = (double)(clock_now_ns() - c->gate_at_ns) / NSEC_PER_MSEC;
@@ -16,7 +16,6 @@ void control_drained(void *arg)
 	c->gate_ask = -1;
 	if (id >= 0)
 		control_answer(c, id, json_pack("{s:f}", "drain_ms", ms));
-	control_natives_drained(c);
 }
 
 // Asked again while it drains (a new connection): the new one gets the answer.
@@ -34,7 +33,7 @@ void control_gate_close(struct control *c, int64_t id, json_t *args, int *fds, s
 		c->gate_at_ns = clock_now_ns();
 	control_set_state(c, CONTROL_GATED, "gate.close");
 	c->v->drained = NULL;
-	gate_close(c->v, control_drained, c);
+	gate_close(c->v, on_drained, c);
 }
 
 void control_open(struct control *c, const char *why)
@@ -53,8 +52,7 @@ void control_open(struct control *c, const char *why)
 		c->scan_ask = -1;
 	}
 	control_set_state(c, CONTROL_ACTIVE, why);
-	if (!c->natives_paused) // else when they are taken
-		gate_open(c->v);
+	gate_open(c->v);
 }
 
 void control_gate_open(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds)

@@ -54,8 +54,6 @@ struct control {
 	struct move_source *source; // NULL: no move
 	struct state_source objects;
 	bool taking_natives;
-	bool natives_wait;   // until nothing is in flight
-	bool natives_paused; // the gate is closed for them alone, or was before a real gate.close
 	struct move_source_spec spec; // of a move that begins, until the natives are taken
 	int begin_fds[MOVE_MAX_CHANNELS];
 	void (*natives_taken)(struct control *c);
@@ -94,10 +92,7 @@ void control_gate_open(struct control *c, int64_t id, json_t *args, int *fds, si
 void control_ports_drain(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_ports_take_back(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 
-void control_drained(void *arg); // gate_close()'s callback, whoever closed it
-
 // control_source.c
-void control_natives_drained(struct control *c); // nothing is in flight: they may be taken
 void control_move_begin(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_move_round(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_move_final(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);

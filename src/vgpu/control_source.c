@@ -30,61 +30,27 @@ static int collect(void *arg, bool final, move_emit_fn emit, void *to, struct fe
 	return state_collect(&c->objects, final, emit, to, e);
 }
 
-static void natives_over(struct control *c)
-{
-	c->taking_natives = false;
-	if (!c->natives_paused)
-		return;
-	c->natives_paused = false;
-	if (c->state == CONTROL_ACTIVE)
-		gate_open(c->v);
-}
-
 static void on_natives(void *arg)
 {
 	struct control *c = arg;
 
-	natives_over(c);
+	c->taking_natives = false;
 	if (c->objects.begun)
 		c->natives_taken(c);
 }
 
-void control_natives_drained(struct control *c)
-{
-	struct ferry_error e = FERRY_ERROR_INIT;
-	int r = 0;
-
-	if (!c->natives_wait)
-		return;
-	c->natives_wait = false;
-	if (c->objects.begun)
-		r = state_source_take_natives(&c->objects, on_natives, c);
-	else
-		natives_over(c);
-	if (r < 0) {
-		natives_over(c);
-		ferry_fail(&e, r, "no-memory", "no memory to take native binaries");
-		refuse_move(c, &e);
-	}
-}
-
-// Then goes on with `then`: at once, or when the driver has given its binaries. It is asked for them
-// only while none of its kernels runs: PoCL 3.1 ends the process (an assertion in
-// pocl_release_dlhandle_cache) when a launch ends while a binary of its program is made.
+// Then goes on with `then`: at once, or when the driver has given its binaries.
 static void take_natives(struct control *c, void (*then)(struct control *c))
 {
+	struct ferry_error e = FERRY_ERROR_INIT;
+
 	c->natives_taken = then;
 	c->taking_natives = true;
-	if (!state_source_natives_due(&c->objects)) {
-		on_natives(c);
-		return;
-	}
-	c->natives_wait = true;
-	if (c->state == CONTROL_ACTIVE) {
-		c->natives_paused = true;
-		gate_close(c->v, control_drained, c);
-	} else if (c->gate_ask < 0) {
-		control_natives_drained(c); // the gate is closed and drained already
+	int r = state_source_take_natives(&c->objects, on_natives, c);
+	if (r < 0) {
+		c->taking_natives = false;
+		ferry_fail(&e, r, "no-memory", "no memory to take native binaries");
+		refuse_move(c, &e);
 	}
 }
 

@@ -63,8 +63,6 @@ int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t 
 // This host owns it now: gives the answer that the guest waits for, if it does.
 void program_own(struct program *p);
 
-// There is a newer native binary to take.
-bool program_native_due(const struct program *p);
 // Takes the native binary on the worker when there is a newer one to take; done(arg) then, or at
 // once. The program's `changed` grows when there is something new.
 int program_take_native(struct program *p, void (*done)(void *arg), void *arg);

@@ -297,16 +297,11 @@ static int start_binary(struct program *p, const struct binary_job *what)
 	return 0;
 }
 
-bool program_native_due(const struct program *p)
+int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
 {
 	bool current = p->native.len && p->native_shapes == p->shapes;
 
-	return !current && !p->taking_native && program_is_executable(p);
-}
-
-int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
-{
-	if (!program_native_due(p)) {
+	if (current || p->taking_native || !program_is_executable(p)) {
 		done(arg);
 		return 0;
 	}

@@ -35,8 +35,6 @@ struct state_source {
 // Begins to note removals; the first collection has everything. state_source_end() ends that.
 void state_source_begin(struct state_source *s, struct vgpu *v, bool natives);
 void state_source_end(struct state_source *s);
-// Whether launches made better native binaries than those taken. False where none are sent.
-bool state_source_natives_due(struct state_source *s);
 // Takes native binaries where launches made better ones; done(arg) when there are none to take, or
 // all are taken, perhaps inside. One at a time; not after state_source_end.
 int state_source_take_natives(struct state_source *s, void (*done)(void *arg), void *arg);

@@ -283,20 +283,6 @@ static void on_taken(void *arg)
 	done(to);
 }
 
-bool state_source_natives_due(struct state_source *s)
-{
-	_cleanup_free_ struct object **list = NULL;
-	size_t count = 0;
-	bool due = false;
-
-	if (!s->natives || registry_changed(&s->v->registry, 0, &list, &count) < 0)
-		return false;
-	for (size_t i = 0; i < count && !due; i++)
-		due = list[i]->type == OBJECT_PROGRAM &&
-			program_native_due((const struct program *)list[i]);
-	return due;
-}
-
 int state_source_take_natives(struct state_source *s, void (*done)(void *arg), void *arg)
 {
 	_cleanup_free_ struct object **list = NULL;
