@@ -74,11 +74,39 @@ static cl_int build_or_compile(
 		p, 1, &b->device, options, how->n_inputs, headers, names, NULL, NULL);
 }
 
+// The same text as a new program of the driver's.
+static struct be_program *copy_of(struct cl_backend *b, struct be_program *program)
+{
+	size_t n = 0;
+	_cleanup_free_ char *text = NULL;
+	struct be_program *copy = NULL;
+
+	clGetProgramInfo(cl_program_of(program), CL_PROGRAM_SOURCE, 0, NULL, &n);
+	if (n > 1)
+		text = calloc(1, n);
+	if (text && clGetProgramInfo(cl_program_of(program), CL_PROGRAM_SOURCE, n, text, NULL) ==
+			    CL_SUCCESS)
+		cl_program_source(&b->be, text, n - 1, &copy);
+	return copy;
+}
+
 cl_int cl_program_build(struct backend *be, struct be_program **p, const struct be_build *how)
 {
 	struct cl_backend *b = cl_of(be);
 
-	return how->kind == BE_LINK ? link_inputs(b, p, how) : build_or_compile(b, *p, how);
+	if (how->kind == BE_LINK)
+		return link_inputs(b, p, how);
+	cl_int err = build_or_compile(b, *p, how);
+	if (err != CL_INVALID_OPERATION)
+		return err;
+	// The guest has released every kernel, but a launch that is just over may still hold one: the
+	// driver then refuses to build.
+	struct be_program *copy = copy_of(b, *p);
+	if (!copy)
+		return err;
+	cl_program_free(*p);
+	*p = copy;
+	return build_or_compile(b, copy, how);
 }
 
 // ---- the result

@@ -119,6 +119,24 @@ static bool usable_input(const struct build_request *r, uint32_t i)
 	return !p->building && p->text.len == p->total && (!needs_compiled || p->be);
 }
 
+// A header is often never built itself, so the driver may not have it yet.
+static int32_t create_headers(struct session *s, const struct build_request *r)
+{
+	const struct backend_ops *ops = s->v->be->ops;
+	int32_t err = CL_SUCCESS;
+
+	for (uint32_t i = 0; i < r->n_inputs && err == CL_SUCCESS; i++) {
+		struct program *p = r->inputs[i];
+		if (p->be)
+			continue;
+		err = p->origin == PROGRAM_SOURCE
+			      ? ops->program_source(
+					s->v->be, (const char *)p->text.data, p->text.len, &p->be)
+			      : CL_INVALID_PROGRAM;
+	}
+	return err;
+}
+
 // Starts it, or answers why not.
 static int begin(struct session *s, const struct p_frame *f, struct program *p,
 	struct build_request *request)
@@ -131,6 +149,8 @@ static int begin(struct session *s, const struct p_frame *f, struct program *p,
 	for (uint32_t i = 0; i < request->n_inputs; i++)
 		if (!usable_input(request, i) || request->inputs[i] == p)
 			refused = CL_INVALID_PROGRAM;
+	if (refused == CL_SUCCESS && request->kind == BE_COMPILE)
+		refused = create_headers(s, request);
 	if (refused == CL_SUCCESS) {
 		p->answer_seq = f->seq;
 		p->wants_answer = true;
