@@ -122,6 +122,8 @@ static cl_int announce(cl_mem m)
 	bool ask = m->size >= ASK_BYTES;
 	struct request answer = { 0 };
 	uint32_t seq;
+
+	session_send_releases(); // their memory may be what this needs
 	cl_int err = send_buffer_create(ask ? P_ANSWER : 0, &msg, &seq);
 
 	if (err)

@@ -149,8 +149,10 @@ static cl_int prepare(cl_program p, const struct build_call *a, struct building 
 		free(options);
 		return CL_OUT_OF_HOST_MEMORY;
 	}
+	buf_free(&p->binary);
 	free(p->options);
 	p->options = options;
+	session_send_releases(); // a program with kernels cannot be built
 	return CL_SUCCESS;
 }
 

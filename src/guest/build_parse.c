@@ -86,7 +86,6 @@ static bool parse(struct rd *r, struct build *b)
 		return false;
 	b->status = m.build_status;
 	b->binary_type = m.binary_type;
-	b->binary_bytes = m.binary_bytes;
 	b->log = text_of(&m.log);
 	b->kernels = calloc(m.kernels + 1, sizeof *b->kernels);
 	if (!b->log || !b->kernels)

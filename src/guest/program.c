@@ -15,6 +15,7 @@ static void destroy(struct object *o)
 
 	free(p->source);
 	free(p->options);
+	buf_free(&p->binary);
 	build_unref(p->build);
 	object_unref(p->context);
 }
@@ -146,7 +147,6 @@ cl_program ferry_clCreateProgramWithBinary(cl_context c, cl_uint n, const cl_dev
 	if (!p)
 		return refuse(errcode_ret, CL_OUT_OF_HOST_MEMORY);
 	p->has_binary = true;
-	p->binary_bytes = lengths[0];
 	err = load(p, binaries[0], lengths[0]);
 	if (binary_status)
 		binary_status[0] = err;

@@ -11,30 +11,44 @@
 
 #define BINARY_MAX (256u << 20)
 
-static size_t binary_bytes(cl_program p)
-{
-	return p->build ? p->build->binary_bytes : p->binary_bytes;
-}
-
-// `binaries` holds one pointer, to binary_bytes() bytes, or NULL where the program wants none.
-static cl_int get_binaries(cl_program p, unsigned char **binaries)
+// Asks the host anew: a program's binary grows with its launches.
+static cl_int fetch_binary(cl_program p)
 {
 	struct request answer = { .body.limit = BINARY_MAX };
 	struct p_program_query_binary m = { p->o.id };
 	uint32_t seq;
-
-	if (!binaries || !binaries[0] || !binary_bytes(p))
-		return CL_SUCCESS;
 	cl_int err = send_program_query_binary(0, &m, &seq);
+
 	if (err)
 		return err;
 	request_begin(&answer, seq);
 	err = request_wait(&answer);
-	if (!err && answer.body.len > binary_bytes(p))
-		err = CL_OUT_OF_RESOURCES; // it grew since its size was told
-	if (!err)
-		memcpy(binaries[0], answer.body.data, answer.body.len);
-	buf_free(&answer.body);
+	if (err) {
+		buf_free(&answer.body);
+		return err;
+	}
+	buf_free(&p->binary);
+	p->binary = answer.body;
+	return CL_SUCCESS;
+}
+
+// The size is that of what CL_PROGRAM_BINARIES will hand out. 0: there is none (yet).
+static cl_int binary_size(cl_program p, size_t *ret)
+{
+	cl_int err = p->build || p->has_binary ? fetch_binary(p) : CL_SUCCESS;
+
+	*ret = p->binary.len;
+	return err == CL_INVALID_PROGRAM_EXECUTABLE ? CL_SUCCESS : err;
+}
+
+// `binaries` holds one pointer, to as many bytes as were told, or NULL where none is wanted.
+static cl_int get_binaries(cl_program p, unsigned char **binaries)
+{
+	size_t n;
+	cl_int err = p->binary.len ? CL_SUCCESS : binary_size(p, &n);
+
+	if (!err && binaries && binaries[0] && p->binary.len)
+		memcpy(binaries[0], p->binary.data, p->binary.len);
 	return err;
 }
 
@@ -76,8 +90,8 @@ cl_int ferry_clGetProgramInfo(
 		return err;
 	switch (param) {
 	case CL_PROGRAM_BINARY_SIZES:
-		n = binary_bytes(p);
-		return info_value(&n, sizeof n, size, value, size_ret);
+		err = binary_size(p, &n);
+		return err ? err : info_value(&n, sizeof n, size, value, size_ret);
 	case CL_PROGRAM_BINARIES:
 		if (value && size < sizeof(void *))
 			return CL_INVALID_VALUE;

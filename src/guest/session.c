@@ -111,7 +111,7 @@ static cl_int write_out(size_t n)
 	return session.lost;
 }
 
-static void put_releases(void)
+void session_send_releases(void)
 {
 	uint32_t ids[RELEASES_AT_ONCE];
 	struct p_release m = { .objects = { .ids = ids } };
@@ -126,7 +126,7 @@ cl_int session_flush(void)
 {
 	if (session.lost)
 		return session.lost;
-	put_releases();
+	session_send_releases();
 	return session.out.len && !session.lost ? write_out(session.out.len) : session.lost;
 }
 

@@ -61,6 +61,9 @@ cl_int session_open(void);
 // Ends the session for good: every call returns `status`, events and requests end with it.
 void session_lose(cl_int status);
 
+// Puts the numbers of destroyed objects into the send buffer. session_flush() does it; needed earlier
+// by a message that the host can only accept once they are gone.
+void session_send_releases(void);
 // Writes everything sent so far. CL_SUCCESS or the session's end.
 cl_int session_flush(void);
 // Makes room for one more frame: waits for credit (giving the lock up meanwhile) when it is paid.

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/buf.h"
 #include "guest/callback.h"
 #include "guest/object.h"
 #include "guest/region.h"
@@ -105,7 +106,6 @@ struct build {
 	unsigned refs;
 	cl_build_status status;
 	cl_program_binary_type binary_type;
-	size_t binary_bytes;
 	char *log;
 	size_t n_kernels;
 	struct kernel_info *kernels;
@@ -122,7 +122,7 @@ struct _cl_program {
 	cl_build_status status;
 	unsigned attached;   // kernels
 	struct build *build; // NULL: never built
-	size_t binary_bytes; // as given to clCreateProgramWithBinary
+	struct buf binary;   // as last asked for
 };
 
 enum arg_state { ARG_UNSET, ARG_CHANGED, ARG_SENT };
