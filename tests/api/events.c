@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenCL 1.2, sections 5.9 to 5.12: events, user events, callbacks, markers, profiling, and queues
+// that run out of order.
+#include "api.h"
+
+#include <unistd.h>
+
+static struct cl c;
+static cl_mem m;
+
+static cl_int status_of(cl_event e)
+{
+	cl_int s;
+
+	OK(clGetEventInfo(e, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof s, &s, NULL));
+	return s;
+}
+
+static cl_event user_event(void)
+{
+	cl_int err;
+	cl_event e = clCreateUserEvent(c.context, &err);
+
+	OK(err);
+	return e;
+}
+
+static cl_event write_int(cl_command_queue q, int v, cl_uint n, const cl_event *waits)
+{
+	static int values[8192]; // each stays as it is until its command is over
+	static int next;
+	int *at = &values[next++ % 8192];
+	cl_event e;
+
+	*at = v;
+	OK(clEnqueueWriteBuffer(q, m, CL_FALSE, 0, 4, at, n, waits, &e));
+	return e;
+}
+
+static int read_int(void)
+{
+	int v;
+
+	OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, 4, &v, 0, NULL, NULL));
+	return v;
+}
+
+static void an_event_tells_of_its_command(void)
+{
+	cl_event e = write_int(c.queue, 1, 0, NULL);
+	cl_command_type type;
+	cl_command_queue q;
+
+	OK(clGetEventInfo(e, CL_EVENT_COMMAND_TYPE, sizeof type, &type, NULL));
+	CHECK_EQ(type, CL_COMMAND_WRITE_BUFFER);
+	OK(clGetEventInfo(e, CL_EVENT_COMMAND_QUEUE, sizeof q, &q, NULL));
+	CHECK(q == c.queue);
+	OK(clWaitForEvents(1, &e));
+	CHECK_EQ(status_of(e), CL_COMPLETE);
+	OK(clReleaseEvent(e));
+}
+
+static void a_user_event_holds_commands_back(void)
+{
+	write_int(c.queue, 1, 0, NULL);
+	OK(clFinish(c.queue));
+	cl_event gate = user_event(), e = write_int(c.queue, 2, 1, &gate);
+	OK(clFlush(c.queue));
+	usleep(20000);
+	CHECK(status_of(e) > CL_COMPLETE);
+	CHECK(status_of(gate) > CL_COMPLETE);
+	OK(clSetUserEventStatus(gate, CL_COMPLETE));
+	OK(clWaitForEvents(1, &e));
+	CHECK_EQ(read_int(), 2);
+	CHECK_EQ(clSetUserEventStatus(gate, CL_COMPLETE), CL_INVALID_OPERATION);
+	CHECK_EQ(clSetUserEventStatus(e, CL_COMPLETE), CL_INVALID_EVENT);
+	OK(clReleaseEvent(gate));
+	OK(clReleaseEvent(e));
+}
+
+static volatile int calls;
+static volatile cl_int called_with;
+
+static void CL_CALLBACK note(cl_event e, cl_int status, void *user_data)
+{
+	called_with = status;
+	calls += *(int *)user_data;
+}
+
+static void wait_for_calls(int n)
+{
+	for (int i = 0; i < 2000 && calls < n; i++)
+		usleep(1000);
+	CHECK_EQ(calls, n);
+}
+
+static void events_call_back(void)
+{
+	static int one = 1, ten = 10;
+	cl_event gate = user_event(), e = write_int(c.queue, 3, 1, &gate);
+
+	OK(clSetEventCallback(e, CL_COMPLETE, note, &one));
+	usleep(10000);
+	CHECK_EQ(calls, 0);
+	OK(clSetUserEventStatus(gate, CL_COMPLETE));
+	wait_for_calls(1);
+	CHECK_EQ(called_with, CL_COMPLETE);
+	OK(clSetEventCallback(e, CL_COMPLETE, note, &ten)); // already over
+	wait_for_calls(11);
+	OK(clSetEventCallback(gate, CL_COMPLETE, note, &one));
+	wait_for_calls(12);
+	OK(clReleaseEvent(gate));
+	OK(clReleaseEvent(e));
+}
+
+static void profiling_times_are_in_order(void)
+{
+	cl_event e = write_int(c.queue, 4, 0, NULL);
+	cl_ulong t[4];
+
+	OK(clFinish(c.queue));
+	for (cl_uint i = 0; i < 4; i++)
+		OK(clGetEventProfilingInfo(
+			e, CL_PROFILING_COMMAND_QUEUED + i, sizeof t[i], &t[i], NULL));
+	CHECK(t[0] <= t[1] && t[1] <= t[2] && t[2] <= t[3] && t[0]);
+	OK(clReleaseEvent(e));
+	cl_event gate = user_event();
+	CHECK_EQ(clGetEventProfilingInfo(gate, CL_PROFILING_COMMAND_END, sizeof t[0], &t[0], NULL),
+		CL_PROFILING_INFO_NOT_AVAILABLE);
+	OK(clReleaseEvent(gate));
+}
+
+static void out_of_order_only_events_order(void)
+{
+	cl_int err;
+	cl_command_queue q = clCreateCommandQueue(
+		c.context, c.device, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, &err);
+
+	OK(err);
+	cl_event gate = user_event(), last = write_int(q, 6, 1, &gate);
+	cl_event first = write_int(q, 5, 0, NULL);
+	OK(clFlush(q));
+	OK(clWaitForEvents(1, &first)); // not held up by the one before it
+	CHECK(status_of(last) > CL_COMPLETE);
+	OK(clSetUserEventStatus(gate, CL_COMPLETE));
+	OK(clWaitForEvents(1, &last));
+	CHECK_EQ(read_int(), 6);
+	cl_event chain = write_int(q, 7, 0, NULL);
+	for (int i = 0; i < 50; i++) {
+		cl_event next = write_int(q, 8 + i, 1, &chain);
+		OK(clReleaseEvent(chain));
+		chain = next;
+	}
+	OK(clFinish(q));
+	CHECK_EQ(read_int(), 57);
+	OK(clReleaseEvent(chain));
+	OK(clReleaseEvent(first));
+	OK(clReleaseEvent(last));
+	OK(clReleaseEvent(gate));
+	OK(clReleaseCommandQueue(q));
+}
+
+static void markers_and_barriers_wait(void)
+{
+	cl_event gate = user_event(), marker, barrier;
+	cl_event e = write_int(c.queue, 9, 1, &gate);
+
+	OK(clEnqueueMarkerWithWaitList(c.queue, 1, &e, &marker));
+	OK(clEnqueueBarrierWithWaitList(c.queue, 0, NULL, &barrier));
+	OK(clFlush(c.queue));
+	CHECK(status_of(marker) > CL_COMPLETE);
+	OK(clSetUserEventStatus(gate, CL_COMPLETE));
+	OK(clWaitForEvents(1, &barrier));
+	CHECK_EQ(status_of(marker), CL_COMPLETE);
+	OK(clReleaseEvent(gate));
+	OK(clReleaseEvent(e));
+	OK(clReleaseEvent(marker));
+	OK(clReleaseEvent(barrier));
+}
+
+static void a_failed_user_event_fails_what_waits(void)
+{
+	cl_int err;
+	cl_command_queue q = clCreateCommandQueue(c.context, c.device, 0, &err);
+	OK(err);
+	cl_event gate = user_event(), e = write_int(q, 99, 1, &gate);
+
+	OK(clFlush(q));
+	OK(clSetUserEventStatus(gate, -5));
+	CHECK_EQ(clWaitForEvents(1, &e), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+	CHECK(status_of(e) < 0);
+	CHECK(read_int() != 99);
+	OK(clReleaseEvent(gate));
+	OK(clReleaseEvent(e));
+	OK(clReleaseCommandQueue(q));
+}
+
+static void thousands_of_events_come_and_go(void)
+{
+	for (int i = 0; i < 5000; i++)
+		OK(clReleaseEvent(write_int(c.queue, i, 0, NULL)));
+	CHECK_EQ(read_int(), 4999);
+}
+
+int main(void)
+{
+	c = cl_setup();
+	m = cl_buffer(&c, CL_MEM_READ_WRITE, 4, NULL);
+	RUN(an_event_tells_of_its_command);
+	RUN(a_user_event_holds_commands_back);
+	RUN(events_call_back);
+	RUN(profiling_times_are_in_order);
+	RUN(out_of_order_only_events_order);
+	RUN(markers_and_barriers_wait);
+	RUN(a_failed_user_event_fails_what_waits);
+	RUN(thousands_of_events_come_and_go);
+	OK(clReleaseMemObject(m));
+	cl_teardown(&c);
+}

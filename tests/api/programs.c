@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenCL 1.2, section 5.6: programs from source and binary, options, logs, compile and link.
+#include "api.h"
+
+#include <unistd.h>
+
+static struct cl c;
+static const char good[] = "#ifndef V\n#define V 1\n#endif\n"
+			   "kernel void set(global int *a) { a[get_global_id(0)] = V; }\n"
+			   "kernel void add(global int *a, int b) { a[get_global_id(0)] += b; }\n";
+
+static cl_program source(const char *text)
+{
+	cl_int err;
+	cl_program p = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
+
+	OK(err);
+	return p;
+}
+
+static int first_value(cl_program p)
+{
+	cl_kernel k = cl_kernel_of(p, "set");
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, 4, NULL);
+	size_t one = 1;
+	int v = 0;
+
+	OK(clSetKernelArg(k, 0, sizeof m, &m));
+	OK(clEnqueueNDRangeKernel(c.queue, k, 1, NULL, &one, NULL, 0, NULL, NULL));
+	OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, 4, &v, 0, NULL, NULL));
+	OK(clReleaseMemObject(m));
+	OK(clReleaseKernel(k));
+	return v;
+}
+
+static void options_reach_the_compiler(void)
+{
+	cl_program p = source(good);
+	char text[256];
+
+	OK(clBuildProgram(p, 0, NULL, "-DV=42", NULL, NULL));
+	CHECK_EQ(first_value(p), 42);
+	OK(clGetProgramBuildInfo(p, c.device, CL_PROGRAM_BUILD_OPTIONS, sizeof text, text, NULL));
+	CHECK(strstr(text, "-DV=42"));
+	OK(clBuildProgram(p, 1, &c.device, "-DV=7", NULL, NULL));
+	CHECK_EQ(first_value(p), 7);
+	OK(clReleaseProgram(p));
+}
+
+static void the_source_comes_back(void)
+{
+	const char *parts[] = { "kernel void a() {}\n", "kernel void b() {}xxx" };
+	size_t lengths[] = { 0, 18 };
+	char text[256];
+	cl_int err;
+	cl_program p = clCreateProgramWithSource(c.context, 2, parts, lengths, &err);
+
+	OK(err);
+	OK(clGetProgramInfo(p, CL_PROGRAM_SOURCE, sizeof text, text, NULL));
+	CHECK_STR(text, "kernel void a() {}\nkernel void b() {}");
+	CHECK(!clCreateKernel(p, "a", &err) && err == CL_INVALID_PROGRAM_EXECUTABLE);
+	OK(clReleaseProgram(p));
+}
+
+static void a_broken_program_has_a_log(void)
+{
+	cl_program p = source("kernel void a(global int *x) { *x = nothing_like_it; }");
+	static char log[65536];
+	cl_build_status status;
+	cl_int err;
+
+	CHECK_EQ(clBuildProgram(p, 0, NULL, "", NULL, NULL), CL_BUILD_PROGRAM_FAILURE);
+	OK(clGetProgramBuildInfo(p, c.device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL));
+	CHECK(strstr(log, "nothing_like_it"));
+	OK(clGetProgramBuildInfo(
+		p, c.device, CL_PROGRAM_BUILD_STATUS, sizeof status, &status, NULL));
+	CHECK_EQ(status, CL_BUILD_ERROR);
+	CHECK(!clCreateKernel(p, "a", &err) && err == CL_INVALID_PROGRAM_EXECUTABLE);
+	OK(clReleaseProgram(p));
+}
+
+static void the_kernels_are_listed(void)
+{
+	cl_program p = cl_build(&c, good);
+	char names[256];
+	size_t n;
+	cl_uint got;
+	cl_kernel kernels[2];
+
+	OK(clGetProgramInfo(p, CL_PROGRAM_NUM_KERNELS, sizeof n, &n, NULL));
+	CHECK_EQ(n, 2);
+	OK(clGetProgramInfo(p, CL_PROGRAM_KERNEL_NAMES, sizeof names, names, NULL));
+	CHECK(!strcmp(names, "set;add") || !strcmp(names, "add;set"));
+	OK(clCreateKernelsInProgram(p, 2, kernels, &got));
+	CHECK_EQ(got, 2);
+	CHECK_EQ(clBuildProgram(p, 0, NULL, "", NULL, NULL), CL_INVALID_OPERATION);
+	OK(clReleaseKernel(kernels[0]));
+	OK(clReleaseKernel(kernels[1]));
+	OK(clReleaseProgram(p));
+}
+
+static void a_binary_is_a_program(void)
+{
+	cl_program p = source(good);
+	size_t n = 0;
+	cl_int err, status;
+
+	OK(clBuildProgram(p, 0, NULL, "-DV=5", NULL, NULL));
+	OK(clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL));
+	CHECK(n > 0);
+	unsigned char *bytes = malloc(n);
+	OK(clGetProgramInfo(p, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL));
+	OK(clReleaseProgram(p));
+	const unsigned char *binary = bytes;
+	p = clCreateProgramWithBinary(c.context, 1, &c.device, &n, &binary, &status, &err);
+	OK(err);
+	OK(status);
+	OK(clBuildProgram(p, 0, NULL, "", NULL, NULL));
+	CHECK_EQ(first_value(p), 5);
+	OK(clReleaseProgram(p));
+	const unsigned char *junk = (const unsigned char *)"no binary at all";
+	n = 16;
+	p = clCreateProgramWithBinary(c.context, 1, &c.device, &n, &junk, &status, &err);
+	// Some look at it only when it is built.
+	CHECK(p ? clBuildProgram(p, 0, NULL, "", NULL, NULL) < 0 : err == CL_INVALID_BINARY);
+	if (p)
+		OK(clReleaseProgram(p));
+	free(bytes);
+}
+
+static void parts_are_compiled_and_linked(void)
+{
+	cl_program header = source("int answer(void);\n");
+	cl_program a = source("#include \"answer.h\"\n"
+			      "kernel void set(global int *x) { *x = answer(); }\n");
+	cl_program b = source("int answer(void) { return 17; }\n");
+	const char *name = "answer.h";
+	cl_int err;
+
+	OK(clCompileProgram(a, 0, NULL, "", 1, &header, &name, NULL, NULL));
+	OK(clCompileProgram(b, 0, NULL, "", 0, NULL, NULL, NULL, NULL));
+	cl_program both[] = { a, b };
+	cl_program p = clLinkProgram(c.context, 0, NULL, "", 2, both, NULL, NULL, &err);
+	OK(err);
+	CHECK_EQ(first_value(p), 17);
+	OK(clReleaseProgram(p));
+	OK(clReleaseProgram(a));
+	OK(clReleaseProgram(b));
+	OK(clReleaseProgram(header));
+}
+
+static volatile int built;
+
+static void CL_CALLBACK note_build(cl_program p, void *user_data)
+{
+	built = *(int *)user_data;
+}
+
+static void a_build_calls_back(void)
+{
+	static int mark = 33;
+	cl_program p = source(good);
+
+	OK(clBuildProgram(p, 0, NULL, "", note_build, &mark));
+	for (int i = 0; i < 2000 && !built; i++)
+		usleep(5000);
+	CHECK_EQ(built, 33);
+	CHECK_EQ(first_value(p), 1);
+	OK(clReleaseProgram(p));
+}
+
+int main(void)
+{
+	c = cl_setup();
+	RUN(options_reach_the_compiler);
+	RUN(the_source_comes_back);
+	RUN(a_broken_program_has_a_log);
+	RUN(the_kernels_are_listed);
+	RUN(a_binary_is_a_program);
+	RUN(parts_are_compiled_and_linked);
+	RUN(a_build_calls_back);
+	cl_teardown(&c);
+}

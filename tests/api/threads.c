@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenCL 1.2, appendix A.2: every call but clSetKernelArg on one kernel is thread-safe. Threads with
+// their own queues share a context, a program and a buffer.
+#include "api.h"
+
+#include <pthread.h>
+
+#define THREADS 6
+#define ROUNDS  150
+
+static struct cl c;
+static cl_program program;
+static cl_mem shared;
+
+static void one_round(cl_command_queue q, cl_kernel k, cl_mem m, int id, int round)
+{
+	int in[256], out[256], add = id * 1000 + round;
+	size_t n = 256;
+	cl_event e[2];
+
+	for (int i = 0; i < 256; i++)
+		in[i] = i;
+	OK(clSetKernelArg(k, 0, sizeof m, &m));
+	OK(clSetKernelArg(k, 1, sizeof add, &add));
+	OK(clEnqueueWriteBuffer(q, m, CL_FALSE, 0, sizeof in, in, 0, NULL, &e[0]));
+	OK(clEnqueueNDRangeKernel(q, k, 1, NULL, &n, NULL, 1, &e[0], &e[1]));
+	OK(clEnqueueReadBuffer(q, m, round & 1, 0, sizeof out, out, 1, &e[1], NULL));
+	if (!(round & 1))
+		OK(clFinish(q));
+	for (int i = 0; i < 256; i++)
+		CHECK_EQ(out[i], i + add);
+	OK(clReleaseEvent(e[0]));
+	OK(clReleaseEvent(e[1]));
+}
+
+static void *work(void *arg)
+{
+	int id = (int)(intptr_t)arg;
+	cl_int err;
+	cl_command_queue q = clCreateCommandQueue(c.context, c.device, 0, &err);
+	OK(err);
+	cl_kernel k = cl_kernel_of(program, "add");
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, 1024, NULL);
+
+	for (int i = 0; i < ROUNDS; i++) {
+		one_round(q, k, m, id, i);
+		OK(clEnqueueFillBuffer(q, shared, &id, 4, (size_t)id * 4, 4, 0, NULL, NULL));
+		OK(clRetainMemObject(shared));
+		OK(clReleaseMemObject(shared));
+	}
+	OK(clFinish(q));
+	OK(clReleaseMemObject(m));
+	OK(clReleaseKernel(k));
+	OK(clReleaseCommandQueue(q));
+	return NULL;
+}
+
+static void threads_do_not_disturb_each_other(void)
+{
+	pthread_t t[THREADS];
+	int got[THREADS];
+
+	for (intptr_t i = 0; i < THREADS; i++)
+		CHECK_EQ(pthread_create(&t[i], NULL, work, (void *)i), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	OK(clEnqueueReadBuffer(c.queue, shared, CL_TRUE, 0, sizeof got, got, 0, NULL, NULL));
+	for (int i = 0; i < THREADS; i++)
+		CHECK_EQ(got[i], i);
+}
+
+static void *let_go(void *arg)
+{
+	OK(clSetUserEventStatus(arg, CL_COMPLETE));
+	return NULL;
+}
+
+static void one_thread_frees_another(void)
+{
+	for (int i = 0; i < 20; i++) {
+		pthread_t t;
+		cl_int err;
+		cl_event gate = clCreateUserEvent(c.context, &err), e;
+		OK(err);
+		OK(clEnqueueFillBuffer(c.queue, shared, &i, 4, 0, 4, 1, &gate, &e));
+		CHECK_EQ(pthread_create(&t, NULL, let_go, gate), 0);
+		OK(clWaitForEvents(1, &e));
+		pthread_join(t, NULL);
+		OK(clReleaseEvent(gate));
+		OK(clReleaseEvent(e));
+	}
+}
+
+int main(void)
+{
+	c = cl_setup();
+	program =
+		cl_build(&c, "kernel void add(global int *x, int n) { x[get_global_id(0)] += n; }");
+	shared = cl_buffer(&c, CL_MEM_READ_WRITE, 4096, NULL);
+	RUN(threads_do_not_disturb_each_other);
+	RUN(one_thread_frees_another);
+	OK(clReleaseMemObject(shared));
+	OK(clReleaseProgram(program));
+	cl_teardown(&c);
+}
