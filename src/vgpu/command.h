@@ -14,6 +14,7 @@
 enum command_state {
 	COMMAND_PENDING, // waits in its queue
 	COMMAND_RUNNING, // executed here, in parts: a read or write under way
+	COMMAND_GIVING,  // the worker's thread is giving it to the driver, which may compile
 	COMMAND_GIVEN,   // in the driver
 };
 
@@ -61,6 +62,7 @@ struct command {
 	uint32_t cost;  // credit to return when it is given or executed
 	uint64_t queued_ns, submitted_ns;
 	struct be_ticket *ticket;
+	int32_t give_result;                // of the worker's thread
 	uint32_t n_waits, n_refs, cap_refs; // refs: first the events waited for, then the objects
 	struct object **refs;
 	struct object *refs_inline[COMMAND_REFS];
@@ -85,5 +87,9 @@ bool command_is_transfer(const struct command *c); // read, write, and their rec
 bool command_is_write(const struct command *c);
 bool command_is_local(const struct command *c); // executed here, not by the driver
 
-// Gives it to the driver (command_give.c): CL_SUCCESS and its ticket, or why not.
+// Makes what the driver needs (command_give.c): CL_SUCCESS, or why it cannot run. *ret_slow when the
+// driver may compile in command_give().
+int32_t command_prepare(struct command *c, bool *ret_slow);
+// Gives a prepared command to the driver: CL_SUCCESS and its ticket, or why not. Main thread, or for
+// a command in COMMAND_GIVING the worker's.
 int32_t command_give(struct command *c);

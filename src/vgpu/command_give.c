@@ -4,30 +4,45 @@
 #include "vgpu/program.h"
 #include "vgpu/vgpu.h"
 
-static int32_t give_launch(struct command *c)
+static struct be_launch launch_of(const struct launch *l)
 {
-	const struct backend_ops *ops = c->queue->v->be->ops;
-	struct launch *l = &c->u.launch;
-	struct kernel *k = l->kernel;
-	struct be_launch how = { .dims = l->dims };
+	struct be_launch how = { .kernel = l->kernel->be, .dims = l->dims };
 
-	kernel_make(k);
-	if (k->o.failed != CL_SUCCESS)
-		return k->o.failed;
-	int32_t err = kernel_apply_args(k, l->args);
-	if (err != CL_SUCCESS)
-		return err;
-	l->args = arg_set_unref(l->args);
-	how.kernel = k->be;
 	for (int i = 0; i < 3; i++) {
 		how.offset[i] = l->offset.v[i];
 		how.global[i] = l->global.v[i];
 		how.local[i] = l->local.v[i];
 		how.has_local |= l->local.v[i] != 0;
 	}
-	if (kernel_note_shape(k, l->dims, &l->local))
-		program_specialised(k->program);
-	return ops->launch(c->queue->be, &how, &c->ticket);
+	return how;
+}
+
+int32_t command_prepare(struct command *c, bool *ret_slow)
+{
+	struct launch *l = &c->u.launch;
+
+	*ret_slow = false;
+	if (c->op != p_op_launch)
+		return CL_SUCCESS;
+	kernel_make(l->kernel);
+	if (l->kernel->o.failed != CL_SUCCESS)
+		return l->kernel->o.failed;
+	int32_t err = kernel_apply_args(l->kernel, l->args);
+	if (err != CL_SUCCESS)
+		return err;
+	l->args = arg_set_unref(l->args);
+	struct be_launch how = launch_of(l);
+	*ret_slow = kernel_note_shape(l->kernel, &how);
+	if (*ret_slow)
+		program_specialised(l->kernel->program);
+	return CL_SUCCESS;
+}
+
+static int32_t give_launch(struct command *c)
+{
+	struct be_launch how = launch_of(&c->u.launch);
+
+	return c->queue->v->be->ops->launch(c->queue->be, &how, &c->ticket);
 }
 
 static struct be_rect rect_of(const struct p_vec3 *origin, uint64_t row_pitch, uint64_t slice_pitch)

@@ -243,15 +243,30 @@ int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set)
 	return CL_SUCCESS;
 }
 
-bool kernel_note_shape(struct kernel *k, uint32_t dims, const struct p_vec3 *local)
+#define FEW_GROUPS 65535 // below, PoCL 3.1 specialises (grid_width_specialization_limit)
+
+static uint64_t shape_of(const struct be_launch *how)
 {
-	uint64_t shape = XXH3_64bits_withSeed(local, sizeof *local, dims);
+	uint64_t key[8] = { how->dims, how->has_local };
+
+	for (uint32_t i = 0; i < how->dims && i < 3; i++) {
+		size_t local = how->local[i] ? how->local[i] : 1;
+		key[2 + i] = how->has_local ? how->local[i] : how->global[i];
+		key[5] |= how->offset[i] != 0;
+		key[6] |= how->global[i] / local >= FEW_GROUPS;
+	}
+	return XXH3_64bits(key, sizeof key);
+}
+
+bool kernel_note_shape(struct kernel *k, const struct be_launch *how)
+{
+	uint64_t shape = shape_of(how);
 
 	for (uint32_t i = 0; i < k->n_shapes; i++)
 		if (k->shapes[i] == shape)
 			return false;
 	if (k->n_shapes == KERNEL_SHAPES)
-		k->n_shapes = 0; // begin anew: at worst a binary is taken once more
+		return false; // global sizes that change all the time, most likely
 	k->shapes[k->n_shapes++] = shape;
 	return true;
 }

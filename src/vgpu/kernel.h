@@ -9,7 +9,7 @@
 #include "vgpu/protocol.h"
 
 #define KERNEL_ARGS_MAX 4096
-#define KERNEL_SHAPES   8 // local sizes remembered
+#define KERNEL_SHAPES   64 // shapes of launches remembered
 
 struct program;
 
@@ -38,8 +38,9 @@ struct kernel {
 	uint64_t versions;    // the last one given out
 	uint64_t *applied;    // versions that the device's kernel has, by index
 	int8_t *kinds;        // what each argument must be: PROTO_ARG_*, -1: not supported
-	uint64_t shapes[KERNEL_SHAPES]; // hashes of local sizes launched with
+	uint64_t shapes[KERNEL_SHAPES]; // hashes of what launches were specialised for
 	uint32_t n_shapes;
+	bool busy; // being launched on the worker's thread: not to be touched
 };
 
 // The first reference is the caller's; -errno. What the device refuses is in o.failed.
@@ -51,8 +52,10 @@ void kernel_make(struct kernel *k);
 int kernel_change_args(struct kernel *k, struct session *s, struct p_blob items);
 // Sets what differs on the device's kernel. CL_SUCCESS or why not.
 int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set);
-// Notes a launch's local size: true when the program was not specialised for it before.
-bool kernel_note_shape(struct kernel *k, uint32_t dims, const struct p_vec3 *local);
+// Notes what the driver specialises code for: true when it may have to compile for this launch. A
+// driver that compiles at a kernel's first launch (PoCL does, for seconds) looks at the local size,
+// at whether there is an offset, and at whether the groups are few.
+bool kernel_note_shape(struct kernel *k, const struct be_launch *how);
 
 const uint8_t *arg_bytes(const struct arg *a);                 // of BYTES
 struct arg_set *arg_set_new(uint32_t n);                       // one reference

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/queue.h"
 #include "vgpu/command.h"
+#include "vgpu/port.h"
 #include "vgpu/session.h"
 #include "vgpu/transfer.h"
+#include "vgpu/worker.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -161,15 +163,10 @@ static void watch_command(struct command *c)
 	v->completions.watched++;
 }
 
-static void give(struct command *c)
+static void was_given(struct command *c)
 {
 	struct queue *q = c->queue;
-	int32_t err = q->o.failed != CL_SUCCESS ? q->o.failed : command_give(c);
 
-	if (err != CL_SUCCESS) {
-		c->status = err;
-		return;
-	}
 	c->state = COMMAND_GIVEN;
 	c->submitted_ns = vgpu_now_ns(q->v);
 	if (q->first_pending == c)
@@ -181,13 +178,78 @@ static void give(struct command *c)
 	q->last_given = c;
 	if (!q->n_given++)
 		q->mark_ns = clock_now_ns();
-	q->v->in_flight++;
 	session_return_credit(q->o.session, c->cost);
 	c->cost = 0;
 	q->unwatched++;
 	if (c->event || q->unwatched >= q->depth / 2)
 		watch_command(c);
 	mark_dirty(q);
+}
+
+// ---- launches for which the driver may compile: on the worker's thread, since it takes seconds
+
+static void run_giving(void *arg)
+{
+	struct command *c = arg;
+
+	c->give_result = command_give(c);
+}
+
+static void end_giving(void *arg)
+{
+	struct command *c = arg;
+	struct queue *q = c->queue;
+	struct vgpu *v = q->v;
+
+	object_ref(&q->o);
+	q->giving = false;
+	c->u.launch.kernel->busy = false;
+	if (c->give_result == CL_SUCCESS) {
+		was_given(c);
+	} else {
+		c->state = COMMAND_PENDING;
+		c->status = c->give_result;
+		v->in_flight--;
+	}
+	v->recheck = true; // other queues may have waited for the kernel
+	queue_advance(q);
+	object_unref(&q->o);
+	ports_pump(v);
+	queues_kick(v); // with the gate closed too: what was given must be reported
+	gate_check_drained(v);
+}
+
+static int32_t give_slowly(struct command *c)
+{
+	struct queue *q = c->queue;
+
+	c->give_result = CL_OUT_OF_RESOURCES; // where the worker ends first
+	if (worker_add(q->v->worker, run_giving, end_giving, c) < 0)
+		return CL_OUT_OF_HOST_MEMORY;
+	c->state = COMMAND_GIVING;
+	c->u.launch.kernel->busy = true;
+	q->giving = true;
+	q->v->in_flight++;
+	return CL_SUCCESS;
+}
+
+static void give(struct command *c)
+{
+	bool slow = false;
+	int32_t err = c->queue->o.failed;
+
+	if (err == CL_SUCCESS)
+		err = command_prepare(c, &slow);
+	if (err == CL_SUCCESS && slow)
+		err = give_slowly(c);
+	else if (err == CL_SUCCESS) {
+		err = command_give(c);
+		if (err == CL_SUCCESS) {
+			c->queue->v->in_flight++;
+			was_given(c);
+		}
+	}
+	c->status = err;
 }
 
 // A command that this process executes itself, or whose failure is decided. True when it has ended.
@@ -202,6 +264,12 @@ static bool run_here(struct command *c)
 	return true;
 }
 
+// Whether the worker's thread uses neither its queue nor its kernel.
+static bool is_free(const struct command *c)
+{
+	return !c->queue->giving && !(c->op == p_op_launch && c->u.launch.kernel->busy);
+}
+
 // True when the command was given or has ended: there may be more to do.
 static bool try_command(struct command *c, bool earlier_over)
 {
@@ -213,11 +281,11 @@ static bool try_command(struct command *c, bool earlier_over)
 			c->status = CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
 	}
 	if (c->status == CL_SUCCESS && !command_is_local(c)) {
-		if (c->queue->n_given >= c->queue->depth)
+		if (c->queue->n_given >= c->queue->depth || !is_free(c))
 			return false;
 		give(c);
 		if (c->status == CL_SUCCESS)
-			return true;
+			return c->state == COMMAND_GIVEN;
 	}
 	return earlier_over && run_here(c);
 }
@@ -226,7 +294,7 @@ static void advance_in_order(struct queue *q)
 {
 	struct command *c;
 
-	while ((c = q->first_pending) != NULL)
+	while (!q->giving && (c = q->first_pending) != NULL)
 		if (!try_command(c, c == q->head))
 			return;
 }
@@ -245,7 +313,7 @@ static void advance_out_of_order(struct queue *q)
 	for (struct command *c = q->head; c; c = next) {
 		bool barrier = c->op == p_op_barrier;
 		next = c->next;
-		if (c->state == COMMAND_GIVEN || (waits_for_earlier(c) && c != q->head)) {
+		if (c->state >= COMMAND_GIVING || (waits_for_earlier(c) && c != q->head)) {
 			if (barrier)
 				return;
 			continue;
@@ -314,7 +382,7 @@ void queue_drop_pending(struct queue *q)
 	object_ref(&q->o);
 	for (struct command *c = q->head; c; c = next) {
 		next = c->next;
-		if (c->state == COMMAND_GIVEN)
+		if (c->state >= COMMAND_GIVING)
 			continue;
 		if (c->event && !event_over(c->event)) {
 			event_end(c->event, CL_DEVICE_NOT_AVAILABLE, NULL);
