@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ferry run`: a private ferry-vgpu in a temporary folder for the life of one program.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/socket.h"
+#include "cli/cli.h"
+#include "host/profile.h"
+
+#define START_TIMEOUT_NS (20 * NSEC_PER_SEC) // the OpenCL driver's first start is slow
+
+struct session {
+	char folder[64];
+	pid_t vgpu;
+	int vgpu_exit; // pidfd-free: waitpid's status once it has ended; -1 while it lives
+};
+
+// Programs lie beside this one when installed, and in sibling folders in the build tree.
+static int find_beside(const char *name, const char *build_folder, char ret[PATH_MAX])
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (n < 0)
+		return -errno;
+	self[n] = 0;
+	*strrchr(self, '/') = 0;
+	snprintf(ret, PATH_MAX, "%.2000s/%s", self, name);
+	if (access(ret, R_OK) == 0)
+		return 0;
+	snprintf(ret, PATH_MAX, "%.2000s/../%s/%s", self, build_folder, name);
+	if (access(ret, R_OK) == 0)
+		return 0;
+	snprintf(ret, PATH_MAX, "%.2000s/../lib/ferry/%s", self, name);
+	return access(ret, R_OK) == 0 ? 0 : -ENOENT;
+}
+
+// The OpenCL loader's list of drivers: one file that names our library.
+static int write_vendor(const struct session *s, const char *library, struct ferry_error *e)
+{
+	char path[128], full[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/vendors", s->folder);
+	if (mkdir(path, 0755) < 0 || !realpath(library, full))
+		return ferry_fail(e, errno, "file", "cannot use %s: %m", library);
+	snprintf(path, sizeof path, "%s/vendors/ferry.icd", s->folder);
+	return file_write_durable(path, full, strlen(full), e);
+}
+
+static int start_vgpu(struct session *s, const char *program, const struct profile *p,
+	struct ferry_error *e)
+{
+	char control[96], serve[96], memory[24], log[96], cache[128];
+
+	snprintf(control, sizeof control, "%s/control.sock", s->folder);
+	snprintf(serve, sizeof serve, "%s/vgpu.sock", s->folder);
+	snprintf(memory, sizeof memory, "%llu", (unsigned long long)p->framebuffer_bytes);
+	snprintf(log, sizeof log, "%s/vgpu.log", s->folder);
+	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/cl-cache", s->folder);
+	const char *argv[] = { program, "--control", control, "--profile", p->name, "--memory", memory,
+		"--serve", serve, NULL };
+	// A user's own cache, where there is one, spares the compiler; else it goes with the session.
+	const char *env[] = { getenv("POCL_CACHE_DIR") ? NULL : cache, NULL };
+	_cleanup_fd_ int log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	struct process_spec spec = { .argv = argv, .env = env, .log_fd = log_fd, .detached = true };
+
+	return process_start(&spec, &s->vgpu, e);
+}
+
+static void print_log(const struct session *s)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[96];
+
+	snprintf(path, sizeof path, "%s/vgpu.log", s->folder);
+	if (file_read(path, 1 << 20, &text, NULL, NULL) == 0)
+		fputs(text, stderr);
+}
+
+static int wait_for_socket(struct session *s, struct ferry_error *e)
+{
+	int64_t deadline = clock_now_ns() + START_TIMEOUT_NS;
+	char path[96];
+	int status;
+
+	snprintf(path, sizeof path, "%s/vgpu.sock", s->folder);
+	for (;;) {
+		if (access(path, F_OK) == 0) {
+			_cleanup_fd_ int fd = unix_connect(path, NULL);
+			if (fd >= 0)
+				return 0;
+		}
+		if (waitpid(s->vgpu, &status, WNOHANG) == s->vgpu) {
+			s->vgpu = 0;
+			print_log(s);
+			return ferry_fail(e, ECHILD, "process-ended", "ferry-vgpu ended at its start");
+		}
+		if (clock_now_ns() > deadline)
+			return ferry_fail(e, ETIMEDOUT, "vgpu-silent", "ferry-vgpu does not answer");
+		usleep(20000);
+	}
+}
+
+static void end_session(struct session *s)
+{
+	int status;
+
+	if (s->vgpu > 0) {
+		kill(s->vgpu, SIGTERM);
+		for (int i = 0; i < 100 && waitpid(s->vgpu, &status, WNOHANG) == 0; i++) {
+			usleep(20000);
+			if (i == 99) {
+				kill(s->vgpu, SIGKILL);
+				waitpid(s->vgpu, &status, 0);
+			}
+		}
+	}
+	path_remove(s->folder, NULL);
+}
+
+// The program gets the terminal's standard streams; process_start() would take them away.
+static pid_t start_program(const struct session *s, char **argv, const sigset_t *before)
+{
+	char vendors[96], vgpu[112];
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	snprintf(vendors, sizeof vendors, "%s/vendors", s->folder);
+	snprintf(vgpu, sizeof vgpu, "unix:%s/vgpu.sock", s->folder);
+	setenv("OCL_ICD_VENDORS", vendors, 1);
+	setenv("FERRY_VGPU", vgpu, 1);
+	sigprocmask(SIG_SETMASK, before, NULL);
+	execvp(argv[0], argv);
+	fprintf(stderr, "ferry: cannot execute %s: %s\n", argv[0], strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+// Passes signals on until the program has ended; its exit status, or 128 + the signal's number.
+static int wait_program(pid_t pid, int signals)
+{
+	struct signalfd_siginfo info;
+	int status;
+
+	while (read(signals, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGCHLD) {
+			if (waitpid(pid, &status, WNOHANG) == pid)
+				return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		} else if (info.ssi_code != SI_KERNEL) {
+			kill(pid, (int)info.ssi_signo); // the terminal's Ctrl-C has reached it already
+		}
+	}
+	return EXIT_FAILED;
+}
+
+static int run_all(struct cli *c, struct session *s, const struct profile *p, char **argv,
+	const sigset_t *before, int signals)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+	char vgpu[PATH_MAX], library[PATH_MAX];
+	int r = 0;
+
+	if (find_beside("ferry-vgpu", "vgpu", vgpu) < 0
+		|| find_beside("libferry-cl.so", "guest", library) < 0) {
+		r = ferry_fail(&e, ENOENT, "not-installed",
+			"ferry-vgpu or libferry-cl.so is not beside this program");
+		ferry_error_remedy(&e, "build or install Ferry completely");
+	}
+	if (r == 0)
+		r = write_vendor(s, library, &e);
+	if (r == 0)
+		r = start_vgpu(s, vgpu, p, &e);
+	if (r == 0)
+		r = wait_for_socket(s, &e);
+	if (r < 0)
+		return cli_error(c, &e, EXIT_FAILED);
+	pid_t pid = start_program(s, argv, before);
+	return pid > 0 ? wait_program(pid, signals) : EXIT_FAILED;
+}
+
+int cmd_run(struct cli *c, int argc, char **argv)
+{
+	const char *name = NULL, *tmp = getenv("TMPDIR");
+	const struct cli_option options[] = { { "profile", &name, NULL }, { 0 } };
+	struct ferry_error e = FERRY_ERROR_INIT;
+	struct session s = { .vgpu_exit = -1 };
+	struct cli_args a;
+	sigset_t set, before;
+
+	if (cli_parse(c, "run", argc, argv, options, 0, 0, &a) < 0)
+		return EXIT_USAGE;
+	if (!name || !a.rest || !a.rest[0])
+		return cli_usage("run", !name ? "--profile is missing" : "the program is missing: -- CMD...");
+	const struct profile *p = profile_find(name, &e);
+	if (p && !p->framebuffer_bytes)
+		return cli_usage("run", "profile none has no vGPU");
+	if (!p)
+		return cli_error(c, &e, EXIT_USAGE);
+	if (!tmp || strlen(tmp) > 40)
+		tmp = "/tmp"; // socket paths must stay short
+	snprintf(s.folder, sizeof s.folder, "%s/ferry-run.XXXXXX", tmp);
+	sigemptyset(&set);
+	for (const int *n = (const int[]){ SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, 0 };
+		*n; n++)
+		sigaddset(&set, *n);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	_cleanup_fd_ int signals = signalfd(-1, &set, SFD_CLOEXEC);
+	if (signals < 0 || !mkdtemp(s.folder)) {
+		ferry_fail(&e, errno, "file", "cannot make a temporary folder in %s: %m", tmp);
+		return cli_error(c, &e, EXIT_FAILED);
+	}
+	int exit = run_all(c, &s, p, a.rest, &before, signals);
+	end_session(&s);
+	return exit;
+}
