@@ -98,7 +98,7 @@ struct migration {
 		bool on, yanked;
 		int64_t cancelled_ns;
 		struct watch *timer, *gpu_timer;
-		unsigned gpu_tries;
+		unsigned gpu_tries, looks;
 	} resume;
 	unsigned drain_empty; // rounds in a row in which the ports gave nothing
 	struct {

@@ -2,6 +2,7 @@
 // The way back: whatever QEMU and the vGPU were doing, the guest runs here again. Every step asks
 // for the state first, so that it may be started at any time, also after a restart of the daemon.
 #include "host/migration/driver.h"
+#include "host/migration/relay_process.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -10,6 +11,7 @@
 #define LOOK_NS       (10 * NSEC_PER_MSEC)
 #define WAIT_NS       (100 * NSEC_PER_MSEC)
 #define CANCEL_NS     (500 * NSEC_PER_MSEC)
+#define SAY_EVERY 200 // looks at a QEMU that does not come back
 #define GPU_SAY_EVERY 50   // a vGPU that refuses is asked for ever, and named now and then
 #define PATIENCE_MS   1500 // a hung destination can block QEMU's monitor altogether
 
@@ -23,6 +25,9 @@ static void on_run_state(struct migration *m, const json_t *ok, const struct fer
 		driver_feed_type(m, EV_VM_RESUMED);
 		return;
 	}
+	if (m->resume.looks % SAY_EVERY == 0)
+		log_warn("migration %.8s: QEMU does not run: %s", m->id,
+			e ? e->message : json_string_or(ok, "status", ""));
 	// Its migration is over and it is paused: "postmigrate", or stopped for the switchover.
 	if (!e)
 		call_qemu(m, "cont", NULL, PATIENCE_MS, NULL);
@@ -52,7 +57,10 @@ static void on_migration_state(struct migration *m, const json_t *ok, const stru
 		look_later(m, WAIT_NS);
 		return;
 	}
-	if (is_over(json_string_or(ok, "status", ""))) {
+	const char *status = json_string_or(ok, "status", "");
+	if (m->resume.looks++ % SAY_EVERY == SAY_EVERY - 1)
+		log_warn("migration %.8s: QEMU's migration is still '%s'", m->id, status);
+	if (is_over(status)) {
 		call_qemu(m, "query-status", NULL, PATIENCE_MS, on_run_state);
 		return;
 	}
@@ -99,7 +107,11 @@ void source_resume_vm(struct migration *m)
 		return;
 	m->resume.on = true;
 	m->resume.cancelled_ns = 0;
+	m->resume.looks = 0;
 	look(m);
+	// A held relay must not be what QEMU's own threads wait for while they are cancelled.
+	relay_end(m->relay);
+	m->relay = NULL;
 }
 
 // ---- the vGPU ----
