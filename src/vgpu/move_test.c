@@ -54,6 +54,7 @@ static struct host {
 	struct ferry_error error, dest_error;
 	struct digest_root received_root;
 	uint32_t dest_rounds;
+	uint64_t bandwidth;
 	bool refuse_objects, damage;
 	pthread_t relay;
 	int relay_in, relay_out;
@@ -218,9 +219,7 @@ static void open_ends(void)
 		.mode = h.mode,
 		.n_fds = h.channels,
 		.vm_log = h.a.vm_log,
-		.bandwidth = h.collect
-				     ? 0
-				     : 150000000, // rounds last long enough for something to happen
+		.bandwidth = h.bandwidth,
 		.watch_ms = 20,
 		.objects = { .collect = h.collect ? h.collect : collect },
 		.events = { .failed = on_failed } };
@@ -259,6 +258,7 @@ static void set_up(const struct tracker_ops *tracker, enum move_mode mode, size_
 	h.mode = mode;
 	h.channels = channels;
 	h.seed = (unsigned)channels + 5;
+	h.bandwidth = 150000000; // rounds last long enough for something to happen
 	h.loop = loop_new();
 	h.a.vm_log = memfd_create("log-a", MFD_CLOEXEC);
 	h.b.vm_log = memfd_create("log-b", MFD_CLOEXEC);
@@ -468,6 +468,7 @@ static void damage_on_the_way_is_found(void)
 				h.extents[k].count * PAGE_BYTES);
 		CHECK_EQ(digest_scan_root(h.a.space, NULL, &before), 0);
 		h.damage = true;
+		h.bandwidth = 10000000; // the damaged channel surely gets its share
 		h.damage_at = places[i].at;
 		open_ends();
 		CHECK_EQ(move_source_final(h.source, on_round, NULL, NULL), 0);
@@ -549,6 +550,7 @@ static void large_objects_and_no_pages(void)
 		CHECK_EQ(page_space_free(h.a.space, h.extents[--h.n_extents].first), 0);
 	h.collect = collect_large;
 	h.apply = apply_large;
+	h.bandwidth = 0;
 	open_ends();
 	run_quiet_round(1);
 	CHECK_EQ(h.result.object_bytes, 3000000);
