@@ -14,10 +14,14 @@
 
 #define PORTS_MAX 64
 
+// Of the descriptor opened last; a process has one.
+static bool is_socket;
+
 static int open_port(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
+	is_socket = false;
 	return fd >= 0 ? fd : -errno;
 }
 
@@ -57,6 +61,7 @@ static int open_unix(const char *path)
 	while (connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
 		if (errno != EINTR)
 			return -errno;
+	is_socket = true;
 	return take_fd(fd);
 }
 
@@ -95,9 +100,7 @@ int transport_write(int fd, const void *bytes, size_t n)
 
 	while (n) {
 		// MSG_NOSIGNAL: a broken socket must not end the program with SIGPIPE.
-		ssize_t w = send(fd, at, n, MSG_NOSIGNAL);
-		if (w < 0 && errno == ENOTSOCK)
-			w = write(fd, at, n);
+		ssize_t w = is_socket ? send(fd, at, n, MSG_NOSIGNAL) : write(fd, at, n);
 		if (w < 0 && errno != EINTR)
 			return -errno;
 		if (w > 0) {
