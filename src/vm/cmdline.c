@@ -202,8 +202,10 @@ char **vm_argv_free(char **argv)
 }
 
 // Under TCG every feature is QEMU's own, the same on every host with this version; 5-level page
-// tables only slow it down. Under KVM both hosts must have equal features, which a precheck sees to.
+// tables only slow it down. Without the features that say "rep movsb is fast" (under TCG it copies one
+// byte at a time) the guest's kernel and C library copy by words: 64 MiB written to a vGPU take 0.22 s
+// instead of 3 s. Under KVM both hosts must have equal features, which a precheck sees to.
 const char *vm_default_cpu(enum vm_accel accel)
 {
-	return accel == VM_ACCEL_KVM ? "host,migratable=on" : "max,la57=off";
+	return accel == VM_ACCEL_KVM ? "host,migratable=on" : "max,la57=off,erms=off,fsrm=off";
 }
