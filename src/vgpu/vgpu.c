@@ -3,6 +3,7 @@
 #include "vgpu/command.h"
 #include "vgpu/port.h"
 #include "vgpu/queue.h"
+#include "vgpu/state.h"
 #include "vgpu/worker.h"
 
 #include "base/clock.h"
@@ -73,6 +74,9 @@ struct vgpu *vgpu_free(struct vgpu *v)
 	for (size_t i = 0; i < v->n_ports; i++)
 		port_free(v->ports[i]);
 	free(v->ports);
+	v->ports = NULL; // jobs that end now still look for ports to write to
+	v->n_ports = 0;
+	state_own(v); // drops what only an unfinished move keeps alive
 	worker_free(v->worker);
 	while (v->in_flight && loop_once(v->loop, -1) == 0)
 		; // kernels end by themselves; their memory must stay until then

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// A device for tests: memory is the page space's, commands are over at once and do nothing, a program
+// is one kernel "k" with a buffer, four bytes and a local argument.
+#pragma once
+
+#include "vgpu/backend.h"
+
+extern const struct backend_ops backend_fake;

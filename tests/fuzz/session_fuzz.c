@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fuzzes the guest stream and object state. Input: bytes of a guest, after a well-formed beginning.
+// Whatever comes, the vGPU must go on; and the state that results must be one that a destination can
+// apply. Then the records themselves are damaged: a destination must refuse them or live with them.
+//
+// Without a fuzzer: "--runs N [--seed S]" makes inputs from the message table, file names are replayed.
+// With libFuzzer: clang -fsanitize=fuzzer,address -DWITH_LIBFUZZER and the same sources.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/test.h"
+#include "fake_backend.h"
+#include "vgpu/port.h"
+#include "vgpu/protocol.h"
+#include "vgpu/state.h"
+#include "vgpu/vgpu.h"
+
+#define MEMORY (1u << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct vgpu *new_vgpu(struct loop *loop, int *ret_guest)
+{
+	struct vgpu_config config = { .loop = loop, .memory_bytes = MEMORY,
+		.backend = &backend_fake };
+	struct ferry_error e = FERRY_ERROR_INIT;
+	struct vgpu *v = NULL;
+	struct port *port;
+	int pair[2];
+
+	CHECK_EQ(vgpu_new(&config, &v, &e), 0);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	CHECK_EQ(port_new(v, 0, pair[0], dup(pair[1]), &port, &e), 0);
+	*ret_guest = pair[1];
+	return v;
+}
+
+#define SEND(b, name, ...) \
+	CHECK_EQ(p_put_##name(b, 0, ++seq, &(struct p_##name){ __VA_ARGS__ }), 0)
+#define TEXT(s) { (const uint8_t *)(s), sizeof(s) - 1 }
+
+static void put_beginning(struct buf *b)
+{
+	uint32_t seq = 1000;
+
+	SEND(b, hello, .magic = PROTO_HELLO_MAGIC, .version = PROTO_VERSION);
+	SEND(b, context_create, .id = 1);
+	SEND(b, queue_create, .id = 2, .context = 1);
+	SEND(b, queue_create, .id = 3, .context = 1, .properties = 1);
+	SEND(b, buffer_create, .id = 4, .context = 1, .size = 4096);
+	SEND(b, user_event_create, .id = 5, .context = 1);
+	SEND(b, program_source, .id = 6, .context = 1, .total = 1, .bytes = TEXT("x"));
+	SEND(b, program_build, .program = 6);
+}
+
+// Lets everything happen that can.
+static void settle(struct loop *loop, struct vgpu *v, int guest)
+{
+	uint8_t sink[65536];
+
+	for (int idle = 0; idle < 3; idle++) {
+		loop_once(loop, 1);
+		while (recv(guest, sink, sizeof sink, MSG_DONTWAIT) > 0)
+			idle = 0;
+	}
+}
+
+static void feed(struct loop *loop, struct vgpu *v, int guest, const uint8_t *data, size_t n)
+{
+	while (n) {
+		ssize_t sent = send(guest, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent > 0) {
+			data += sent;
+			n -= (size_t)sent;
+		}
+		settle(loop, v, guest);
+	}
+}
+
+struct records {
+	struct buf all; // blobs
+};
+
+static int emit(void *to, const void *record, size_t n)
+{
+	struct records *r = to;
+
+	buf_put_blob(&r->all, record, n);
+	return r->all.failed ? -1 : 0;
+}
+
+static void nothing(void *arg)
+{
+}
+
+static int apply_all(struct vgpu *v, const struct records *records, size_t damage, uint8_t with)
+{
+	_cleanup_buf_ struct buf copy = { 0 };
+	struct rd r = rd_make(records->all.data, records->all.len);
+	int result = 0;
+	size_t at = 0;
+
+	while (r.left && result == 0) {
+		size_t n;
+		const uint8_t *record = rd_blob(&r, SIZE_MAX, &n);
+		buf_reset(&copy);
+		buf_put(&copy, record, n);
+		if (damage >= at && damage < at + n)
+			copy.data[damage - at] ^= with;
+		at += n;
+		result = state_apply(v, copy.data, copy.len, NULL);
+	}
+	return result;
+}
+
+static void apply_elsewhere(struct loop *loop, const struct records *records, size_t damage,
+	uint8_t with)
+{
+	int guest;
+	struct vgpu *v = new_vgpu(loop, &guest);
+
+	gate_close(v, nothing, NULL);
+	v->ports_held = true;
+	int r = apply_all(v, records, damage, with);
+	if (!with)
+		CHECK_EQ(r, 0);
+	while (v->restoring)
+		loop_once(loop, 1);
+	if (!with)
+		CHECK(state_is_complete(v));
+	if (r == 0) {
+		state_own(v);
+		gate_open(v);
+		settle(loop, v, guest);
+	}
+	vgpu_free(v);
+	close(guest);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct loop *loop = loop_new();
+	_cleanup_buf_ struct buf beginning = { 0 };
+	struct state_source source;
+	struct records records = { 0 };
+	int guest;
+	struct vgpu *v = new_vgpu(loop, &guest);
+
+	put_beginning(&beginning);
+	feed(loop, v, guest, beginning.data, beginning.len);
+	feed(loop, v, guest, data, size);
+	state_source_begin(&source, v, true);
+	CHECK_EQ(gate_close(v, nothing, NULL), 0);
+	while (v->in_flight)
+		loop_once(loop, 1);
+	CHECK_EQ(state_collect(&source, true, emit, &records, NULL), 0);
+	state_source_end(&source);
+	apply_elsewhere(loop, &records, SIZE_MAX, 0);
+	uint32_t pick = size ? (uint32_t)(data[size / 2] * 131u + data[size - 1] * 7u) : 0;
+	if (records.all.len)
+		apply_elsewhere(loop, &records, pick % records.all.len, (uint8_t)(1u << (pick % 8)));
+	gate_open(v);
+	vgpu_free(v);
+	close(guest);
+	buf_free(&records.all);
+	loop_free(loop);
+	return 0;
+}
+
+#ifndef WITH_LIBFUZZER
+static uint64_t some_number(void)
+{
+	static const uint64_t numbers[] = { 0, 1, 2, 4, 8, 64, 4096, 1u << 20, UINT64_MAX };
+
+	return numbers[(size_t)rand() % (sizeof numbers / sizeof numbers[0])];
+}
+
+static uint32_t some_id(void)
+{
+	return (uint32_t)rand() % 12;
+}
+
+static uint8_t some_bytes[64];
+static uint32_t some_ids[4];
+
+#define MSG(name, number, direction, credit) \
+	static void random_##name(struct buf *b) \
+	{ \
+		struct p_##name m = { 0 };
+#define MSG_END(name) \
+	p_put_##name(b, (uint16_t)(rand() % 2), (uint32_t)rand() % 8, &m); \
+	}
+#define ITEM(name)    \
+	static void random_##name(struct buf *b) \
+	{ \
+		struct p_##name m = { 0 };
+#define ITEM_END(name) \
+	p_put_##name##_item(b, &m); \
+	}
+#define U32(f)  m.f = some_id();
+#define I32(f)  m.f = -(int32_t)some_id();
+#define U64(f)  m.f = some_number();
+#define VEC3(f) m.f = (struct p_vec3){ { some_number(), 1, 1 } };
+#define IDS(f, most) \
+	m.f = (struct p_ids){ .ids = some_ids, .n = (uint32_t)rand() % 3 };
+#define BLOB(f, most) \
+	m.f = (struct p_blob){ some_bytes, (size_t)rand() % (most < 64 ? most : 64) };
+#include "vgpu/protocol.def"
+#include "vgpu/protocol_undef.h"
+
+static void (*const makers[])(struct buf *b) = {
+#define MSG(name, number, direction, credit) random_##name,
+#define MSG_END(name)
+#define ITEM(name) random_##name,
+#define ITEM_END(name)
+#define U32(f)
+#define I32(f)
+#define U64(f)
+#define VEC3(f)
+#define IDS(f, most)
+#define BLOB(f, most)
+#include "vgpu/protocol.def"
+#include "vgpu/protocol_undef.h"
+};
+
+// Likely ones: a launch with its arguments, a half write, a wait for the user event.
+static void put_likely(struct buf *b)
+{
+	static const uint32_t waits[] = { 5 };
+	struct p_ids wait = { .ids = waits, .n = rand() % 2 };
+	_cleanup_buf_ struct buf args = { 0 };
+	uint32_t seq = (uint32_t)rand() % 1000 + 2000, queue = 2 + (uint32_t)rand() % 2;
+
+	p_put_arg_item(&args, &(struct p_arg){ 0, PROTO_ARG_BUFFER, 4, { 0 } });
+	p_put_arg_item(&args, &(struct p_arg){ 1, PROTO_ARG_BYTES, 0, { some_bytes, 4 } });
+	p_put_arg_item(&args, &(struct p_arg){ 2, PROTO_ARG_LOCAL, 64, { 0 } });
+	switch (rand() % 5) {
+	case 0:
+		SEND(b, kernel_create, .id = 7, .program = 6, .name = TEXT("k"));
+		return;
+	case 1:
+		SEND(b, launch, .queue = queue, .kernel = 7, .dims = 1, .global = { { 1, 1, 1 } },
+			.waits = wait, .args = { args.data, args.len });
+		return;
+	case 2:
+		SEND(b, write, .queue = queue, .buffer = 4, .size = 64, .waits = wait,
+			.bytes = { some_bytes, (size_t)rand() % 64 });
+		return;
+	case 3:
+		SEND(b, data, .stream = seq, .offset = some_number(), .bytes = { some_bytes, 8 });
+		return;
+	default:
+		SEND(b, read, .queue = queue, .buffer = 4, .size = 64, .waits = wait);
+	}
+}
+
+static void make_input(struct buf *b)
+{
+	for (int n = rand() % 30; n >= 0; n--) {
+		for (int i = 0; i < 4; i++)
+			some_ids[i] = some_id();
+		if (rand() % 3)
+			put_likely(b);
+		else
+			makers[(size_t)rand() % (sizeof makers / sizeof makers[0])](b);
+	}
+	if (b->len && rand() % 4 == 0)
+		b->data[(size_t)rand() % b->len] ^= (uint8_t)(1 << rand() % 8);
+	if (rand() % 4 == 0)
+		b->len -= (size_t)rand() % (b->len + 1);
+}
+
+static int replay(const char *path)
+{
+	char *text;
+	size_t n;
+
+	if (file_read(path, 1 << 20, &text, &n, NULL))
+		return 1;
+	LLVMFuzzerTestOneInput((const uint8_t *)text, n);
+	free(text);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	int runs = argc > 2 && !strcmp(argv[1], "--runs") ? atoi(argv[2]) : 0, rc = 0;
+
+	setenv("FERRY_LOG", "error", 0);
+	log_init("session-fuzz");
+	for (int i = 1; !runs && i < argc; i++)
+		rc |= replay(argv[i]);
+	srand(argc > 4 && !strcmp(argv[3], "--seed") ? (unsigned)atoi(argv[4]) : 1);
+	for (int i = 0; i < runs; i++) {
+		_cleanup_buf_ struct buf input = { 0 };
+		make_input(&input);
+		LLVMFuzzerTestOneInput(input.data, input.len);
+	}
+	printf("%d inputs, no crash, no hang\n", runs);
+	return rc;
+}
+#endif
