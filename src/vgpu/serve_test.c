@@ -2,6 +2,7 @@
 // The real ferry-vgpu over its socket, with hand-made frames, good and bad.
 #include "vgpu/testclient.h"
 
+#include "base/file.h"
 #include "base/test.h"
 
 #include <CL/cl.h>
@@ -389,4 +390,6 @@ int main(int argc, char **argv)
 	CHECK_EQ(kill(pid, SIGTERM), 0);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 0);
+	*strrchr(path, '/') = 0;
+	CHECK_EQ(path_remove(path, NULL), 0);
 }
