@@ -192,7 +192,7 @@ class RefusedTest(VmTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.boot(profile="none", memory="128M")
+        cls.boot()
 
     def refused(self, status: int, *args: str) -> Answer:
         answer = self.ferry.run("a", *args)
@@ -228,7 +228,7 @@ class RefusedTest(VmTest):
             control.send(self.lab, self.lab.host("b"), "restart", "ferryd", None)
 
     def test_name_taken_at_the_destination(self) -> None:
-        self.ferry.must("b", "vm", "create", VM, "--profile", "none", "--memory", "128M")
+        self.ferry.must("b", "vm", "create", VM, "--profile", "ferry_cpu-05q", "--memory", "128M")
         try:
             self.refused(3, "migrate", VM, "--to", "b")
         finally:
