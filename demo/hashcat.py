@@ -55,7 +55,8 @@ def _tree(folder: Path) -> Path:
     shutil.rmtree(folder / "disk", ignore_errors=True)
     (root / "modules").mkdir(parents=True)
     shutil.copy(folder / "unpacked/usr/bin/hashcat", root)
-    shutil.copy(share / f"modules/module_0{MODE}.so", root / "modules")
+    for mode in (MODE, "0000"):  # whatever the mode, it asks module 0 for its defaults
+        shutil.copy(share / f"modules/module_0{mode}.so", root / "modules")
     shutil.copy(share / "hashcat.hcstat2", root)
     for part in ("OpenCL", "tunings"):
         shutil.copytree(share / part, root / part)

@@ -273,6 +273,7 @@ class Story:
 
     def without_vgpu(self) -> None:
         self.start_vm("plain", "--profile", "none", "--memory", self.plan.memory, "--vcpus", "1")
+        self.pause(2)  # the guest has done with its start
         m = self.migrate("plain", "a", "b", "no-vgpu")
         if m["outcome"] == "completed":
             self.result["no_vgpu_stun_ms"] = m["stun_ms"]

@@ -142,8 +142,13 @@ class VmTest(unittest.TestCase):
         except (OSError, ApiError):
             pass
 
-    def wait_held(self, host: str, point: str) -> None:
-        self.assertTrue(control.wait_held(self.lab, host, point, 40), f"{host} did not come to {point}")
+    def wait_held(self, host: str, point: str, running: Running) -> None:
+        """Waits until a step of this migration stands at the point; fails at once when it ends before."""
+        deadline = time.monotonic() + 30
+        while not control.wait_held(self.lab, host, point, 0.3):
+            ended = running.process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                self.fail(f"{host} did not come to {point}: {self.describe(running.wait(1))}")
 
     def kill(self, host: str, *kinds: str) -> None:
         """SIGKILL to the VM's processes of these kinds, and to ferryd where it is named."""

@@ -20,6 +20,11 @@ class FaultTest(VmTest):
         cls.boot()
         cls.start_pattern("a", 16)
 
+    def setUp(self) -> None:
+        shown = self.ferry.run("a", "vm", "show", VM).result
+        if shown.get("state") != "running" or shown.get("migrating"):
+            self.skipTest(f"an earlier test left the VM {shown.get('state')}, migrating: {shown.get('migrating')}")
+
     def tearDown(self) -> None:
         for h in ("a", "b"):
             self.release(h)
@@ -36,10 +41,10 @@ class FaultTest(VmTest):
         """Migrates to b, and kills these of b's processes while `holder` stands at the point."""
         self.hold(holder, point)
         running = self.begin("a", "b")
-        self.wait_held(holder, point)
+        self.wait_held(holder, point, running)
         self.kill("b", *kinds)
         self.release(holder)
-        self.assert_stayed(running.wait(60))
+        self.assert_stayed(running.wait(30))
 
     def test_destination_ferryd_killed_during_precopy(self) -> None:
         self.break_destination("a", "source.round", "ferryd")
@@ -63,28 +68,28 @@ class FaultTest(VmTest):
         self.hold("b", "dest.before-sealed")
         self.hold("a", "source.in-device")
         running = self.begin("a", "b")
-        self.wait_held("a", "source.in-device")
+        self.wait_held("a", "source.in-device", running)
         try:
             self.kill("a", "relay")
         finally:
             self.release("a")
             self.release("b")
-        self.assert_stayed(running.wait(60))
+        self.assert_stayed(running.wait(30))
 
     def test_cancelled_by_the_operator(self) -> None:
         self.hold("a", "source.round")
         running = self.begin("a", "b")
-        self.wait_held("a", "source.round")
+        self.wait_held("a", "source.round", running)
         cancel = self.ferry.run("a", "cancel", VM)
         self.release("a")
         self.assertEqual(cancel.exit, 0, self.describe(cancel))
-        answer = running.wait(60)
+        answer = running.wait(30)
         self.assert_stayed(answer, "aborted")
         self.assertEqual(answer.code, "cancelled")
 
     def test_stun_limit_aborts_and_the_source_goes_on(self) -> None:
         self.hold("b", "dest.before-sealed")
-        answer = self.begin("a", "b", "--stun-limit", "2").wait(60)
+        answer = self.begin("a", "b", "--stun-limit", "2").wait(30)
         self.release("b")
         self.assert_stayed(answer, "aborted")
         self.assertEqual(answer.code, "stun-limit")
@@ -92,11 +97,11 @@ class FaultTest(VmTest):
     def test_link_cut_during_precopy(self) -> None:
         self.hold("a", "source.round")
         running = self.begin("a", "b")
-        self.wait_held("a", "source.round")
+        self.wait_held("a", "source.round", running)
         control.cut(self.lab, "a", "b", one_way=False)
         try:
             self.release("a")
-            answer = running.wait(80)
+            answer = running.wait(60)
         finally:
             control.heal(self.lab, "a", "b")
         self.assertEqual(answer.exit, 1, self.describe(answer))
@@ -106,7 +111,7 @@ class FaultTest(VmTest):
     def test_source_ferryd_killed_during_precopy(self) -> None:
         self.hold("a", "source.round")
         running = self.begin("a", "b")
-        self.wait_held("a", "source.round")
+        self.wait_held("a", "source.round", running)
         self.kill("a", "ferryd")
         self.assertEqual(running.wait(30).exit, 1)
         self.assert_runs_only_on("a")
@@ -115,7 +120,7 @@ class FaultTest(VmTest):
     def test_source_ferryd_killed_in_the_stun(self) -> None:
         self.hold("b", "dest.before-sealed")
         running = self.begin("a", "b")
-        self.wait_held("b", "dest.before-sealed")
+        self.wait_held("b", "dest.before-sealed", running)
         self.kill("a", "ferryd")
         self.release("b")
         self.assertEqual(running.wait(30).exit, 1)
@@ -126,9 +131,9 @@ class FaultTest(VmTest):
         """The source never heard SEALED: it gives up, and the sealed copy must hear of it and go."""
         self.hold("b", "dest.sealed")
         running = self.begin("a", "b")
-        self.wait_held("b", "dest.sealed")
+        self.wait_held("b", "dest.sealed", running)
         self.kill("b", "ferryd")
-        self.assert_stayed(running.wait(60))
+        self.assert_stayed(running.wait(30))
 
     def test_zz_the_memory_is_right_after_all_of_it_and_the_vm_can_still_move(self) -> None:
         self.migrate("a", "b", "--verify")
@@ -150,9 +155,9 @@ class AfterCommitTest(VmTest):
         """Moves a to b; the holder's ferryd is killed at the point and comes back."""
         self.hold(holder, point)
         running = self.begin(a, b)
-        self.wait_held(holder, point)
+        self.wait_held(holder, point, running)
         self.kill(holder, "ferryd")
-        running.wait(60)
+        running.wait(30)
         self.assert_runs_only_on(b)
         self.assert_goes_on(b)
 
@@ -176,10 +181,10 @@ class SourceVgpuTest(VmTest):
         self.start_pattern("a", 16)
         self.hold("a", "source.round")
         running = self.begin("a", "b")
-        self.wait_held("a", "source.round")
+        self.wait_held("a", "source.round", running)
         self.kill("a", "vgpu")
         self.release("a")
-        answer = running.wait(60)
+        answer = running.wait(30)
         self.assertEqual(answer.exit, 1, self.describe(answer))
         self.assertTrue(answer.code, answer.result)
         self.wait("b to be rid of the VM", lambda: not self.processes("b"), 20)
