@@ -32,7 +32,7 @@ def digest() -> str:
 def command() -> str:
     """A shell line that starts it in the background of the guest."""
     options = (f"-m {MODE} -O -a 3 -D 1,2,3 --force --potfile-disable --self-test-disable --hwmon-disable "
-               "--markov-disable --status --status-timer 1 --session demo")
+               "--markov-disable --bitmap-max 16 --status --status-timer 1 --session demo")
     return (f"cd /mnt/hashcat && HOME=/tmp LD_LIBRARY_PATH=/mnt/hashcat/lib setsid ./hashcat {options} "
             f"{digest()} '{MASK}' >{LOG} 2>&1 </dev/null &")
 
