@@ -138,6 +138,8 @@ void vm_adopt(struct vm *vm)
 	} else if (vm->state == VM_RUNNING) {
 		vm->booted = true;
 		agent_follow(vm);
+	} else if (vm->state == VM_INCOMING || vm->state == VM_SEALED) {
+		vm->booted = true; // elsewhere, before it came
 	} else if (vm->state == VM_STOPPED && vm_has_processes(vm)) {
 		vm_kill(vm, NULL, NULL); // its launch or stop was cut short
 	}
