@@ -144,10 +144,11 @@ static cl_int prepare(cl_program p, const struct build_call *a, struct building 
 {
 	char *options = options_of(a);
 
-	*ret = options ? building_new(p, a) : NULL;
+	cl_int err = options ? program_send_source(p, options) : CL_OUT_OF_HOST_MEMORY;
+	*ret = err ? NULL : building_new(p, a);
 	if (!*ret) {
 		free(options);
-		return CL_OUT_OF_HOST_MEMORY;
+		return err ? err : CL_OUT_OF_HOST_MEMORY;
 	}
 	buf_free(&p->binary);
 	free(p->options);
@@ -199,6 +200,9 @@ static cl_int take_headers(
 			return err;
 		if (!names[i])
 			return CL_INVALID_VALUE;
+		err = program_send_source(programs[i], NULL);
+		if (err)
+			return err;
 		h->ids[i] = programs[i]->o.id;
 		buf_put(&h->names, names[i], strlen(names[i]) + 1);
 	}

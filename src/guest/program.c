@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "guest/include.h"
 #include "guest/request.h"
 #include "guest/send.h"
 #include "guest/session.h"
@@ -61,9 +62,9 @@ static char *join(cl_uint n, const char **strings, const size_t *lengths)
 	return (char *)b.data;
 }
 
-static cl_int send_source(cl_program p)
+static cl_int send_text(cl_program p, const char *text, size_t n)
 {
-	struct region r = region_flat(p->source, strlen(p->source));
+	struct region r = region_flat(text, n);
 	size_t first = r.row < PROTO_INLINE_MAX ? r.row : PROTO_INLINE_MAX;
 	struct p_program_source m = { p->o.id, p->context->o.id, r.row, { r.base, first } };
 	uint32_t seq;
@@ -71,6 +72,25 @@ static cl_int send_source(cl_program p)
 
 	p->o.announced = !err;
 	return err ? err : transfer_rest(seq, &r, first);
+}
+
+cl_int program_send_source(cl_program p, const char *options)
+{
+	struct buf text = { 0 };
+
+	if (p->o.announced || !p->has_source)
+		return CL_SUCCESS;
+	int r = include_expand(p->source, options, &text);
+	cl_int err =
+		r < 0 ? CL_OUT_OF_HOST_MEMORY : send_text(p, (const char *)text.data, text.len);
+	buf_free(&text);
+	return err;
+}
+
+// What includes files waits for the build, whose options say where they are.
+static cl_int send_complete(cl_program p)
+{
+	return include_present(p->source) ? CL_SUCCESS : send_text(p, p->source, strlen(p->source));
 }
 
 cl_program ferry_clCreateProgramWithSource(
@@ -91,7 +111,7 @@ cl_program ferry_clCreateProgramWithSource(
 		return refuse(errcode_ret, CL_OUT_OF_HOST_MEMORY);
 	p->has_source = true;
 	p->source = join(n, strings, lengths);
-	return finish(p, p->source ? send_source(p) : CL_OUT_OF_HOST_MEMORY, errcode_ret);
+	return finish(p, p->source ? send_complete(p) : CL_OUT_OF_HOST_MEMORY, errcode_ret);
 }
 
 // ---- from a binary
