@@ -208,7 +208,7 @@ class RefusedTest(VmTest):
         return answer
 
     def test_unknown_host(self) -> None:
-        self.refused(2, "migrate", VM, "--to", "nowhere")
+        self.refused(3, "migrate", VM, "--to", "nowhere")
 
     def test_unknown_vm(self) -> None:
         self.refused(2, "migrate", "nobody", "--to", "b")
