@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The simulated processes: what each action does to them, and what they report.
-#include "engine/cluster_sim.h"
-#include "base/test.h"
+// The simulated world: virtual time, messages, timers, daemons that die and come back, faults.
+#include "engine/cluster_impl.h"
 
-#include <errno.h>
 #include <stdarg.h>
-
-#define MS   ENGINE_NSEC_MSEC
-#define A    0
-#define B    1
-#define ROOT "00112233445566778899aabbccddeeff"
 
 const char *sim_fault_name(enum sim_fault f)
 {
@@ -21,7 +14,7 @@ const char *sim_fault_name(enum sim_fault f)
 	return names[f];
 }
 
-static void trace(struct sim *sim, const char *fmt, ...)
+void sim_trace(struct sim *sim, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -46,7 +39,7 @@ static struct sim_event *put(struct sim *sim, int64_t delay)
 }
 
 // An event for the daemon of `host` as it is now; lost when that dies.
-static struct event *tell(struct sim *sim, int host, int64_t delay, enum event_type type)
+struct event *sim_tell(struct sim *sim, int host, int64_t delay, enum event_type type)
 {
 	struct sim_event *q = put(sim, delay);
 
@@ -57,7 +50,7 @@ static struct event *tell(struct sim *sim, int host, int64_t delay, enum event_t
 }
 
 // The same over the present connection. NULL when there is none.
-static struct event *message(struct sim *sim, int host, enum event_type type)
+struct event *sim_message(struct sim *sim, int host, enum event_type type)
 {
 	if (!sim->link)
 		return NULL;
@@ -69,374 +62,13 @@ static struct event *message(struct sim *sim, int host, enum event_type type)
 	return &q->ev;
 }
 
-static void later(struct sim *sim, int64_t delay, void (*call)(struct sim *, unsigned long),
+void sim_later(struct sim *sim, int64_t delay, void (*call)(struct sim *, unsigned long),
 	unsigned long arg)
 {
 	struct sim_event *q = put(sim, delay);
 
 	q->call = call;
 	q->arg = arg;
-}
-
-static void vm_set(struct sim *sim, int host, enum sim_vm state)
-{
-	sim->host[host].vm = state;
-	if (sim->host[A].vm == VM_RUNNING && sim->host[B].vm == VM_RUNNING)
-		sim->both_ran = true;
-}
-
-static bool alive(enum sim_vm v)
-{
-	return v != VM_ABSENT && v != VM_DEAD;
-}
-
-static bool gpu_alive(enum sim_gpu g)
-{
-	return g != GPU_ABSENT && g != GPU_DEAD;
-}
-
-static void fail_event(struct event *ev, const char *code)
-{
-	if (ev)
-		ferry_fail(&ev->error, EIO, code, "simulated");
-}
-
-// The data connections break: each VM and vGPU behaves as measured (docs/migration.md).
-static void break_stream(struct sim *sim)
-{
-	if (!sim->stream_intact)
-		return;
-	sim->stream_intact = false;
-	sim->flows = false;
-	sim->stream++;
-	if (sim->host[A].vm == VM_DEVICE) { // fails, and resumes by itself
-		vm_set(sim, A, VM_RUNNING);
-		tell(sim, A, MS, EV_VM_RESUMED);
-	}
-	if (sim->host[B].vm == VM_INCOMING) { // ends
-		vm_set(sim, B, VM_DEAD);
-		tell(sim, B, MS, EV_VM_GONE);
-	}
-	fail_event(tell(sim, A, MS, EV_FAILED), "channel");
-	if (sim->host[B].gpu == GPU_INCOMING)
-		fail_event(tell(sim, B, MS, EV_FAILED), "channel");
-}
-
-static void drop_link(struct sim *sim, int64_t delay)
-{
-	if (!sim->link)
-		return;
-	sim->link = 0;
-	for (int h = 0; h < 2; h++)
-		if (sim->host[h].up)
-			tell(sim, h, delay, EV_LINK_LOST);
-}
-
-static void flow_end(struct sim *sim, unsigned long stream)
-{
-	if (stream != sim->stream || sim->host[A].vm != VM_RUNNING)
-		return;
-	vm_set(sim, A, VM_STOPPED);
-	tell(sim, A, 0, EV_VM_STOPPED);
-	tell(sim, A, MS, EV_VM_HELD)->ram.remaining_bytes = 1000000;
-}
-
-static void flow(struct sim *sim, bool on)
-{
-	if (on == sim->flows || !sim->stream_intact)
-		return;
-	sim->flows = on;
-	sim->stream++;
-	if (!on) {
-		sim->flow_left_ns -= sim->now - sim->flow_since;
-		return;
-	}
-	sim->flow_since = sim->now;
-	later(sim, sim->flow_left_ns, flow_end, sim->stream);
-}
-
-static void vm_acknowledged(struct sim *sim, unsigned long arg)
-{
-	(void)arg;
-	if (sim->host[A].vm != VM_DEVICE || !sim->stream_intact)
-		return;
-	vm_set(sim, A, VM_COMPLETED);
-	tell(sim, A, 0, EV_VM_COMPLETED);
-}
-
-static void vm_arrived(struct sim *sim, unsigned long arg)
-{
-	(void)arg;
-	if (!sim->stream_intact || sim->host[B].vm != VM_INCOMING || sim->host[A].vm != VM_DEVICE)
-		return;
-	vm_set(sim, B, VM_LOADED);
-	tell(sim, B, 0, EV_VM_LOADED);
-	later(sim, MS, vm_acknowledged, 0);
-}
-
-static void vm_continue(struct sim *sim)
-{
-	if (sim->host[A].vm != VM_STOPPED)
-		return;
-	if (!sim->stream_intact) { // notices now, and resumes by itself
-		vm_set(sim, A, VM_RUNNING);
-		tell(sim, A, MS, EV_VM_RESUMED);
-		return;
-	}
-	vm_set(sim, A, VM_DEVICE);
-	later(sim, 20 * MS, vm_arrived, 0);
-}
-
-static void final_arrived(struct sim *sim, unsigned long arg)
-{
-	(void)arg;
-	if (!sim->stream_intact || sim->host[B].gpu != GPU_INCOMING ||
-		sim->host[A].gpu != GPU_GATED)
-		return;
-	sim->host[B].gpu = GPU_RECEIVED;
-	strcpy(tell(sim, B, 0, EV_GPU_RECEIVED)->sealed.root, ROOT);
-	strcpy(tell(sim, A, MS, EV_FINAL_DONE)->final.root, ROOT);
-}
-
-static int64_t send_ns(const struct sim *sim, uint64_t bytes)
-{
-	return (int64_t)(bytes * 1000 / (sim->rate / 1000000));
-}
-
-static void run_round(struct sim *sim, uint32_t n)
-{
-	uint64_t bytes = n == 1 ? sim->gpu_bytes : sim->source.forecast.gpu_bytes;
-	int64_t ns = send_ns(sim, bytes) + MS;
-	uint64_t dirty = (uint64_t)((double)sim->dirty_rate * (double)ns / 1e9);
-
-	if (!sim->stream_intact || !gpu_alive(sim->host[A].gpu))
-		return; // its failure was told already
-	struct event *ev = tell(sim, A, ns, EV_ROUND_DONE);
-	ev->round.n = n;
-	ev->round.bytes = bytes;
-	ev->round.ns = ns;
-	ev->round.dirty_bytes = dirty < sim->gpu_bytes ? dirty : sim->gpu_bytes;
-}
-
-static void write_record(struct sim *sim, int h, const struct action *a)
-{
-	struct sim_host *host = &sim->host[h];
-	bool fails = host->disk_fails || host->disk_lies;
-
-	if (!host->disk_fails) {
-		host->disk = a->write.record;
-		host->disk_epoch = a->write.epoch;
-	}
-	host->disk_fails = host->disk_lies = false;
-	tell(sim, h, MS / 4, fails ? EV_RECORD_FAILED : EV_RECORD_WRITTEN)->record =
-		a->write.record;
-}
-
-static void decision(struct sim *sim, struct event *ev)
-{
-	if (!ev)
-		return;
-	strcpy(ev->decision.migration, sim->cfg.id);
-	ev->decision.epoch = sim->cfg.epoch;
-}
-
-static void resume_vm(struct sim *sim)
-{
-	sim->flows = false;
-	sim->stream++;
-	if (!alive(sim->host[A].vm)) {
-		tell(sim, A, MS, EV_VM_GONE);
-		return;
-	}
-	vm_set(sim, A, VM_RUNNING);
-	tell(sim, A, 5 * MS, EV_VM_RESUMED);
-}
-
-static void resume_gpu(struct sim *sim)
-{
-	if (gpu_alive(sim->host[A].gpu))
-		sim->host[A].gpu = GPU_ACTIVE;
-	tell(sim, A, 2 * MS, gpu_alive(sim->host[A].gpu) ? EV_GPU_OPEN : EV_GPU_GONE);
-	break_stream(sim);
-}
-
-static void connect_peer(struct sim *sim)
-{
-	if (!sim->link_up || sim->swallows || !sim->host[B].up) {
-		tell(sim, A, 100 * MS, EV_LINK_LOST);
-		return;
-	}
-	sim->link = ++sim->links;
-	tell(sim, A, MS, EV_LINK_UP);
-	if (sim->dest_begun)
-		tell(sim, B, MS, EV_LINK_UP);
-}
-
-static void do_source(struct sim *sim, const struct action *a)
-{
-	switch (a->type) {
-	case ACT_PEER_PREPARE:
-		message(sim, B, EV_START);
-		return;
-	case ACT_ARM:
-		sim->stream_intact = sim->link != 0 && alive(sim->host[B].vm);
-		struct event *armed = tell(sim, A, 2 * MS, EV_ARMED);
-		armed->armed.gpu_bytes = sim->gpu_bytes;
-		armed->armed.ram_bytes = sim->ram_bytes;
-		return;
-	case ACT_ROUND:
-		run_round(sim, a->round);
-		return;
-	case ACT_STREAM_RELEASE:
-	case ACT_STREAM_HOLD:
-		flow(sim, a->type == ACT_STREAM_RELEASE);
-		return;
-	case ACT_GATE_CLOSE:
-		if (gpu_alive(sim->host[A].gpu)) {
-			sim->host[A].gpu = GPU_GATED;
-			tell(sim, A, 3 * MS, EV_GATE_CLOSED)->drain_ns = 3 * MS;
-		}
-		return;
-	case ACT_PORTS_DRAIN:
-		if (gpu_alive(sim->host[A].gpu))
-			tell(sim, A, 2 * MS, EV_PORTS_DRAINED);
-		return;
-	case ACT_PEER_SWITCH:
-		message(sim, B, EV_SWITCH);
-		return;
-	case ACT_VM_CONTINUE:
-		vm_continue(sim);
-		return;
-	case ACT_FINAL:
-		later(sim, send_ns(sim, sim->source.forecast.gpu_bytes), final_arrived, 0);
-		return;
-	case ACT_VERIFY:
-		if (gpu_alive(sim->host[A].gpu) && gpu_alive(sim->host[B].gpu))
-			tell(sim, A, 50 * MS, EV_VERIFIED);
-		return;
-	case ACT_PEER_COMMITTED:
-		decision(sim, message(sim, B, EV_COMMITTED));
-		return;
-	case ACT_PEER_ABORTED:
-		decision(sim, message(sim, B, EV_ABORTED));
-		return;
-	case ACT_PEER_CONNECT:
-		connect_peer(sim);
-		return;
-	case ACT_RESUME_VM:
-		resume_vm(sim);
-		return;
-	case ACT_RESUME_GPU:
-		resume_gpu(sim);
-		return;
-	case ACT_RELEASE:
-		vm_set(sim, A, VM_ABSENT);
-		sim->host[A].gpu = GPU_ABSENT;
-		tell(sim, A, 5 * MS, EV_RELEASED);
-		return;
-	case ACT_OUTCOME:
-		sim->outcome = a->outcome;
-		return;
-	default:
-		return;
-	}
-}
-
-static void vm_cont(struct sim *sim)
-{
-	if (!alive(sim->host[B].vm)) {
-		return; // its death was told
-	} else if (sim->refuse_cont) {
-		sim->refuse_cont--;
-		fail_event(tell(sim, B, MS, EV_CONT_REFUSED), "lock");
-	} else {
-		vm_set(sim, B, VM_RUNNING);
-		tell(sim, B, 3 * MS, EV_VM_RESUMED);
-	}
-}
-
-// The source's daemon answers from its record.
-static void answer_ask(struct sim *sim, unsigned long arg)
-{
-	static const enum event_type by_record[RECORD_COUNT] = {
-		[RECORD_ACTIVE] = EV_PEER_ACTIVE,
-		[RECORD_COMMITTED] = EV_COMMITTED,
-		[RECORD_ABORTED] = EV_ABORTED,
-	};
-
-	(void)arg;
-	if (!sim->link_up || sim->swallows || !sim->host[A].up)
-		return;
-	enum event_type t = by_record[sim->host[A].disk];
-	decision(sim, tell(sim, B, MS / 2, t ? t : EV_PEER_NONE));
-}
-
-static void discard(struct sim *sim)
-{
-	vm_set(sim, B, VM_ABSENT);
-	sim->host[B].gpu = GPU_ABSENT;
-	break_stream(sim);
-	if (sim->host[B].disk != RECORD_NEVER_RAN)
-		sim->host[B].disk = RECORD_NONE;
-	tell(sim, B, 5 * MS, EV_DISCARDED);
-}
-
-static void inspect(struct sim *sim)
-{
-	enum sim_vm v = sim->host[B].vm;
-	bool gone = !alive(v) || (sim->cfg.gpu && !gpu_alive(sim->host[B].gpu));
-
-	tell(sim, B, MS, gone ? EV_VM_GONE : v == VM_RUNNING ? EV_VM_RESUMED : EV_VM_LOADED);
-}
-
-static void do_dest(struct sim *sim, const struct action *a)
-{
-	static const enum event_type answers[] = { EV_PEER_RUNNING, EV_PEER_PENDING,
-		EV_PEER_NEVER_RAN, EV_PEER_LOST };
-
-	switch (a->type) {
-	case ACT_START_INCOMING:
-		vm_set(sim, B, VM_INCOMING);
-		sim->host[B].gpu = sim->cfg.gpu ? GPU_INCOMING : GPU_ABSENT;
-		tell(sim, B, 100 * MS, EV_STARTED);
-		return;
-	case ACT_ANSWER_PREPARED:
-		message(sim, A, EV_PREPARED);
-		return;
-	case ACT_SEND_SEALED:;
-		struct event *ev = message(sim, A, EV_SEALED);
-		if (ev) {
-			strcpy(ev->sealed.migration, sim->cfg.id);
-			strcpy(ev->sealed.root, sim->dest.root);
-		}
-		return;
-	case ACT_SEND_FAILED:
-		fail_event(message(sim, A, EV_FAILED), "destination");
-		return;
-	case ACT_OWN_GPU:
-		if (gpu_alive(sim->host[B].gpu)) {
-			sim->host[B].gpu = GPU_ACTIVE;
-			tell(sim, B, 2 * MS, EV_GPU_OWNED);
-		}
-		return;
-	case ACT_CONT:
-		vm_cont(sim);
-		return;
-	case ACT_ASK:
-		later(sim, MS / 2, answer_ask, 0);
-		return;
-	case ACT_ANSWER_COMMITTED:
-		message(sim, A, answers[a->answer]);
-		return;
-	case ACT_INSPECT:
-		inspect(sim);
-		return;
-	case ACT_DISCARD:
-		discard(sim);
-		return;
-	default:
-		return;
-	}
 }
 
 static void end_daemon(struct sim *sim, int h);
@@ -452,47 +84,47 @@ static void heal(struct sim *sim, unsigned long arg)
 static void notice(struct sim *sim, unsigned long arg)
 {
 	(void)arg;
-	break_stream(sim);
-	drop_link(sim, 0);
+	sim_break_stream(sim);
+	sim_drop_link(sim, 0);
 }
 
 static void end_vm(struct sim *sim, int h)
 {
-	if (!alive(sim->host[h].vm))
+	if (!sim_vm_alive(sim->host[h].vm))
 		return;
-	vm_set(sim, h, VM_DEAD);
-	tell(sim, h, MS, EV_VM_GONE);
+	sim_vm_set(sim, h, VM_DEAD);
+	sim_tell(sim, h, MS, EV_VM_GONE);
 	if (sim->host[B].vm != VM_LOADED && sim->host[B].vm != VM_RUNNING)
-		break_stream(sim);
+		sim_break_stream(sim);
 }
 
 static void end_gpu(struct sim *sim, int h)
 {
-	if (!gpu_alive(sim->host[h].gpu))
+	if (!sim_gpu_alive(sim->host[h].gpu))
 		return;
 	enum sim_gpu before = sim->host[h].gpu;
 	sim->host[h].gpu = GPU_DEAD;
-	tell(sim, h, MS, EV_GPU_GONE);
+	sim_tell(sim, h, MS, EV_GPU_GONE);
 	if (before != GPU_RECEIVED && before != GPU_ACTIVE)
-		fail_event(tell(sim, !h, MS, EV_FAILED), "channel");
+		sim_fail_event(sim_tell(sim, !h, MS, EV_FAILED), "channel");
 }
 
 static void strike(struct sim *sim, enum sim_fault f)
 {
-	trace(sim, "FAULT %s\n", sim_fault_name(f));
+	sim_trace(sim, "FAULT %s\n", sim_fault_name(f));
 	switch (f) {
 	case FAULT_CUT:
 	case FAULT_CUT_EVER:
 		sim->link_up = false;
-		break_stream(sim);
-		drop_link(sim, MS);
+		sim_break_stream(sim);
+		sim_drop_link(sim, MS);
 		if (f == FAULT_CUT)
-			later(sim, 3000 * MS, heal, 0);
+			sim_later(sim, 3000 * MS, heal, 0);
 		return;
 	case FAULT_BLACK_HOLE:
 		sim->swallows = true;
-		later(sim, 2000 * MS, notice, 0);
-		later(sim, 3000 * MS, heal, 0);
+		sim_later(sim, 2000 * MS, notice, 0);
+		sim_later(sim, 3000 * MS, heal, 0);
 		return;
 	case FAULT_SOURCE_DAEMON:
 	case FAULT_DEST_DAEMON:
@@ -512,7 +144,7 @@ static void strike(struct sim *sim, enum sim_fault f)
 		return;
 	case FAULT_CANCEL:
 		if (sim->host[A].up && source_cancellable(&sim->source))
-			tell(sim, A, 0, EV_CANCEL);
+			sim_tell(sim, A, 0, EV_CANCEL);
 		return;
 	case FAULT_SOURCE_DISK:
 		sim->host[A].disk_fails = true;
@@ -539,19 +171,20 @@ static void describe(struct sim *sim, int h, const struct action *a)
 	char who = h == A ? 'a' : 'b';
 
 	if (a->type == ACT_STATE)
-		trace(sim, "%c: %s -> %s (%s)\n", who, a->state.from, a->state.to, a->state.reason);
+		sim_trace(sim, "%c: %s -> %s (%s)\n", who, a->state.from, a->state.to,
+			a->state.reason);
 	else if (a->type == ACT_WRITE_RECORD)
-		trace(sim, "%c   write %s\n", who, record_name(a->write.record));
+		sim_trace(sim, "%c   write %s\n", who, record_name(a->write.record));
 	else if (a->type == ACT_ROUND)
-		trace(sim, "%c   round %u\n", who, a->round);
+		sim_trace(sim, "%c   round %u\n", who, a->round);
 	else if (a->type == ACT_OUTCOME)
-		trace(sim, "%c   outcome %s\n", who, outcome_name(a->outcome));
+		sim_trace(sim, "%c   outcome %s\n", who, outcome_name(a->outcome));
 	else if (a->type == ACT_ANSWER_COMMITTED)
-		trace(sim, "%c   answer %s\n", who, answer_name(a->answer));
+		sim_trace(sim, "%c   answer %s\n", who, answer_name(a->answer));
 	else if (a->type == ACT_ILLEGAL)
-		trace(sim, "%c   ILLEGAL %s\n", who, event_name(a->event));
+		sim_trace(sim, "%c   ILLEGAL %s\n", who, event_name(a->event));
 	else if (a->type != ACT_TIMER)
-		trace(sim, "%c   %s\n", who, action_name(a->type));
+		sim_trace(sim, "%c   %s\n", who, action_name(a->type));
 }
 
 // Carries out one step's actions; a fault may strike between any two and end the daemon.
@@ -567,11 +200,11 @@ static void carry_out(struct sim *sim, int h, const struct actions *out)
 		else if (a->type == ACT_ILLEGAL)
 			sim->illegal++;
 		else if (a->type == ACT_WRITE_RECORD)
-			write_record(sim, h, a);
+			sim_write_record(sim, h, a);
 		else if (h == A)
-			do_source(sim, a);
+			sim_do_source(sim, a);
 		else
-			do_dest(sim, a);
+			sim_do_dest(sim, a);
 		if (silent(a))
 			continue;
 		sim->actions++;
@@ -617,8 +250,8 @@ static void end_daemon(struct sim *sim, int h)
 	host->incarnation += 2;
 	for (unsigned t = 0; t < EV_COUNT; t++)
 		host->timer[t] = -1;
-	drop_link(sim, MS);
-	later(sim, 1000 * MS, start_daemon, (unsigned long)h);
+	sim_drop_link(sim, MS);
+	sim_later(sim, 1000 * MS, start_daemon, (unsigned long)h);
 }
 
 static void start_daemon(struct sim *sim, unsigned long arg)
@@ -636,7 +269,7 @@ static void start_daemon(struct sim *sim, unsigned long arg)
 	} else {
 		sim->dest_begun = host->disk != RECORD_NONE;
 		if (!sim->dest_begun) {
-			vm_set(sim, B, VM_ABSENT);
+			sim_vm_set(sim, B, VM_ABSENT);
 			sim->host[B].gpu = GPU_ABSENT;
 			return;
 		}
@@ -663,9 +296,10 @@ void sim_init(struct sim *sim, enum mode mode, bool gpu, bool verify)
 		.ram_bytes = 250000000,
 		.rate = 1000000000,
 		.dirty_rate = 100000000,
+		.drain_ns = 3 * MS,
 		.link_up = true,
 	};
-	sim->flow_left_ns = send_ns(sim, sim->ram_bytes);
+	sim->flow_left_ns = sim_send_ns(sim, sim->ram_bytes);
 	for (int h = 0; h < 2; h++) {
 		sim->host[h].up = true;
 		sim->host[h].incarnation = 1;
@@ -719,7 +353,7 @@ void sim_run(struct sim *sim)
 
 	source_init(&sim->source, &sim->cfg);
 	sim->link = ++sim->links;
-	tell(sim, A, 0, EV_START);
+	sim_tell(sim, A, 0, EV_START);
 	while (next(sim, &q) && q.at < 600 * ENGINE_NSEC_SEC) {
 		sim->now = q.at > sim->now ? q.at : sim->now;
 		if (q.call)

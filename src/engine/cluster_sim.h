@@ -68,6 +68,7 @@ struct sim {
 	struct source_config cfg;
 	uint64_t gpu_bytes, ram_bytes, rate, dirty_rate;
 	unsigned refuse_cont; // so many times
+	int64_t drain_ns;     // how long kernels run: 3 ms, unless they are long
 
 	int64_t now;
 	struct sim_host host[2];

@@ -8,15 +8,17 @@ struct variant {
 	enum mode mode;
 	bool gpu, verify;
 	unsigned refuse_cont;
+	int64_t drain_ns; // 0: as the simulation has it
 };
 
 static const struct variant variants[] = {
-	{ "precopy", MODE_PRECOPY, true, false, 0 },
-	{ "precopy verified", MODE_PRECOPY, true, true, 0 },
-	{ "precopy, lock held", MODE_PRECOPY, true, false, 3 },
-	{ "stop-copy", MODE_STOP_COPY, true, false, 0 },
-	{ "single-pass", MODE_SINGLE_PASS, true, false, 0 },
-	{ "no vGPU", MODE_PRECOPY, false, false, 0 },
+	{ "precopy", MODE_PRECOPY, true, false, 0, 0 },
+	{ "precopy verified", MODE_PRECOPY, true, true, 0, 0 },
+	{ "precopy, lock held", MODE_PRECOPY, true, false, 3, 0 },
+	{ "precopy, long kernels", MODE_PRECOPY, true, false, 0, 120 * ENGINE_NSEC_MSEC },
+	{ "stop-copy", MODE_STOP_COPY, true, false, 0, 0 },
+	{ "single-pass", MODE_SINGLE_PASS, true, false, 0, 0 },
+	{ "no vGPU", MODE_PRECOPY, false, false, 0, 0 },
 };
 
 static struct sim sim;
@@ -25,6 +27,8 @@ static void prepare(const struct variant *v)
 {
 	sim_init(&sim, v->mode, v->gpu, v->verify);
 	sim.refuse_cont = v->refuse_cont;
+	if (v->drain_ns)
+		sim.drain_ns = v->drain_ns;
 }
 
 #define EXPECT(cond)                                                                               \
@@ -40,6 +44,8 @@ static void explain(const char *what, const struct variant *v)
 
 	sim_init(&again, v->mode, v->gpu, v->verify);
 	again.refuse_cont = v->refuse_cont;
+	if (v->drain_ns)
+		again.drain_ns = v->drain_ns;
 	again.tracing = true;
 	for (unsigned i = 0; i < sim.strikes; i++)
 		sim_fault_after(&again, sim.strike_at[i], sim.fault[i]);
@@ -153,6 +159,20 @@ static void test_a_stun_limit_in_the_stun_resumes_the_source(void)
 	}
 }
 
+static void test_long_kernels_end_before_the_stun(void)
+{
+	const struct variant *v = &variants[3];
+
+	prepare(v);
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+	CHECK(sim.source.at.gate_asked < sim.source.at.stopped);
+	CHECK(sim.source.at.drained - sim.source.at.stopped < v->drain_ns / 2);
+	prepare(&variants[0]); // short ones do not keep the guest waiting for its vGPU
+	sim_run(&sim);
+	CHECK_EQ(sim.source.at.gate_asked, sim.source.at.stopped);
+}
+
 static void test_a_workload_that_writes_too_fast_is_left_alone(void)
 {
 	const struct variant *v = &variants[0];
@@ -175,7 +195,7 @@ static void test_a_workload_that_writes_too_fast_is_left_alone(void)
 
 static void test_stop_copy_over_the_limit_is_refused_before_the_stun(void)
 {
-	const struct variant *v = &variants[3];
+	const struct variant *v = &variants[4];
 
 	prepare(v);
 	sim.cfg.rate = sim.rate;
@@ -230,6 +250,7 @@ int main(void)
 	RUN(test_every_fault_after_every_action);
 	RUN(test_three_faults_at_random);
 	RUN(test_a_stun_limit_in_the_stun_resumes_the_source);
+	RUN(test_long_kernels_end_before_the_stun);
 	RUN(test_a_workload_that_writes_too_fast_is_left_alone);
 	RUN(test_stop_copy_over_the_limit_is_refused_before_the_stun);
 	RUN(test_seal_of_other_pages_or_another_migration_aborts);

@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FORECAST_MIN_SAMPLE  (1u << 20) // bytes; a smaller round measures latency, not rate
+#define FORECAST_MIN_SAMPLE  (8u << 20) // bytes; a smaller round measures latency, not rate
 #define FORECAST_ROUND_TRIPS 6          // barrier, finish, seal, commit, running, and the drain's
 #define FORECAST_DEVICE_NS   30000000LL
 #define FORECAST_FOREVER     INT64_MAX // nothing is known of the link
