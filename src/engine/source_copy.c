@@ -145,7 +145,9 @@ static void take_round(struct source *s, const struct event *ev)
 	s->kept[s->rounds % SOURCE_ROUNDS_KEPT] = *r;
 	s->rounds++;
 	s->forecast.gpu_bytes = r->dirty_bytes + r->object_bytes;
-	s->forecast.drain_ns = r->drain_ns;
+	s->kernels_ns = r->drain_ns;
+	// Long ones have the gate closed before the guest stops: they are no part of the stun.
+	s->forecast.drain_ns = r->drain_ns < SOURCE_LONG_DRAIN_NS ? r->drain_ns : 0;
 	forecast_measure(&s->forecast, r->bytes, r->ns - policy_watch_ns(s->cfg.mode));
 	convergence_round(&s->convergence, r->dirty_bytes);
 }
@@ -193,7 +195,7 @@ void source_on_ram(struct source *s, const struct event *ev, struct actions *out
 	if (s->state != SOURCE_FLOWING || !s->cfg.gpu || s->gate_asked)
 		return;
 	// Long kernels: let them end while the guest still runs, not in the stun.
-	int64_t drain = s->forecast.drain_ns;
+	int64_t drain = s->kernels_ns;
 	if (drain < SOURCE_LONG_DRAIN_NS ||
 		forecast_send_ns(&s->forecast, ev->ram.remaining_bytes) > drain)
 		return;
