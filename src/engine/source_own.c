@@ -148,9 +148,21 @@ void source_on_vm_runs(struct source *s, const struct event *ev, struct actions 
 	resumed(s, ev->now_ns, out);
 }
 
+// A death that shows while we go back is the cause of what broke the migration (a channel, mostly).
+static void name_death(struct source *s, const struct event *ev)
+{
+	bool going_back = s->state == SOURCE_ABORTING || s->state == SOURCE_RESUMING;
+
+	if (!going_back || s->outcome != OUTCOME_FAILED)
+		return;
+	s->reason = FERRY_ERROR_INIT;
+	describe(s, ev, &s->reason);
+}
+
 void source_on_vm_gone(struct source *s, const struct event *ev, struct actions *out)
 {
 	s->vm_gone = true;
+	name_death(s, ev);
 	if (s->state != SOURCE_RESUMING)
 		return;
 	s->waits &= ~(uint32_t)SOURCE_WAIT_VM;
@@ -166,6 +178,7 @@ void source_on_gpu_open(struct source *s, const struct event *ev, struct actions
 void source_on_gpu_gone(struct source *s, const struct event *ev, struct actions *out)
 {
 	s->gpu_gone = true;
+	name_death(s, ev);
 	if (s->state != SOURCE_RESUMING)
 		return;
 	s->waits &= ~(uint32_t)SOURCE_WAIT_GPU;
