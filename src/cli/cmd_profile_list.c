@@ -3,7 +3,7 @@
 #include "base/units.h"
 #include "cli/cli.h"
 #include "cli/output.h"
-#include "host/profile.h"
+#include "vgpu/profile.h"
 
 int cmd_profile_list(struct cli *c, int argc, char **argv)
 {

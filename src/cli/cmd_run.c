@@ -19,7 +19,7 @@
 #include "base/process.h"
 #include "base/socket.h"
 #include "cli/cli.h"
-#include "host/profile.h"
+#include "vgpu/profile.h"
 
 #define START_TIMEOUT_NS (20 * NSEC_PER_SEC) // the OpenCL driver's first start is slow
 

@@ -2,7 +2,7 @@
 #include "host/vm_doc.h"
 #include "base/cleanup.h"
 #include "base/units.h"
-#include "host/profile.h"
+#include "vgpu/profile.h"
 #include "host/settings.h"
 
 #include <arpa/inet.h>

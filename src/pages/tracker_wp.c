@@ -244,7 +244,7 @@ static int wp_probe(struct ferry_error *e)
 {
 	struct page_space *s = NULL;
 	struct tracker *t = NULL;
-	struct page_run run;
+	struct page_run run = { 0 };
 	int rc = page_space_new(PROBE_PAGES * PAGE_BYTES, &s, e);
 
 	if (!rc)

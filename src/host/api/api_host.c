@@ -7,7 +7,7 @@
 #include "host/host.h"
 #include "host/inventory.h"
 #include "host/precheck/precheck.h"
-#include "host/profile.h"
+#include "vgpu/profile.h"
 #include "host/settings.h"
 
 static json_t *profiles_json(void)

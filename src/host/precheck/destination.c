@@ -8,7 +8,7 @@
 #include "base/units.h"
 #include "host/host.h"
 #include "host/precheck/precheck.h"
-#include "host/profile.h"
+#include "vgpu/profile.h"
 #include "host/vm_doc.h"
 
 uint64_t host_available_memory(void)

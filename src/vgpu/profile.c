@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/profile.h"
+#include "vgpu/profile.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
