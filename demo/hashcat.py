@@ -19,6 +19,7 @@ PASSWORD = "ferry77"
 MASK = "?l?l?l?l?l?d?d"
 MODE = "1400"  # SHA2-256
 LOG = "/tmp/hashcat.log"
+PROGRAM = "/mnt/hashcat/hashcat"
 
 
 class Unavailable(Exception):

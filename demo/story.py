@@ -290,6 +290,11 @@ class Story:
             return
         self.start_vm("hashcat", "--profile", "ferry_cpu-05q", "--memory", "1G", "--vcpus", "1",
                       "--disk", str(disk))
+        started = time.monotonic()
+        while self.ferry.guest("a", "hashcat", "test", "-x", hashcat.PROGRAM)[0] != 0:
+            if time.monotonic() - started > 30:
+                raise DemoError("the guest did not mount the disk with hashcat")
+            time.sleep(0.3)
         self.ferry.guest("a", "hashcat", "sh", "-c", hashcat.command())
         if not self.hashcat_until("a", lambda log: 0 < hashcat.progress(log) < 60, 150, "compiles its kernels"):
             return
