@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenCL 1.2, section 5.7.2: clSetKernelArg. Nothing is sent: changed arguments travel with the next
+// launch, and one that is set to what it was is not changed.
+#include <stdlib.h>
+#include <string.h>
+#include "guest/stream/session.h"
+#include "guest/cl/types.h"
+#include "vgpu/protocol.h"
+
+static void changed(cl_kernel k, struct kernel_arg *a)
+{
+	if (a->state == ARG_UNSET)
+		k->n_unset--;
+	if (a->state != ARG_CHANGED)
+		k->n_changed++;
+	a->state = ARG_CHANGED;
+}
+
+static cl_int set_local(cl_kernel k, struct kernel_arg *a, size_t size, const void *value)
+{
+	if (value)
+		return CL_INVALID_ARG_VALUE;
+	if (!size)
+		return CL_INVALID_ARG_SIZE;
+	if (a->state != ARG_UNSET && a->kind == PROTO_ARG_LOCAL && a->value == size)
+		return CL_SUCCESS;
+	a->kind = PROTO_ARG_LOCAL;
+	a->value = size;
+	changed(k, a);
+	return CL_SUCCESS;
+}
+
+static cl_int set_buffer(cl_kernel k, struct kernel_arg *a, size_t size, const void *value)
+{
+	cl_mem m = NULL;
+
+	if (size != sizeof m)
+		return CL_INVALID_ARG_SIZE;
+	if (value)
+		memcpy(&m, value, sizeof m);
+	cl_int err = m ? object_check(m, &mem_class) : CL_SUCCESS;
+	if (err)
+		return err;
+	if (m && m->context != k->context)
+		return CL_INVALID_MEM_OBJECT;
+	uint32_t id = m ? m->o.id : 0, serial = m ? m->o.serial : 0;
+	if (a->state != ARG_UNSET && a->kind == PROTO_ARG_BUFFER && a->value == id &&
+		a->serial == serial)
+		return CL_SUCCESS;
+	a->kind = PROTO_ARG_BUFFER;
+	a->value = id;
+	a->serial = serial;
+	changed(k, a);
+	return CL_SUCCESS;
+}
+
+static cl_int set_bytes(cl_kernel k, struct kernel_arg *a, size_t size, const void *value)
+{
+	if (!value)
+		return CL_INVALID_ARG_VALUE;
+	if (a->state != ARG_UNSET && a->kind == PROTO_ARG_BYTES && a->n == size &&
+		!memcmp(a->bytes, value, size))
+		return CL_SUCCESS;
+	if (a->n != size) {
+		uint8_t *bytes = realloc(a->bytes, size);
+		if (!bytes)
+			return CL_OUT_OF_HOST_MEMORY;
+		a->bytes = bytes;
+		a->n = size;
+	}
+	memcpy(a->bytes, value, size);
+	a->kind = PROTO_ARG_BYTES;
+	a->value = 0;
+	changed(k, a);
+	return CL_SUCCESS;
+}
+
+cl_int ferry_clSetKernelArg(cl_kernel k, cl_uint index, size_t size, const void *value)
+{
+	LOCKED;
+	cl_int err = object_check(k, &kernel_class);
+
+	if (err)
+		return err;
+	if (index >= k->info->n_args)
+		return CL_INVALID_ARG_INDEX;
+	const struct kernel_arg_info *info = &k->info->args[index];
+	switch (info->address) {
+	case CL_KERNEL_ARG_ADDRESS_LOCAL:
+		return set_local(k, &k->args[index], size, value);
+	case CL_KERNEL_ARG_ADDRESS_GLOBAL:
+	case CL_KERNEL_ARG_ADDRESS_CONSTANT:
+		return set_buffer(k, &k->args[index], size, value);
+	default:
+		if (!size || size > PROTO_ARG_MAX || (info->size && info->size != size))
+			return CL_INVALID_ARG_SIZE;
+		return set_bytes(k, &k->args[index], size, value);
+	}
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenCL 1.2, section 5.2: buffers and sub-buffers.
+#include "guest/cl/memory.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "base/cleanup.h"
+#include "guest/cl/info.h"
+#include "guest/cl/queue.h"
+#include "guest/stream/request.h"
+#include "guest/stream/send.h"
+#include "guest/stream/session.h"
+#include "guest/stream/transfer.h"
+
+#define ACCESS_FLAGS      (CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY)
+#define HOST_PTR_FLAGS    (CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR)
+#define HOST_ACCESS_FLAGS (CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS)
+// From this size on the host is asked at once whether the quota allows it; smaller buffers are
+// pipelined and fail at their first use.
+#define ASK_BYTES (1u << 20)
+
+// ---- life
+
+static void destroy(struct object *o)
+{
+	cl_mem m = (cl_mem)o;
+	struct callback *c;
+
+	while ((c = m->destructors)) {
+		m->destructors = c->next;
+		callback_defer(c);
+	}
+	while (m->mappings) {
+		struct mapping *map = m->mappings;
+		m->mappings = map->next;
+		free(map);
+	}
+	mem_shadow_drop(m);
+	object_unref(m->parent);
+	object_unref(m->context);
+}
+
+const struct object_class mem_class = { CL_INVALID_MEM_OBJECT, destroy };
+
+cl_int mem_check(cl_mem m, cl_context c)
+{
+	cl_int err = object_check(m, &mem_class);
+
+	if (err)
+		return err;
+	return m->context == c ? CL_SUCCESS : CL_INVALID_CONTEXT;
+}
+
+uint8_t *mem_shadow(cl_mem m)
+{
+	if (m->parent) {
+		uint8_t *base = mem_shadow(m->parent);
+		return base ? base + m->origin : NULL;
+	}
+	if (m->flags & CL_MEM_USE_HOST_PTR)
+		return m->host_ptr;
+	if (!m->shadow) {
+		void *at = mmap(NULL, m->size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		m->shadow = at == MAP_FAILED ? NULL : at;
+	}
+	return m->shadow;
+}
+
+void mem_shadow_drop(cl_mem m)
+{
+	if (m->shadow)
+		munmap(m->shadow, m->size);
+	m->shadow = NULL;
+}
+
+// ---- flags
+
+static int bits(cl_mem_flags flags)
+{
+	return __builtin_popcountll(flags);
+}
+
+static cl_int check_flags(cl_mem_flags flags, bool host_ptr)
+{
+	const cl_mem_flags known = ACCESS_FLAGS | HOST_PTR_FLAGS | HOST_ACCESS_FLAGS;
+
+	if (flags & ~known || bits(flags & ACCESS_FLAGS) > 1 || bits(flags & HOST_ACCESS_FLAGS) > 1)
+		return CL_INVALID_VALUE;
+	if (flags & CL_MEM_USE_HOST_PTR && bits(flags & HOST_PTR_FLAGS) > 1)
+		return CL_INVALID_VALUE;
+	if (host_ptr != !!(flags & (CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR)))
+		return CL_INVALID_HOST_PTR;
+	return CL_SUCCESS;
+}
+
+static cl_mem_flags with_access(cl_mem_flags flags)
+{
+	return flags & ACCESS_FLAGS ? flags : flags | CL_MEM_READ_WRITE;
+}
+
+// ---- creation
+
+static cl_mem mem_new(cl_context c, cl_mem_flags flags, size_t size)
+{
+	cl_mem m = object_new(&mem_class, sizeof *m, true);
+
+	if (!m)
+		return NULL;
+	m->context = c;
+	object_ref(c);
+	m->type = CL_MEM_OBJECT_BUFFER;
+	m->flags = flags;
+	m->size = size;
+	return m;
+}
+
+static cl_int announce(cl_mem m)
+{
+	struct p_buffer_create msg = { m->o.id, m->context->o.id, m->flags & ~HOST_PTR_FLAGS,
+		m->size };
+	bool ask = m->size >= ASK_BYTES;
+	struct request answer = { 0 };
+	uint32_t seq;
+
+	session_send_releases(); // their memory may be what this needs
+	cl_int err = send_buffer_create(ask ? P_ANSWER : 0, &msg, &seq);
+
+	if (err)
+		return err;
+	m->o.announced = true;
+	if (!ask)
+		return CL_SUCCESS;
+	request_begin(&answer, seq);
+	return request_wait(&answer);
+}
+
+// The contents must be there for commands of every queue, so this waits.
+static cl_int fill_in(cl_mem m, const void *host_ptr)
+{
+	cl_command_queue q;
+	cl_int err = queue_for_setup(&q, m->context);
+
+	if (!err)
+		err = transfer_write(q, m, 0, host_ptr, m->size);
+	return err ? err : queue_finish(q);
+}
+
+static cl_mem create(
+	cl_context c, cl_mem_flags flags, size_t size, void *host_ptr, cl_int *errcode_ret)
+{
+	cl_mem m = mem_new(c, with_access(flags), size);
+	cl_int err = m ? announce(m) : CL_OUT_OF_HOST_MEMORY;
+
+	if (m && flags & CL_MEM_USE_HOST_PTR)
+		m->host_ptr = host_ptr;
+	if (!err && host_ptr)
+		err = fill_in(m, host_ptr);
+	refuse(errcode_ret, err);
+	if (!err)
+		return m;
+	object_unref(m);
+	return NULL;
+}
+
+cl_mem ferry_clCreateBuffer(
+	cl_context c, cl_mem_flags flags, size_t size, void *host_ptr, cl_int *errcode_ret)
+{
+	LOCKED;
+	cl_int err = object_check(c, &context_class);
+
+	if (!err)
+		err = check_flags(flags, host_ptr);
+	if (!err && (!size || size > device_limits()->alloc_bytes))
+		err = CL_INVALID_BUFFER_SIZE;
+	return err ? refuse(errcode_ret, err) : create(c, flags, size, host_ptr, errcode_ret);
+}
+
+cl_mem ferry_clCreateBufferWithProperties(cl_context c, const cl_mem_properties *properties,
+	cl_mem_flags flags, size_t size, void *host_ptr, cl_int *errcode_ret)
+{
+	if (properties && properties[0])
+		return refuse(errcode_ret, CL_INVALID_PROPERTY);
+	return ferry_clCreateBuffer(c, flags, size, host_ptr, errcode_ret);
+}
+
+// ---- sub-buffers
+
+// What a sub-buffer does not say it inherits; what it says must not widen its parent's access.
+static cl_int sub_flags(cl_mem parent, cl_mem_flags flags, cl_mem_flags *ret)
+{
+	cl_mem_flags access = flags & ACCESS_FLAGS, host = flags & HOST_ACCESS_FLAGS;
+	cl_mem_flags of_parent = parent->flags;
+
+	if (flags & ~(ACCESS_FLAGS | HOST_ACCESS_FLAGS) || bits(access) > 1 || bits(host) > 1)
+		return CL_INVALID_VALUE;
+	if (access && !(of_parent & CL_MEM_READ_WRITE) && access != (of_parent & ACCESS_FLAGS))
+		return CL_INVALID_VALUE;
+	if (host && of_parent & HOST_ACCESS_FLAGS && host != CL_MEM_HOST_NO_ACCESS &&
+		host != (of_parent & HOST_ACCESS_FLAGS))
+		return CL_INVALID_VALUE;
+	*ret = (access ? access : of_parent & ACCESS_FLAGS) |
+	       (host ? host : of_parent & HOST_ACCESS_FLAGS) | (of_parent & HOST_PTR_FLAGS);
+	return CL_SUCCESS;
+}
+
+static cl_int check_sub(cl_mem parent, cl_buffer_create_type type, const cl_buffer_region *region)
+{
+	size_t align = device_limits()->base_align_bits / 8;
+	cl_int err = object_check(parent, &mem_class);
+
+	if (err)
+		return err;
+	if (parent->parent)
+		return CL_INVALID_MEM_OBJECT;
+	if (type != CL_BUFFER_CREATE_TYPE_REGION || !region)
+		return CL_INVALID_VALUE;
+	if (region->origin > parent->size || region->size > parent->size - region->origin)
+		return CL_INVALID_VALUE;
+	if (!region->size)
+		return CL_INVALID_BUFFER_SIZE;
+	return align && region->origin % align ? CL_MISALIGNED_SUB_BUFFER_OFFSET : CL_SUCCESS;
+}
+
+static cl_int announce_sub(cl_mem m)
+{
+	struct p_sub_buffer_create msg = { m->o.id, m->parent->o.id, m->flags & ~HOST_PTR_FLAGS,
+		m->origin, m->size };
+	cl_int err = send_sub_buffer_create(0, &msg, NULL);
+
+	m->o.announced = !err;
+	return err;
+}
+
+cl_mem ferry_clCreateSubBuffer(cl_mem parent, cl_mem_flags flags, cl_buffer_create_type type,
+	const void *info, cl_int *errcode_ret)
+{
+	const cl_buffer_region *region = info;
+	LOCKED;
+	cl_int err = check_sub(parent, type, region);
+
+	if (!err)
+		err = sub_flags(parent, flags, &flags);
+	if (err)
+		return refuse(errcode_ret, err);
+	cl_mem m = mem_new(parent->context, flags, region->size);
+	if (!m)
+		return refuse(errcode_ret, CL_OUT_OF_HOST_MEMORY);
+	m->parent = parent;
+	object_ref(parent);
+	m->origin = region->origin;
+	if (parent->host_ptr)
+		m->host_ptr = (char *)parent->host_ptr + m->origin;
+	err = announce_sub(m);
+	refuse(errcode_ret, err);
+	if (!err)
+		return m;
+	object_unref(m);
+	return NULL;
+}
+
+// ---- the rest
+
+cl_int ferry_clRetainMemObject(cl_mem m)
+{
+	return object_retain(m, &mem_class);
+}
+
+// Memory is scarce: the host hears of its end at once when something large goes.
+cl_int ferry_clReleaseMemObject(cl_mem m)
+{
+	size_t size = 0;
+	{
+		LOCKED;
+		if (!object_check(m, &mem_class))
+			size = m->size;
+	}
+	cl_int err = object_release(m, &mem_class);
+	if (!err && size >= ASK_BYTES) {
+		LOCKED;
+		session_flush();
+	}
+	return err;
+}
+
+cl_int ferry_clGetMemObjectInfo(
+	cl_mem m, cl_mem_info param, size_t size, void *value, size_t *size_ret)
+{
+	static const struct info_row rows[] = {
+		INFO_OF(CL_MEM_TYPE, struct _cl_mem, type),
+		INFO_OF(CL_MEM_FLAGS, struct _cl_mem, flags),
+		INFO_OF(CL_MEM_SIZE, struct _cl_mem, size),
+		INFO_OF(CL_MEM_HOST_PTR, struct _cl_mem, host_ptr),
+		INFO_OF(CL_MEM_MAP_COUNT, struct _cl_mem, map_count),
+		INFO_OF(CL_MEM_REFERENCE_COUNT, struct _cl_mem, o.users),
+		INFO_OF(CL_MEM_CONTEXT, struct _cl_mem, context),
+		INFO_OF(CL_MEM_ASSOCIATED_MEMOBJECT, struct _cl_mem, parent),
+		INFO_OF(CL_MEM_OFFSET, struct _cl_mem, origin),
+		INFO_OF(CL_MEM_USES_SVM_POINTER, struct _cl_mem, uses_svm),
+	};
+	LOCKED;
+	cl_int err = object_check(m, &mem_class);
+
+	return err ? err : info_get(rows, ARRAY_SIZE(rows), m, param, size, value, size_ret);
+}
+
+static void invoke(const struct callback *c)
+{
+	void(CL_CALLBACK * fn)(cl_mem, void *) = (void(CL_CALLBACK *)(cl_mem, void *))c->fn;
+
+	fn(c->object, c->user_data);
+}
+
+cl_int ferry_clSetMemObjectDestructorCallback(
+	cl_mem m, void(CL_CALLBACK *fn)(cl_mem, void *), void *user_data)
+{
+	LOCKED;
+	cl_int err = object_check(m, &mem_class);
+
+	if (err)
+		return err;
+	if (!fn)
+		return CL_INVALID_VALUE;
+	struct callback *c = callback_new(invoke, (void (*)(void))fn, m, 0, user_data);
+	if (!c)
+		return CL_OUT_OF_HOST_MEMORY;
+	c->next = m->destructors;
+	m->destructors = c;
+	return CL_SUCCESS;
+}

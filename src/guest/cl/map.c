@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenCL 1.2, section 5.4: mapping. The mapped bytes are guest memory: a map for reading (or for
+// writing without CL_MAP_WRITE_INVALIDATE_REGION) reads the region into it, the unmap of a region
+// mapped for writing writes it back.
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "guest/cl/memory.h"
+#include "guest/stream/send.h"
+#include "guest/stream/session.h"
+#include "guest/stream/transfer.h"
+
+#define MAP_WRITES (CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION)
+// An unmapped region from this size on gives its guest memory back.
+#define GIVE_BACK_BYTES (256u << 10)
+
+static cl_int check_map(cl_mem m, cl_map_flags flags, size_t offset, size_t size)
+{
+	if (flags & ~(CL_MAP_READ | MAP_WRITES) ||
+		(flags & CL_MAP_WRITE_INVALIDATE_REGION && flags & (CL_MAP_READ | CL_MAP_WRITE)))
+		return CL_INVALID_VALUE;
+	if (!size || offset > m->size || size > m->size - offset)
+		return CL_INVALID_VALUE;
+	if (flags & CL_MAP_READ && m->flags & (CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_NO_ACCESS))
+		return CL_INVALID_OPERATION;
+	if (flags & MAP_WRITES && m->flags & (CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS))
+		return CL_INVALID_OPERATION;
+	return CL_SUCCESS;
+}
+
+// No bytes move, but the program wants an event or has something to wait for.
+static cl_int only_order(struct command *c)
+{
+	struct p_marker msg = { .queue = c->queue->o.id, .waits = waits_ids(&c->waits) };
+
+	if (!c->wanted && !c->waits.n)
+		return CL_SUCCESS;
+	cl_int err = command_event(c);
+	if (err)
+		return err;
+	msg.event = event_id(c->event);
+	return command_end(c, send_marker(0, &msg, &c->seq));
+}
+
+static struct mapping *mapping_new(cl_mem m, cl_map_flags flags, size_t offset, size_t size)
+{
+	uint8_t *base = mem_shadow(m);
+	struct mapping *map = base ? malloc(sizeof *map) : NULL;
+
+	if (map)
+		*map = (struct mapping){ m->mappings, base + offset, offset, size, flags };
+	return map;
+}
+
+static cl_int fetch(struct command *c, cl_mem m, const struct mapping *map, bool blocking)
+{
+	struct region r = region_flat(map->at, map->size);
+
+	if (map->flags & CL_MAP_WRITE_INVALIDATE_REGION)
+		return only_order(c);
+	return transfer_flat(c, m, map->offset, &r, false, blocking);
+}
+
+void *ferry_clEnqueueMapBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, cl_map_flags flags,
+	size_t offset, size_t size, cl_uint n, const cl_event *list, cl_event *event,
+	cl_int *errcode_ret)
+{
+	LOCKED;
+	struct command c;
+	cl_int err = command_begin(&c, q, CL_COMMAND_MAP_BUFFER, n, list, event, blocking);
+
+	if (!err)
+		err = mem_check(m, q->context);
+	if (!err)
+		err = check_map(m, flags, offset, size);
+	if (err)
+		return refuse(errcode_ret, err);
+	struct mapping *map = mapping_new(m, flags, offset, size);
+	if (!map)
+		return refuse(errcode_ret, CL_MAP_FAILURE);
+	err = fetch(&c, m, map, blocking);
+	if (err) {
+		free(map);
+		return refuse(errcode_ret, err);
+	}
+	map->next = m->mappings;
+	m->mappings = map;
+	m->map_count++;
+	refuse(errcode_ret, CL_SUCCESS);
+	return map->at;
+}
+
+static void unlink_mapping(cl_mem m, struct mapping **at)
+{
+	struct mapping *map = *at;
+
+	*at = map->next;
+	m->map_count--;
+	if (!m->map_count && m->shadow && map->size >= GIVE_BACK_BYTES)
+		madvise(m->shadow, m->size, MADV_DONTNEED);
+	free(map);
+}
+
+static struct mapping **find_mapping(cl_mem m, const void *at)
+{
+	struct mapping **map = &m->mappings;
+
+	while (*map && (*map)->at != at)
+		map = &(*map)->next;
+	return *map ? map : NULL;
+}
+
+cl_int ferry_clEnqueueUnmapMemObject(
+	cl_command_queue q, cl_mem m, void *ptr, cl_uint n, const cl_event *list, cl_event *event)
+{
+	LOCKED;
+	struct command c;
+	cl_int err = command_begin(&c, q, CL_COMMAND_UNMAP_MEM_OBJECT, n, list, event, false);
+
+	if (!err)
+		err = mem_check(m, q->context);
+	if (err)
+		return err;
+	struct mapping **map = find_mapping(m, ptr);
+	if (!map)
+		return CL_INVALID_VALUE;
+	struct region r = region_flat((*map)->at, (*map)->size);
+	if ((*map)->flags & MAP_WRITES)
+		err = transfer_flat(&c, m, (*map)->offset, &r, true, false);
+	else
+		err = only_order(&c);
+	// Sending may have given the lock up: look again before taking it out.
+	map = find_mapping(m, ptr);
+	if (!err && map)
+		unlink_mapping(m, map);
+	return err;
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ICD's entry points, the platform and its one device (OpenCL 1.2, sections 4.1 to 4.3 and
+// cl_khr_icd). Every constant answer came with the host's hello.
+#include "guest/cl/types.h"
+
+#include <string.h>
+#include "base/cleanup.h"
+#include "guest/stream/hello.h"
+#include "guest/cl/info.h"
+#include "guest/stream/session.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+const struct object_class platform_class = { CL_INVALID_PLATFORM, NULL };
+const struct object_class device_class = { CL_INVALID_DEVICE, NULL };
+
+struct _cl_platform_id the_platform = {
+	.o = { .dispatch = &ferry_dispatch, .class = &platform_class, .users = 1, .refs = 1 }
+};
+struct _cl_device_id the_device = {
+	.o = { .dispatch = &ferry_dispatch, .class = &device_class, .users = 1, .refs = 1 }
+};
+
+// ---- limits
+
+static void read_limit(cl_device_info param, void *to, size_t bytes)
+{
+	size_t n = 0;
+	const uint8_t *at = hello_info(PROTO_INFO_DEVICE, param, &n);
+
+	if (at && n == bytes)
+		memcpy(to, at, n);
+}
+
+const struct device_limits *device_limits(void)
+{
+	static struct device_limits l;
+
+	if (l.dimensions)
+		return &l;
+	l.dimensions = 3;
+	l.base_align_bits = 1024;
+	read_limit(CL_DEVICE_MAX_WORK_ITEM_DIMENSIONS, &l.dimensions, sizeof l.dimensions);
+	read_limit(CL_DEVICE_MAX_WORK_ITEM_SIZES, l.item_sizes, sizeof l.item_sizes);
+	read_limit(CL_DEVICE_MAX_WORK_GROUP_SIZE, &l.group_size, sizeof l.group_size);
+	read_limit(CL_DEVICE_MAX_MEM_ALLOC_SIZE, &l.alloc_bytes, sizeof l.alloc_bytes);
+	read_limit(CL_DEVICE_GLOBAL_MEM_SIZE, &l.memory_bytes, sizeof l.memory_bytes);
+	read_limit(CL_DEVICE_LOCAL_MEM_SIZE, &l.local_bytes, sizeof l.local_bytes);
+	read_limit(CL_DEVICE_MEM_BASE_ADDR_ALIGN, &l.base_align_bits, sizeof l.base_align_bits);
+	read_limit(CL_DEVICE_MAX_PARAMETER_SIZE, &l.parameter_bytes, sizeof l.parameter_bytes);
+	read_limit(CL_DEVICE_QUEUE_PROPERTIES, &l.queue_properties, sizeof l.queue_properties);
+	return &l;
+}
+
+// ---- platform
+
+EXPORT cl_int clIcdGetPlatformIDsKHR(cl_uint n, cl_platform_id *platforms, cl_uint *n_ret);
+
+cl_int clIcdGetPlatformIDsKHR(cl_uint n, cl_platform_id *platforms, cl_uint *n_ret)
+{
+	LOCKED;
+
+	if ((platforms && !n) || (!platforms && !n_ret))
+		return CL_INVALID_VALUE;
+	if (session_open() == CL_PLATFORM_NOT_FOUND_KHR) {
+		if (n_ret)
+			*n_ret = 0;
+		return CL_PLATFORM_NOT_FOUND_KHR;
+	}
+	if (platforms)
+		platforms[0] = &the_platform;
+	if (n_ret)
+		*n_ret = 1;
+	return CL_SUCCESS;
+}
+
+cl_int ferry_clGetPlatformIDs(cl_uint n, cl_platform_id *platforms, cl_uint *n_ret)
+{
+	return clIcdGetPlatformIDsKHR(n, platforms, n_ret);
+}
+
+static cl_int host_info(uint32_t kind, cl_uint param, size_t size, void *value, size_t *size_ret)
+{
+	size_t n = 0;
+	const uint8_t *at = hello_info(kind, param, &n);
+
+	return at ? info_value(at, n, size, value, size_ret) : CL_INVALID_VALUE;
+}
+
+cl_int ferry_clGetPlatformInfo(
+	cl_platform_id p, cl_platform_info param, size_t size, void *value, size_t *size_ret)
+{
+	LOCKED;
+
+	if (p && p != &the_platform)
+		return CL_INVALID_PLATFORM;
+	if (param == CL_PLATFORM_ICD_SUFFIX_KHR)
+		return info_text("FERRY", size, value, size_ret);
+	return host_info(PROTO_INFO_PLATFORM, param, size, value, size_ret);
+}
+
+EXPORT cl_int clGetPlatformInfo(
+	cl_platform_id p, cl_platform_info param, size_t size, void *value, size_t *size_ret)
+{
+	return ferry_clGetPlatformInfo(p, param, size, value, size_ret);
+}
+
+// ---- extension functions
+
+void *ferry_clGetExtensionFunctionAddress(const char *name)
+{
+	if (!name)
+		return NULL;
+	if (!strcmp(name, "clIcdGetPlatformIDsKHR"))
+		return (void *)clIcdGetPlatformIDsKHR;
+	return dispatch_find(name);
+}
+
+EXPORT void *clGetExtensionFunctionAddress(const char *name)
+{
+	return ferry_clGetExtensionFunctionAddress(name);
+}
+
+void *ferry_clGetExtensionFunctionAddressForPlatform(cl_platform_id p, const char *name)
+{
+	return p == &the_platform ? ferry_clGetExtensionFunctionAddress(name) : NULL;
+}
+
+// ---- device
+
+static cl_device_type device_type(void)
+{
+	cl_device_type type = CL_DEVICE_TYPE_GPU;
+
+	read_limit(CL_DEVICE_TYPE, &type, sizeof type);
+	return type | CL_DEVICE_TYPE_DEFAULT;
+}
+
+cl_int ferry_clGetDeviceIDs(
+	cl_platform_id p, cl_device_type type, cl_uint n, cl_device_id *devices, cl_uint *n_ret)
+{
+	const cl_device_type known = CL_DEVICE_TYPE_DEFAULT | CL_DEVICE_TYPE_CPU |
+				     CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_ACCELERATOR |
+				     CL_DEVICE_TYPE_CUSTOM;
+	LOCKED;
+
+	if (p && p != &the_platform)
+		return CL_INVALID_PLATFORM;
+	if (type != CL_DEVICE_TYPE_ALL && (!type || type & ~known))
+		return CL_INVALID_DEVICE_TYPE;
+	if ((devices && !n) || (!devices && !n_ret))
+		return CL_INVALID_VALUE;
+	if (!(type & device_type())) {
+		if (n_ret)
+			*n_ret = 0;
+		return CL_DEVICE_NOT_FOUND;
+	}
+	if (devices)
+		devices[0] = &the_device;
+	if (n_ret)
+		*n_ret = 1;
+	return CL_SUCCESS;
+}
+
+// What is a fact about this library rather than about the device.
+static const struct {
+	cl_device_id parent;
+	cl_platform_id platform;
+	cl_bool available, unavailable;
+	cl_uint one, zero;
+	cl_device_partition_property none;
+	cl_device_affinity_domain no_domain;
+	cl_device_exec_capabilities kernels;
+} ours = { NULL, &the_platform, CL_TRUE, CL_FALSE, 1, 0, 0, 0, CL_EXEC_KERNEL };
+
+#define OURS(param, field)                                                                         \
+	{                                                                                          \
+		param, INFO_FIELD, offsetof(__typeof__(ours), field), sizeof ours.field            \
+	}
+
+cl_int ferry_clGetDeviceInfo(
+	cl_device_id d, cl_device_info param, size_t size, void *value, size_t *size_ret)
+{
+	static const struct info_row rows[] = {
+		OURS(CL_DEVICE_PLATFORM, platform),
+		OURS(CL_DEVICE_PARENT_DEVICE, parent),
+		OURS(CL_DEVICE_REFERENCE_COUNT, one),
+		OURS(CL_DEVICE_PARTITION_MAX_SUB_DEVICES, zero),
+		OURS(CL_DEVICE_PARTITION_PROPERTIES, none),
+		OURS(CL_DEVICE_PARTITION_AFFINITY_DOMAIN, no_domain),
+		OURS(CL_DEVICE_PARTITION_TYPE, none),
+		OURS(CL_DEVICE_EXECUTION_CAPABILITIES, kernels),
+		OURS(CL_DEVICE_IMAGE_SUPPORT, unavailable),
+		{ CL_DEVICE_BUILT_IN_KERNELS, INFO_STRING, offsetof(__typeof__(ours), parent), 0 },
+	};
+	LOCKED;
+
+	if (d != &the_device)
+		return CL_INVALID_DEVICE;
+	if (param == CL_DEVICE_AVAILABLE) {
+		cl_bool available = !session.lost;
+		return info_value(&available, sizeof available, size, value, size_ret);
+	}
+	cl_int err = info_get(rows, ARRAY_SIZE(rows), &ours, param, size, value, size_ret);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].param == param)
+			return err;
+	return host_info(PROTO_INFO_DEVICE, param, size, value, size_ret);
+}
+
+// No way of partitioning is supported: any property is an invalid value.
+cl_int ferry_clCreateSubDevices(cl_device_id d, const cl_device_partition_property *properties,
+	cl_uint n, cl_device_id *devices, cl_uint *n_ret)
+{
+	return d == &the_device ? CL_INVALID_VALUE : CL_INVALID_DEVICE;
+}
+
+// Root devices are not counted.
+cl_int ferry_clRetainDevice(cl_device_id d)
+{
+	return d == &the_device ? CL_SUCCESS : CL_INVALID_DEVICE;
+}
+
+cl_int ferry_clReleaseDevice(cl_device_id d)
+{
+	return d == &the_device ? CL_SUCCESS : CL_INVALID_DEVICE;
+}
+
+// Hints; the host keeps its compiler.
+cl_int ferry_clUnloadCompiler(void)
+{
+	return CL_SUCCESS;
+}
+
+cl_int ferry_clUnloadPlatformCompiler(cl_platform_id p)
+{
+	return p == &the_platform ? CL_SUCCESS : CL_INVALID_PLATFORM;
+}

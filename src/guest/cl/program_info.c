@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenCL 1.2, section 5.6.7: what is known about programs.
+#include <stdlib.h>
+#include <string.h>
+#include "base/cleanup.h"
+#include "guest/cl/info.h"
+#include "guest/cl/program.h"
+#include "guest/stream/request.h"
+#include "guest/stream/send.h"
+#include "guest/stream/session.h"
+
+#define BINARY_MAX (256u << 20)
+
+// Asks the host anew: a program's binary grows with its launches.
+static cl_int fetch_binary(cl_program p)
+{
+	struct request answer = { .body.limit = BINARY_MAX };
+	struct p_program_query_binary m = { p->o.id };
+	uint32_t seq;
+	cl_int err = send_program_query_binary(0, &m, &seq);
+
+	if (err)
+		return err;
+	request_begin(&answer, seq);
+	err = request_wait(&answer);
+	if (err) {
+		buf_free(&answer.body);
+		return err;
+	}
+	buf_free(&p->binary);
+	p->binary = answer.body;
+	return CL_SUCCESS;
+}
+
+// The size is that of what CL_PROGRAM_BINARIES will hand out. 0: there is none (yet).
+static cl_int binary_size(cl_program p, size_t *ret)
+{
+	cl_int err = p->build || p->has_binary ? fetch_binary(p) : CL_SUCCESS;
+
+	*ret = p->binary.len;
+	return err == CL_INVALID_PROGRAM_EXECUTABLE ? CL_SUCCESS : err;
+}
+
+// `binaries` holds one pointer, to as many bytes as were told, or NULL where none is wanted.
+static cl_int get_binaries(cl_program p, unsigned char **binaries)
+{
+	size_t n;
+	cl_int err = p->binary.len ? CL_SUCCESS : binary_size(p, &n);
+
+	if (!err && binaries && binaries[0] && p->binary.len)
+		memcpy(binaries[0], p->binary.data, p->binary.len);
+	return err;
+}
+
+static bool is_built(cl_program p)
+{
+	return p->build && p->status == CL_BUILD_SUCCESS;
+}
+
+// "a;b;c"
+static cl_int kernel_names(cl_program p, size_t size, void *value, size_t *size_ret)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+
+	for (size_t i = 0; i < p->build->n_kernels; i++) {
+		const char *name = p->build->kernels[i].name;
+		if (i)
+			buf_put_u8(&b, ';');
+		buf_put(&b, name, strlen(name));
+	}
+	buf_put_u8(&b, 0);
+	return b.failed ? CL_OUT_OF_HOST_MEMORY : info_value(b.data, b.len, size, value, size_ret);
+}
+
+cl_int ferry_clGetProgramInfo(
+	cl_program p, cl_program_info param, size_t size, void *value, size_t *size_ret)
+{
+	static const struct info_row rows[] = {
+		INFO_OF(CL_PROGRAM_REFERENCE_COUNT, struct _cl_program, o.users),
+		INFO_OF(CL_PROGRAM_CONTEXT, struct _cl_program, context),
+		INFO_OF(CL_PROGRAM_NUM_DEVICES, struct _cl_program, n_devices),
+		INFO_OF(CL_PROGRAM_DEVICES, struct _cl_program, device),
+		INFO_TEXT(CL_PROGRAM_SOURCE, struct _cl_program, source),
+	};
+	LOCKED;
+	cl_int err = object_check(p, &program_class);
+	size_t n;
+
+	if (err)
+		return err;
+	switch (param) {
+	case CL_PROGRAM_BINARY_SIZES:
+		err = binary_size(p, &n);
+		return err ? err : info_value(&n, sizeof n, size, value, size_ret);
+	case CL_PROGRAM_BINARIES:
+		if (value && size < sizeof(void *))
+			return CL_INVALID_VALUE;
+		if (size_ret)
+			*size_ret = sizeof(void *);
+		return get_binaries(p, value);
+	case CL_PROGRAM_NUM_KERNELS:
+		if (!is_built(p))
+			return CL_INVALID_PROGRAM_EXECUTABLE;
+		return info_value(&p->build->n_kernels, sizeof(size_t), size, value, size_ret);
+	case CL_PROGRAM_KERNEL_NAMES:
+		if (!is_built(p))
+			return CL_INVALID_PROGRAM_EXECUTABLE;
+		return kernel_names(p, size, value, size_ret);
+	default:
+		return info_get(rows, ARRAY_SIZE(rows), p, param, size, value, size_ret);
+	}
+}
+
+cl_int ferry_clGetProgramBuildInfo(cl_program p, cl_device_id d, cl_program_build_info param,
+	size_t size, void *value, size_t *size_ret)
+{
+	static const struct info_row rows[] = {
+		INFO_OF(CL_PROGRAM_BUILD_STATUS, struct _cl_program, status),
+		INFO_TEXT(CL_PROGRAM_BUILD_OPTIONS, struct _cl_program, options),
+	};
+	cl_program_binary_type type = CL_PROGRAM_BINARY_TYPE_NONE;
+	LOCKED;
+	cl_int err = object_check(p, &program_class);
+
+	if (!err)
+		err = object_check(d, &device_class);
+	if (err)
+		return err;
+	if (param == CL_PROGRAM_BUILD_LOG)
+		return info_text(p->build ? p->build->log : "", size, value, size_ret);
+	if (param != CL_PROGRAM_BINARY_TYPE)
+		return info_get(rows, ARRAY_SIZE(rows), p, param, size, value, size_ret);
+	if (is_built(p))
+		type = p->build->binary_type;
+	return info_value(&type, sizeof type, size, value, size_ret);
+}

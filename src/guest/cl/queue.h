@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Command queues. Needs the session's lock.
+#pragma once
+
+#include "guest/cl/types.h"
+
+// Whether a command may be enqueued. A failure of an earlier command that had no event is told here,
+// once.
+cl_int queue_check(cl_command_queue q);
+// The context's queue that no program sees, for initial contents.
+cl_int queue_for_setup(cl_command_queue *ret, cl_context c);
+// Sends finish and waits for it and for every read of the queue.
+cl_int queue_finish(cl_command_queue q);

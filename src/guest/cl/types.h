@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// The library's objects. Every field needs the session's lock, except those said to be fixed after
+// creation. An object keeps a reference to each object that it points to, unless it says otherwise.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "guest/cl/callback.h"
+#include "guest/cl/object.h"
+#include "guest/cl/region.h"
+
+extern const struct object_class platform_class, device_class, context_class, queue_class,
+	mem_class, program_class, kernel_class, event_class;
+
+struct _cl_platform_id {
+	struct object o;
+};
+
+struct _cl_device_id {
+	struct object o;
+};
+
+// The one platform and the one device: static, never destroyed.
+extern struct _cl_platform_id the_platform;
+extern struct _cl_device_id the_device;
+// Fixed after session_open(); what validation needs of clGetDeviceInfo.
+struct device_limits {
+	cl_uint dimensions;
+	size_t item_sizes[3];
+	size_t group_size;
+	cl_ulong alloc_bytes, memory_bytes, local_bytes;
+	cl_uint base_align_bits;
+	size_t parameter_bytes;
+	cl_command_queue_properties queue_properties;
+};
+const struct device_limits *device_limits(void);
+
+struct _cl_context {
+	struct object o;
+	cl_device_id device; // &the_device
+	cl_uint n_devices;   // 1
+	cl_context_properties *properties;
+	size_t properties_bytes;
+	void (*notify)(void);
+	void *notify_data;
+	cl_command_queue
+		setup_queue; // for initial contents; NULL until needed; has no reference back
+};
+
+// The session is over: tells the program, when it asked to be told. Needs the lock.
+void context_lost(cl_context c);
+
+struct _cl_command_queue {
+	struct object o;
+	cl_context context;
+	cl_device_id device;
+	cl_command_queue_properties properties;
+	unsigned reads; // that the program did not wait for, unfinished
+};
+
+// One clEnqueueMapBuffer.
+struct mapping {
+	struct mapping *next;
+	void *at;
+	size_t offset, size;
+	cl_map_flags flags;
+};
+
+struct _cl_mem {
+	struct object o;
+	cl_context context;
+	cl_mem parent; // NULL: not a sub-buffer
+	cl_mem_object_type type;
+	cl_mem_flags flags;
+	size_t size, origin;
+	void *host_ptr; // the program's, with CL_MEM_USE_HOST_PTR
+	cl_uint map_count;
+	cl_bool uses_svm; // CL_FALSE
+	struct mapping *mappings;
+	void *shadow; // the mapped contents, `size` bytes; a sub-buffer uses its parent's
+	struct callback *destructors; // last registered first
+};
+
+struct kernel_arg_info {
+	cl_kernel_arg_address_qualifier address;
+	cl_kernel_arg_access_qualifier access;
+	cl_kernel_arg_type_qualifier type_qualifier;
+	char *type_name, *name;
+	size_t size; // of the type; 0: unknown
+};
+
+// What the host said about a kernel of a built program.
+struct kernel_info {
+	char *name, *attributes;
+	size_t work_group_size, compile_size[3], preferred_multiple;
+	cl_ulong local_bytes, private_bytes;
+	cl_uint n_args;
+	bool has_arg_info;
+	struct kernel_arg_info *args;
+};
+
+// One build's outcome; kernels keep that of the build that they came from.
+struct build {
+	unsigned refs;
+	cl_build_status status;
+	cl_program_binary_type binary_type;
+	char *log;
+	size_t n_kernels;
+	struct kernel_info *kernels;
+};
+
+struct _cl_program {
+	struct object o;
+	cl_context context;
+	cl_device_id device;
+	cl_uint n_devices; // 1
+	char *source;      // "" where there is none
+	bool has_source, has_binary;
+	char *options;
+	cl_build_status status;
+	unsigned attached;   // kernels
+	struct build *build; // NULL: never built
+	struct buf binary;   // as last asked for
+};
+
+enum arg_state { ARG_UNSET, ARG_CHANGED, ARG_SENT };
+
+struct kernel_arg {
+	enum arg_state state;
+	uint32_t kind; // PROTO_ARG_*
+	uint64_t value;
+	uint32_t serial; // of the buffer with that number; the argument keeps no reference
+	uint8_t *bytes;
+	size_t n;
+};
+
+struct _cl_kernel {
+	struct object o;
+	cl_context context;
+	cl_program program;
+	struct build *build;
+	const struct kernel_info *info; // inside build
+	struct kernel_arg *args;
+	cl_uint n_changed; // in state ARG_CHANGED
+	cl_uint n_unset;
+};
+
+struct _cl_event {
+	struct object o; // the stream keeps a reference until the status is there
+	cl_context context;
+	cl_command_queue queue; // NULL: user event
+	cl_command_type type;
+	cl_int status;
+	bool user;
+	uint32_t seq; // of its command
+	cl_ulong times[4];
+	struct callback *callbacks;
+};

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this device does not have: images, samplers, native and built-in kernels, sub-groups, SVM,
+// pipes, and sharing with OpenGL, EGL or Direct3D. Each call returns the error that the
+// specification names for a device without the feature (OpenCL 1.2, sections 5.3, 5.5, 5.8, 5.10;
+// the extension specification for sharing; OpenCL 3.0, section 4.2 for what came later).
+#include "guest/cl/dispatch.h"
+
+#define REFUSE(name, code, ...)                                                                    \
+	cl_int ferry_##name(__VA_ARGS__)                                                           \
+	{                                                                                          \
+		return code;                                                                       \
+	}
+#define REFUSE_NEW(type, name, code, ...)                                                          \
+	type ferry_##name(__VA_ARGS__)                                                             \
+	{                                                                                          \
+		return refuse(errcode_ret, code);                                                  \
+	}
+#define WAITS cl_uint n_waits, const cl_event *waits, cl_event *event
+#define ERR   cl_int *errcode_ret
+
+// ---- images and samplers
+
+REFUSE_NEW(cl_mem, clCreateImage, CL_INVALID_OPERATION, cl_context c, cl_mem_flags flags,
+	const cl_image_format *format, const cl_image_desc *desc, void *host_ptr, ERR)
+REFUSE_NEW(cl_mem, clCreateImageWithProperties, CL_INVALID_OPERATION, cl_context c,
+	const cl_mem_properties *properties, cl_mem_flags flags, const cl_image_format *format,
+	const cl_image_desc *desc, void *host_ptr, ERR)
+REFUSE_NEW(cl_mem, clCreateImage2D, CL_INVALID_OPERATION, cl_context c, cl_mem_flags flags,
+	const cl_image_format *format, size_t w, size_t h, size_t pitch, void *host_ptr, ERR)
+REFUSE_NEW(cl_mem, clCreateImage3D, CL_INVALID_OPERATION, cl_context c, cl_mem_flags flags,
+	const cl_image_format *format, size_t w, size_t h, size_t d, size_t row, size_t slice,
+	void *host_ptr, ERR)
+REFUSE(clGetImageInfo, CL_INVALID_MEM_OBJECT, cl_mem image, cl_image_info param, size_t size,
+	void *value, size_t *size_ret)
+REFUSE_NEW(cl_sampler, clCreateSampler, CL_INVALID_OPERATION, cl_context c, cl_bool normalized,
+	cl_addressing_mode addressing, cl_filter_mode filter, ERR)
+REFUSE_NEW(cl_sampler, clCreateSamplerWithProperties, CL_INVALID_OPERATION, cl_context c,
+	const cl_sampler_properties *properties, ERR)
+REFUSE(clRetainSampler, CL_INVALID_SAMPLER, cl_sampler sampler)
+REFUSE(clReleaseSampler, CL_INVALID_SAMPLER, cl_sampler sampler)
+REFUSE(clGetSamplerInfo, CL_INVALID_SAMPLER, cl_sampler sampler, cl_sampler_info param, size_t size,
+	void *value, size_t *size_ret)
+REFUSE(clEnqueueReadImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem image,
+	cl_bool blocking, const size_t *origin, const size_t *region, size_t row, size_t slice,
+	void *ptr, WAITS)
+REFUSE(clEnqueueWriteImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem image,
+	cl_bool blocking, const size_t *origin, const size_t *region, size_t row, size_t slice,
+	const void *ptr, WAITS)
+REFUSE(clEnqueueCopyImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem from, cl_mem to,
+	const size_t *from_origin, const size_t *to_origin, const size_t *region, WAITS)
+REFUSE(clEnqueueCopyImageToBuffer, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem from,
+	cl_mem to, const size_t *origin, const size_t *region, size_t offset, WAITS)
+REFUSE(clEnqueueCopyBufferToImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem from,
+	cl_mem to, size_t offset, const size_t *origin, const size_t *region, WAITS)
+REFUSE(clEnqueueFillImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem image,
+	const void *color, const size_t *origin, const size_t *region, WAITS)
+
+void *ferry_clEnqueueMapImage(cl_command_queue q, cl_mem image, cl_bool blocking,
+	cl_map_flags flags, const size_t *origin, const size_t *region, size_t *row, size_t *slice,
+	WAITS, ERR)
+{
+	return refuse(errcode_ret, CL_INVALID_MEM_OBJECT);
+}
+
+// ---- kernels that are not OpenCL C
+
+REFUSE(clEnqueueNativeKernel, CL_INVALID_OPERATION, cl_command_queue q,
+	void(CL_CALLBACK *fn)(void *), void *args, size_t size, cl_uint n_mems, const cl_mem *mems,
+	const void **args_mem_loc, WAITS)
+REFUSE_NEW(cl_program, clCreateProgramWithBuiltInKernels, CL_INVALID_VALUE, cl_context c,
+	cl_uint n_devices, const cl_device_id *devices, const char *names, ERR)
+REFUSE_NEW(cl_program, clCreateProgramWithIL, CL_INVALID_OPERATION, cl_context c, const void *il,
+	size_t length, ERR)
+REFUSE(clSetProgramReleaseCallback, CL_INVALID_OPERATION, cl_program p,
+	void(CL_CALLBACK *fn)(cl_program, void *), void *user_data)
+REFUSE(clSetProgramSpecializationConstant, CL_INVALID_OPERATION, cl_program p, cl_uint id,
+	size_t size, const void *value)
+REFUSE_NEW(cl_kernel, clCloneKernel, CL_INVALID_OPERATION, cl_kernel k, ERR)
+REFUSE(clGetKernelSubGroupInfo, CL_INVALID_OPERATION, cl_kernel k, cl_device_id d,
+	cl_kernel_sub_group_info param, size_t in_size, const void *in, size_t size, void *value,
+	size_t *size_ret)
+REFUSE(clGetKernelSubGroupInfoKHR, CL_INVALID_OPERATION, cl_kernel k, cl_device_id d,
+	cl_kernel_sub_group_info param, size_t in_size, const void *in, size_t size, void *value,
+	size_t *size_ret)
+
+// ---- sharing with other APIs
+
+REFUSE_NEW(cl_mem, clCreateFromGLBuffer, CL_INVALID_CONTEXT, cl_context c, cl_mem_flags flags,
+	cl_GLuint object, ERR)
+REFUSE_NEW(cl_mem, clCreateFromGLTexture, CL_INVALID_CONTEXT, cl_context c, cl_mem_flags flags,
+	cl_GLenum target, cl_GLint level, cl_GLuint texture, ERR)
+REFUSE_NEW(cl_mem, clCreateFromGLTexture2D, CL_INVALID_CONTEXT, cl_context c, cl_mem_flags flags,
+	cl_GLenum target, cl_GLint level, cl_GLuint texture, ERR)
+REFUSE_NEW(cl_mem, clCreateFromGLTexture3D, CL_INVALID_CONTEXT, cl_context c, cl_mem_flags flags,
+	cl_GLenum target, cl_GLint level, cl_GLuint texture, ERR)
+REFUSE_NEW(cl_mem, clCreateFromGLRenderbuffer, CL_INVALID_CONTEXT, cl_context c, cl_mem_flags flags,
+	cl_GLuint object, ERR)
+REFUSE(clGetGLObjectInfo, CL_INVALID_GL_OBJECT, cl_mem mem, cl_gl_object_type *type,
+	cl_GLuint *name)
+REFUSE(clGetGLTextureInfo, CL_INVALID_GL_OBJECT, cl_mem mem, cl_gl_texture_info param, size_t size,
+	void *value, size_t *size_ret)
+REFUSE(clEnqueueAcquireGLObjects, CL_INVALID_GL_OBJECT, cl_command_queue q, cl_uint n,
+	const cl_mem *mems, WAITS)
+REFUSE(clEnqueueReleaseGLObjects, CL_INVALID_GL_OBJECT, cl_command_queue q, cl_uint n,
+	const cl_mem *mems, WAITS)
+REFUSE(clGetGLContextInfoKHR, CL_INVALID_OPERATION, const cl_context_properties *properties,
+	cl_gl_context_info param, size_t size, void *value, size_t *size_ret)
+REFUSE_NEW(cl_event, clCreateEventFromGLsyncKHR, CL_INVALID_OPERATION, cl_context c, cl_GLsync sync,
+	ERR)
+REFUSE_NEW(cl_mem, clCreateFromEGLImageKHR, CL_INVALID_OPERATION, cl_context c,
+	CLeglDisplayKHR display, CLeglImageKHR image, cl_mem_flags flags,
+	const cl_egl_image_properties_khr *properties, ERR)
+REFUSE(clEnqueueAcquireEGLObjectsKHR, CL_INVALID_OPERATION, cl_command_queue q, cl_uint n,
+	const cl_mem *mems, WAITS)
+REFUSE(clEnqueueReleaseEGLObjectsKHR, CL_INVALID_OPERATION, cl_command_queue q, cl_uint n,
+	const cl_mem *mems, WAITS)
+REFUSE_NEW(cl_event, clCreateEventFromEGLSyncKHR, CL_INVALID_OPERATION, cl_context c,
+	CLeglSyncKHR sync, CLeglDisplayKHR display, ERR)
+
+// ---- device fission as it was before OpenCL 1.2
+
+REFUSE(clCreateSubDevicesEXT, CL_INVALID_VALUE, cl_device_id d,
+	const cl_device_partition_property_ext *properties, cl_uint n, cl_device_id *devices,
+	cl_uint *n_ret)
+REFUSE(clRetainDeviceEXT, CL_SUCCESS, cl_device_id d)
+REFUSE(clReleaseDeviceEXT, CL_SUCCESS, cl_device_id d)
+
+// ---- OpenCL 2.0 and later
+
+REFUSE_NEW(cl_mem, clCreatePipe, CL_INVALID_OPERATION, cl_context c, cl_mem_flags flags,
+	cl_uint packet, cl_uint packets, const cl_pipe_properties *properties, ERR)
+REFUSE(clGetPipeInfo, CL_INVALID_MEM_OBJECT, cl_mem pipe, cl_pipe_info param, size_t size,
+	void *value, size_t *size_ret)
+REFUSE(clEnqueueSVMFree, CL_INVALID_OPERATION, cl_command_queue q, cl_uint n, void *pointers[],
+	void(CL_CALLBACK *fn)(cl_command_queue, cl_uint, void *[], void *), void *user_data, WAITS)
+REFUSE(clEnqueueSVMMemcpy, CL_INVALID_OPERATION, cl_command_queue q, cl_bool blocking, void *to,
+	const void *from, size_t size, WAITS)
+REFUSE(clEnqueueSVMMemFill, CL_INVALID_OPERATION, cl_command_queue q, void *to, const void *pattern,
+	size_t pattern_size, size_t size, WAITS)
+REFUSE(clEnqueueSVMMap, CL_INVALID_OPERATION, cl_command_queue q, cl_bool blocking,
+	cl_map_flags flags, void *ptr, size_t size, WAITS)
+REFUSE(clEnqueueSVMUnmap, CL_INVALID_OPERATION, cl_command_queue q, void *ptr, WAITS)
+REFUSE(clEnqueueSVMMigrateMem, CL_INVALID_OPERATION, cl_command_queue q, cl_uint n,
+	const void **pointers, const size_t *sizes, cl_mem_migration_flags flags, WAITS)
+REFUSE(clSetKernelArgSVMPointer, CL_INVALID_OPERATION, cl_kernel k, cl_uint index,
+	const void *value)
+REFUSE(clSetKernelExecInfo, CL_INVALID_OPERATION, cl_kernel k, cl_kernel_exec_info param,
+	size_t size, const void *value)
+REFUSE(clGetDeviceAndHostTimer, CL_INVALID_OPERATION, cl_device_id d, cl_ulong *device_time,
+	cl_ulong *host_time)
+REFUSE(clGetHostTimer, CL_INVALID_OPERATION, cl_device_id d, cl_ulong *host_time)
+REFUSE(clSetDefaultDeviceCommandQueue, CL_INVALID_OPERATION, cl_context c, cl_device_id d,
+	cl_command_queue q)
+REFUSE(clSetContextDestructorCallback, CL_INVALID_OPERATION, cl_context c,
+	void(CL_CALLBACK *fn)(cl_context, void *), void *user_data)
+
+void *ferry_clSVMAlloc(cl_context c, cl_svm_mem_flags flags, size_t size, cl_uint alignment)
+{
+	return NULL;
+}
+
+void ferry_clSVMFree(cl_context c, void *ptr)
+{
+}
+
+// No images, so no format of any kind: a valid question with an empty answer.
+cl_int ferry_clGetSupportedImageFormats(cl_context c, cl_mem_flags flags, cl_mem_object_type type,
+	cl_uint n, cl_image_format *formats, cl_uint *n_ret)
+{
+	if (n_ret)
+		*n_ret = 0;
+	return CL_SUCCESS;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guest/stream/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "guest/cl/callback.h"
+#include "guest/stream/hello.h"
+#include "guest/cl/object.h"
+#include "guest/stream/receive.h"
+#include "guest/stream/request.h"
+#include "guest/stream/send.h"
+#include "guest/stream/transport.h"
+
+#define RELEASES_AT_ONCE 256
+#define IN_BYTES         (8 * PROTO_FRAME_MAX)
+
+struct session session = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.changed = PTHREAD_COND_INITIALIZER,
+	.fd = -1,
+};
+
+void session_lock(void)
+{
+	pthread_mutex_lock(&session.lock);
+}
+
+void session_unlock(void)
+{
+	callbacks_run_deferred();
+	pthread_mutex_unlock(&session.lock);
+}
+
+// ---- fork(2): the stream belongs to the parent
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&session.lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&session.lock);
+}
+
+// Only this thread exists here. The objects stay, as memory; every call on them is refused.
+static void after_fork_in_child(void)
+{
+	pthread_mutex_init(&session.lock, NULL);
+	pthread_cond_init(&session.changed, NULL);
+	session.sleepers = 0;
+	session.leading = false;
+	callbacks_forget_thread();
+	if (!session.open)
+		return;
+	close(session.fd);
+	session.fd = -1;
+	session.lost = CL_DEVICE_NOT_AVAILABLE;
+}
+
+static bool open_connection(void)
+{
+	static bool fork_handled;
+
+	if (!fork_handled)
+		pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	fork_handled = true;
+	if (!session.in)
+		session.in = malloc(IN_BYTES);
+	if (!session.in)
+		return false;
+	session.fd = transport_open();
+	return session.fd >= 0;
+}
+
+cl_int session_open(void)
+{
+	if (session.open)
+		return session.lost;
+	if (!open_connection())
+		return CL_PLATFORM_NOT_FOUND_KHR;
+	if (hello_exchange(session.in, IN_BYTES) < 0) {
+		close(session.fd);
+		session.fd = -1;
+		return CL_PLATFORM_NOT_FOUND_KHR;
+	}
+	session.open = true;
+	return CL_SUCCESS;
+}
+
+void session_lose(cl_int status)
+{
+	if (session.lost)
+		return;
+	session.lost = status;
+	requests_fail(status);
+	receive_lost(status);
+	session_changed();
+}
+
+// ---- sending
+
+static cl_int write_out(size_t n)
+{
+	int r = transport_write(session.fd, session.out.data, n);
+
+	buf_consume(&session.out, n);
+	if (r < 0)
+		session_lose(CL_DEVICE_NOT_AVAILABLE);
+	return session.lost;
+}
+
+void session_send_releases(void)
+{
+	uint32_t ids[RELEASES_AT_ONCE];
+	struct p_release m = { .objects = { .ids = ids } };
+
+	while (released_count() && !session.lost) {
+		m.objects.n = (uint32_t)released_take(ids, RELEASES_AT_ONCE, session.seq + 1);
+		send_release(0, &m, NULL);
+	}
+}
+
+cl_int session_flush(void)
+{
+	if (session.lost)
+		return session.lost;
+	session_send_releases();
+	return session.out.len && !session.lost ? write_out(session.out.len) : session.lost;
+}
+
+static bool have_credit(const void *unused)
+{
+	return session.credit >= PROTO_FRAME_MAX;
+}
+
+cl_int session_room(bool paid)
+{
+	if (session.lost)
+		return session.lost;
+	return paid && !have_credit(NULL) ? session_wait(have_credit, NULL) : CL_SUCCESS;
+}
+
+void session_sent(size_t start, bool paid)
+{
+	size_t bytes = session.out.len - start;
+
+	if (paid)
+		session.credit -= bytes < session.credit ? bytes : session.credit;
+	// One write(2) never exceeds a frame's size: virtio_console keeps such a write whole.
+	if (session.out.len > PROTO_FRAME_MAX)
+		write_out(start);
+	if (session.out.len >= PROTO_FRAME_MAX / 2 && !session.lost)
+		write_out(session.out.len);
+}
+
+// ---- reading
+
+void session_changed(void)
+{
+	if (session.sleepers)
+		pthread_cond_broadcast(&session.changed);
+}
+
+void session_lead(void)
+{
+	session.leading = true;
+	pthread_mutex_unlock(&session.lock);
+	ssize_t n =
+		transport_read(session.fd, session.in + session.in_len, IN_BYTES - session.in_len);
+	pthread_mutex_lock(&session.lock);
+	session.leading = false;
+	if (n > 0) {
+		session.in_len += (size_t)n;
+		receive_frames();
+	} else {
+		session_lose(CL_DEVICE_NOT_AVAILABLE);
+	}
+	session_changed();
+}
+
+static void sleep_until_changed(void)
+{
+	session.sleepers++;
+	pthread_cond_wait(&session.changed, &session.lock);
+	session.sleepers--;
+}
+
+cl_int session_wait(bool (*over)(const void *arg), const void *arg)
+{
+	session_flush();
+	while (!over(arg)) {
+		if (session.lost)
+			return session.lost;
+		if (session.leading)
+			sleep_until_changed();
+		else
+			session_lead();
+	}
+	return CL_SUCCESS;
+}
+
+void session_poll(void)
+{
+	session_flush();
+	while (!session.leading && !session.lost && transport_readable(session.fd, 0))
+		session_lead();
+}

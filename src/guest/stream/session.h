@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process's one session with ferry-vgpu: the lock over all of the library's state, the send
+// buffer, credits, and who reads the answers. Knows the guest stream; knows no OpenCL object beyond
+// its number, except that events and failures arrive for them.
+//
+// Threads: every field and every function needs the lock, except where it says otherwise. There is
+// no reader thread: the thread that waits reads ("leads"), the others sleep until it has read
+// something. callback.h adds a thread for programs that registered callbacks.
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "guest/cl/dispatch.h"
+#include "vgpu/protocol.h"
+
+#define REQUEST_BUCKETS 64
+
+struct request;
+
+struct session {
+	pthread_mutex_t lock;
+	pthread_cond_t changed; // something was read, or the session ended
+	unsigned sleepers;      // on `changed`
+	bool leading;           // a thread is in read(2), without the lock
+
+	bool open;
+	cl_int lost; // CL_SUCCESS, or what every call returns from now on
+	int fd;
+
+	struct buf out;    // frames not yet written; at most two of the largest
+	uint64_t credit;   // bytes of PAID frames that may be sent
+	uint32_t seq;      // of the last message
+	uint32_t read_seq; // the host has read every message up to this one
+
+	uint8_t *in; // bytes read, not yet a whole frame
+	size_t in_len;
+	struct request *requests[REQUEST_BUCKETS]; // by seq
+
+	uint64_t memory_bytes; // the profile's
+	struct buf info;       // info items, as the host sent them
+};
+
+extern struct session session;
+
+void session_lock(void);   // takes it
+void session_unlock(void); // runs deferred callbacks, see callback.h, then gives it back
+
+static inline void session_unlock_p(int *unused)
+{
+	session_unlock();
+}
+// `LOCKED;` holds the lock until the scope's end.
+#define LOCKED __attribute__((cleanup(session_unlock_p), unused)) int locked_ = (session_lock(), 0)
+
+// Connects and greets, once; later calls return the same. CL_SUCCESS, CL_PLATFORM_NOT_FOUND_KHR when
+// there is no vGPU, or the session's end.
+cl_int session_open(void);
+// Ends the session for good: every call returns `status`, events and requests end with it.
+void session_lose(cl_int status);
+
+// Puts the numbers of destroyed objects into the send buffer. session_flush() does it; needed earlier
+// by a message that the host can only accept once they are gone.
+void session_send_releases(void);
+// Writes everything sent so far. CL_SUCCESS or the session's end.
+cl_int session_flush(void);
+// Makes room for one more frame: waits for credit (giving the lock up meanwhile) when it is paid.
+cl_int session_room(bool paid);
+// Accounts for the frame that begins at `start` of `out`.
+void session_sent(size_t start, bool paid);
+
+// Flushes, then reads or sleeps until over(arg). CL_SUCCESS or the session's end. The lock is given
+// up meanwhile.
+cl_int session_wait(bool (*over)(const void *arg), const void *arg);
+// Flushes and reads what is there, without waiting.
+void session_poll(void);
+// Reads once, as leader; no other may lead.
+void session_lead(void);
+// Wakes those that sleep on `changed`.
+void session_changed(void);
+
+static inline bool session_was_read(uint32_t seq)
+{
+	return (int32_t)(session.read_seq - seq) >= 0;
+}
+static inline void session_note_read(uint32_t seq)
+{
+	if (!session_was_read(seq))
+		session.read_seq = seq;
+}

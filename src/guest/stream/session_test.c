@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// The library against a host that is a few lines of test: greeting, pipelining, failures that come
+// late, numbers that are used again, a host that goes away or lies, fork(2).
+#include "guest/stream/hello.h"
+#include "guest/cl/object.h"
+#include "guest/stream/session.h"
+#include "guest/stream/transport.h"
+#include "guest/cl/types.h"
+#include "base/cleanup.h"
+#include "base/test.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+static char path[64];
+static int host = -1; // the host's end of the connection
+static struct buf in; // what the guest sent and the host did not look at
+static struct buf out;
+
+// ---- the host
+
+static void host_read(void)
+{
+	uint8_t *to = buf_reserve(&in, PROTO_FRAME_MAX);
+	ssize_t n = read(host, to, PROTO_FRAME_MAX);
+
+	CHECK(n > 0);
+	in.len += (size_t)n;
+}
+
+// The next message; it must be `op`. Its fields stay valid until the one after.
+static struct p_frame host_expect(uint16_t op)
+{
+	static size_t last;
+	struct p_frame f;
+
+	buf_consume(&in, last);
+	while (!p_frame_next(in.data, in.len, &f))
+		host_read();
+	CHECK_EQ(f.op, op);
+	last = f.length;
+	return f;
+}
+
+static void host_write(void)
+{
+	CHECK_EQ(write(host, out.data, out.len), out.len);
+	buf_reset(&out);
+}
+
+// In a child: greets with some rubbish of an earlier session first, then does as told.
+static void host_greet(int listener)
+{
+	struct p_hello hello;
+	struct buf info = { 0 };
+	cl_command_queue_properties props = CL_QUEUE_PROFILING_ENABLE;
+	struct p_info item = { PROTO_INFO_DEVICE, CL_DEVICE_QUEUE_PROPERTIES,
+		{ (uint8_t *)&props, sizeof props } };
+	cl_ulong bytes = 1 << 20;
+	struct p_info alloc = { PROTO_INFO_DEVICE, CL_DEVICE_MAX_MEM_ALLOC_SIZE,
+		{ (uint8_t *)&bytes, sizeof bytes } };
+
+	host = accept(listener, NULL, NULL);
+	struct p_frame f = host_expect(p_op_hello);
+	CHECK_EQ(p_get_hello(&f, &hello), 0);
+	p_put_info_item(&info, &item);
+	p_put_info_item(&info, &alloc);
+	struct p_hello_host answer = { PROTO_HELLO_MAGIC, hello.nonce, PROTO_VERSION, 0, 1 << 20,
+		64, 1 << 20, { info.data, info.len } };
+	buf_put(&out, "an unread rest of another session", 33);
+	p_put_hello_host(&out, 0, 0, &answer);
+	host_write();
+}
+
+static void host_answer(uint32_t seq, int32_t status)
+{
+	struct p_answer m = { seq, status, 0 };
+
+	p_put_answer(&out, 0, 0, &m);
+	host_write();
+}
+
+// A late failure: the context exists here, the first small buffer does not.
+static void host_play(int listener)
+{
+	struct p_buffer_create b;
+
+	host_greet(listener);
+	host_expect(p_op_context_create);
+	struct p_frame f = host_expect(p_op_queue_create);
+	CHECK_EQ(f.flags, P_ANSWER);
+	host_answer(f.seq, CL_SUCCESS);
+	f = host_expect(p_op_buffer_create);
+	CHECK_EQ(p_get_buffer_create(&f, &b), 0);
+	struct p_failed failed = { b.id, CL_MEM_OBJECT_ALLOCATION_FAILURE };
+	p_put_failed(&out, 0, 0, &failed);
+	f = host_expect(p_op_finish);
+	host_answer(f.seq, CL_SUCCESS);
+	host_expect(p_op_release);
+	f = host_expect(p_op_finish);
+	host_answer(f.seq, CL_SUCCESS);
+	f = host_expect(p_op_buffer_create); // the number comes back
+	struct p_buffer_create again;
+	CHECK_EQ(p_get_buffer_create(&f, &again), 0);
+	CHECK_EQ(again.id, b.id);
+	host_expect(p_op_marker);
+	close(host); // the host is gone, in the middle of a wait
+}
+
+static pid_t start_host(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(path, sizeof path, "/tmp/ferry-guest-test.%d", (int)getpid());
+	strcpy(at.sun_path, path);
+	unlink(path);
+	CHECK_EQ(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+	CHECK_EQ(listen(listener, 1), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		host_play(listener);
+		_exit(0);
+	}
+	close(listener);
+	return pid;
+}
+
+// ---- the guest
+
+static cl_context context;
+static cl_command_queue queue;
+
+static void no_vgpu_is_no_platform(void)
+{
+	cl_platform_id p;
+	cl_uint n = 7;
+
+	setenv("FERRY_VGPU", "unix:/nonexistent/ferry", 1);
+	CHECK_EQ(ferry_clGetPlatformIDs(1, &p, &n), CL_PLATFORM_NOT_FOUND_KHR);
+	CHECK_EQ(n, 0);
+	CHECK_EQ(transport_open_name("bogus"), -EINVAL);
+}
+
+static void the_greeting_is_found_behind_rubbish(void)
+{
+	char name[80];
+	cl_platform_id p;
+
+	snprintf(name, sizeof name, "unix:%s", path);
+	setenv("FERRY_VGPU", name, 1);
+	CHECK_EQ(ferry_clGetPlatformIDs(1, &p, NULL), CL_SUCCESS);
+	cl_device_id d = &the_device;
+	cl_int err;
+	context = ferry_clCreateContext(NULL, 1, &d, NULL, NULL, &err);
+	CHECK_EQ(err, CL_SUCCESS);
+	queue = ferry_clCreateCommandQueue(context, d, CL_QUEUE_PROFILING_ENABLE, &err);
+	CHECK_EQ(err, CL_SUCCESS);
+	CHECK(!ferry_clCreateCommandQueue(
+		context, d, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, &err));
+	CHECK_EQ(err, CL_INVALID_QUEUE_PROPERTIES);
+}
+
+static void a_late_failure_is_told_at_the_first_use(void)
+{
+	cl_int err;
+	cl_mem m = ferry_clCreateBuffer(context, 0, 100, NULL, &err);
+
+	CHECK_EQ(err, CL_SUCCESS);
+	CHECK_EQ(ferry_clFinish(queue), CL_SUCCESS);
+	CHECK_EQ(ferry_clEnqueueFillBuffer(queue, m, "", 1, 0, 100, 0, NULL, NULL),
+		CL_MEM_OBJECT_ALLOCATION_FAILURE);
+	CHECK_EQ(ferry_clReleaseMemObject(m), CL_SUCCESS);
+	CHECK_EQ(ferry_clFlush(queue), CL_SUCCESS);
+	CHECK_EQ(ferry_clFinish(queue), CL_SUCCESS);
+}
+
+static void handles_are_checked(void)
+{
+	CHECK_EQ(ferry_clFinish((cl_command_queue)context), CL_INVALID_COMMAND_QUEUE);
+	CHECK_EQ(ferry_clFinish((cl_command_queue)((char *)queue + 1)), CL_INVALID_COMMAND_QUEUE);
+	CHECK_EQ(ferry_clReleaseMemObject((cl_mem)queue), CL_INVALID_MEM_OBJECT);
+}
+
+static void a_child_has_no_vgpu(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(ferry_clFinish(queue) == CL_DEVICE_NOT_AVAILABLE ? 0 : 1);
+	waitpid(pid, &status, 0);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void a_lost_host_ends_every_wait(void)
+{
+	cl_int err;
+	cl_event e;
+	cl_mem m = ferry_clCreateBuffer(context, 0, 100, NULL, &err);
+
+	CHECK_EQ(ferry_clEnqueueMarkerWithWaitList(queue, 0, NULL, &e), CL_SUCCESS);
+	CHECK_EQ(ferry_clWaitForEvents(1, &e), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+	CHECK_EQ(ferry_clGetEventInfo(e, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof err, &err, NULL),
+		CL_SUCCESS);
+	CHECK_EQ(err, CL_DEVICE_NOT_AVAILABLE);
+	CHECK_EQ(ferry_clFinish(queue), CL_DEVICE_NOT_AVAILABLE);
+	CHECK_EQ(ferry_clReleaseEvent(e), CL_SUCCESS);
+	CHECK_EQ(ferry_clReleaseMemObject(m), CL_SUCCESS);
+	CHECK_EQ(ferry_clReleaseCommandQueue(queue), CL_SUCCESS);
+	CHECK_EQ(ferry_clReleaseContext(context), CL_SUCCESS);
+}
+
+static void every_entry_is_there(void)
+{
+	void *const *entry = (void *const *)&ferry_dispatch;
+
+	for (size_t i = 0; i < sizeof ferry_dispatch / sizeof *entry; i++)
+		CHECK(entry[i]);
+	CHECK(dispatch_find("clFinish") == (void *)ferry_clFinish);
+	CHECK(!dispatch_find("clNoSuchCall"));
+}
+
+int main(void)
+{
+	int status;
+
+	alarm(30);
+	RUN(every_entry_is_there);
+	RUN(no_vgpu_is_no_platform);
+	pid_t pid = start_host();
+	RUN(the_greeting_is_found_behind_rubbish);
+	RUN(handles_are_checked);
+	RUN(a_late_failure_is_told_at_the_first_use);
+	RUN(a_child_has_no_vgpu);
+	RUN(a_lost_host_ends_every_wait);
+	waitpid(pid, &status, 0);
+	unlink(path);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}

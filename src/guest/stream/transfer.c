@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenCL 1.2, section 5.2.2: reading and writing buffers. A write's bytes are in the stream when the
+// call returns, blocking or not. A read's go straight to the program's memory as they arrive.
+#include "guest/stream/transfer.h"
+
+#include <stdlib.h>
+#include "base/cleanup.h"
+#include "guest/cl/memory.h"
+#include "guest/cl/queue.h"
+#include "guest/cl/rect.h"
+#include "guest/stream/request.h"
+#include "guest/stream/send.h"
+#include "guest/stream/session.h"
+
+// ---- what all commands share
+
+cl_int command_begin(struct command *c, cl_command_queue q, cl_command_type type, cl_uint n,
+	const cl_event *list, cl_event *event, bool blocking)
+{
+	cl_int err = queue_check(q);
+
+	c->queue = q;
+	c->type = type;
+	c->wanted = event;
+	c->event = NULL;
+	c->seq = 0;
+	c->waits.n = 0;
+	if (err || (!n && !list))
+		return err;
+	bool all = type == CL_COMMAND_MARKER || type == CL_COMMAND_BARRIER;
+	return waits_take(&c->waits, q->context, n, list, blocking, all);
+}
+
+cl_int command_event(struct command *c)
+{
+	return event_begin(&c->event, c->wanted, c->queue, c->type);
+}
+
+cl_int command_end(struct command *c, cl_int err)
+{
+	return event_commit(c->event, c->wanted, err, c->seq);
+}
+
+// ---- sending bytes
+
+// A contiguous region needs no copy of its own before the frame's.
+static const uint8_t *piece(const struct region *r, uint64_t offset, uint8_t *scratch, size_t n)
+{
+	if (r->rows == 1 && r->slices == 1)
+		return r->base + offset;
+	region_gather(r, offset, scratch, n);
+	return scratch;
+}
+
+cl_int transfer_rest(uint32_t stream, const struct region *r, uint64_t offset)
+{
+	uint8_t scratch[PROTO_DATA_MAX];
+	uint64_t total = region_bytes(r);
+	cl_int err = CL_SUCCESS;
+
+	while (!err && offset < total) {
+		size_t n =
+			total - offset < PROTO_DATA_MAX ? (size_t)(total - offset) : PROTO_DATA_MAX;
+		struct p_data m = { stream, offset, { piece(r, offset, scratch, n), n } };
+		err = send_data(0, &m, NULL);
+		offset += n;
+	}
+	return err;
+}
+
+static size_t inline_bytes(uint64_t total)
+{
+	return total < PROTO_INLINE_MAX ? (size_t)total : PROTO_INLINE_MAX;
+}
+
+static cl_int write_flat(struct command *c, cl_mem m, size_t offset, const struct region *r)
+{
+	struct p_write msg = { c->queue->o.id, m->o.id, event_id(c->event), offset, region_bytes(r),
+		waits_ids(&c->waits), { r->base, inline_bytes(region_bytes(r)) } };
+	cl_int err = send_write(0, &msg, &c->seq);
+
+	return err ? err : transfer_rest(c->seq, r, msg.bytes.n);
+}
+
+static cl_int write_box(struct command *c, cl_mem m, const struct rect *at, const struct region *r)
+{
+	uint8_t scratch[PROTO_INLINE_MAX];
+	size_t n = inline_bytes(region_bytes(r));
+	struct p_write_rect msg = { c->queue->o.id, m->o.id, event_id(c->event), rect_origin(at),
+		rect_region(at), at->row_pitch, at->slice_pitch, waits_ids(&c->waits),
+		{ piece(r, 0, scratch, n), n } };
+	cl_int err = send_write_rect(0, &msg, &c->seq);
+
+	return err ? err : transfer_rest(c->seq, r, n);
+}
+
+// ---- reading
+
+static void read_over(struct request *r)
+{
+	cl_command_queue q = r->owner;
+
+	q->reads--;
+	if (r->status && !q->o.failed)
+		q->o.failed = r->status;
+	object_unref(q);
+	free(r);
+}
+
+// The answer to message c->seq goes to `to`.
+static cl_int await_read(struct command *c, const struct region *to, struct request *later)
+{
+	struct request now = { .region = *to };
+
+	if (!later) {
+		request_begin(&now, c->seq);
+		return request_wait(&now);
+	}
+	*later = (struct request){ .region = *to, .done = read_over, .owner = c->queue };
+	c->queue->reads++;
+	object_ref(c->queue);
+	request_begin(later, c->seq);
+	return CL_SUCCESS;
+}
+
+static cl_int send_read_of(
+	struct command *c, cl_mem m, size_t offset, const struct rect *at, const struct region *r)
+{
+	struct p_read flat = { c->queue->o.id, m->o.id, event_id(c->event), offset, region_bytes(r),
+		waits_ids(&c->waits) };
+
+	if (!at)
+		return send_read(0, &flat, &c->seq);
+	struct p_read_rect box = { c->queue->o.id, m->o.id, event_id(c->event), rect_origin(at),
+		rect_region(at), at->row_pitch, at->slice_pitch, waits_ids(&c->waits) };
+	return send_read_rect(0, &box, &c->seq);
+}
+
+static cl_int read_into(struct command *c, cl_mem m, size_t offset, const struct rect *at,
+	const struct region *r, bool blocking)
+{
+	struct request *later = blocking ? NULL : malloc(sizeof *later);
+
+	if (!blocking && !later)
+		return command_end(c, CL_OUT_OF_HOST_MEMORY);
+	cl_int err = send_read_of(c, m, offset, at, r);
+	if (err) {
+		free(later);
+		return command_end(c, err);
+	}
+	// The event is the stream's from here on, also when the read fails.
+	command_end(c, CL_SUCCESS);
+	return await_read(c, r, later);
+}
+
+// ---- either way
+
+static cl_int transfer(struct command *c, cl_mem m, size_t offset, const struct rect *at,
+	const struct region *r, bool write, bool blocking)
+{
+	cl_int err = command_event(c);
+
+	if (err)
+		return err;
+	if (!write)
+		return read_into(c, m, offset, at, r, blocking);
+	return command_end(c, at ? write_box(c, m, at, r) : write_flat(c, m, offset, r));
+}
+
+cl_int transfer_flat(struct command *c, cl_mem m, size_t offset, const struct region *r, bool write,
+	bool blocking)
+{
+	return transfer(c, m, offset, NULL, r, write, blocking);
+}
+
+cl_int transfer_write(cl_command_queue q, cl_mem m, size_t offset, const void *bytes, size_t n)
+{
+	struct command c = { .queue = q };
+	struct region r = region_flat(bytes, n);
+
+	return write_flat(&c, m, offset, &r);
+}
+
+// ---- the calls
+
+static cl_int check_access(cl_mem m, bool write)
+{
+	cl_mem_flags denied = write ? CL_MEM_HOST_READ_ONLY : CL_MEM_HOST_WRITE_ONLY;
+
+	return m->flags & (denied | CL_MEM_HOST_NO_ACCESS) ? CL_INVALID_OPERATION : CL_SUCCESS;
+}
+
+static cl_int flat_call(cl_command_queue q, cl_mem m, bool blocking, size_t offset, size_t size,
+	const void *ptr, cl_uint n, const cl_event *list, cl_event *event, bool write)
+{
+	LOCKED;
+	struct command c;
+	struct region r = region_flat(ptr, size);
+	cl_int err = command_begin(&c, q, write ? CL_COMMAND_WRITE_BUFFER : CL_COMMAND_READ_BUFFER,
+		n, list, event, blocking);
+
+	if (!err)
+		err = mem_check(m, q->context);
+	if (err)
+		return err;
+	if (!ptr || !size || offset > m->size || size > m->size - offset)
+		return CL_INVALID_VALUE;
+	err = check_access(m, write);
+	return err ? err : transfer_flat(&c, m, offset, &r, write, blocking);
+}
+
+cl_int ferry_clEnqueueReadBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, size_t offset,
+	size_t size, void *ptr, cl_uint n, const cl_event *list, cl_event *event)
+{
+	return flat_call(q, m, blocking, offset, size, ptr, n, list, event, false);
+}
+
+cl_int ferry_clEnqueueWriteBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, size_t offset,
+	size_t size, const void *ptr, cl_uint n, const cl_event *list, cl_event *event)
+{
+	return flat_call(q, m, blocking, offset, size, ptr, n, list, event, true);
+}
+
+struct rect_call {
+	cl_command_queue q;
+	cl_mem m;
+	bool blocking, write;
+	struct rect buffer, host;
+	const void *ptr;
+	cl_uint n;
+	const cl_event *list;
+	cl_event *event;
+};
+
+static cl_int rect_call(struct rect_call *a)
+{
+	LOCKED;
+	struct command c;
+	cl_command_type type =
+		a->write ? CL_COMMAND_WRITE_BUFFER_RECT : CL_COMMAND_READ_BUFFER_RECT;
+	cl_int err = command_begin(&c, a->q, type, a->n, a->list, a->event, a->blocking);
+
+	if (!err)
+		err = mem_check(a->m, a->q->context);
+	if (!err && (!a->ptr || !rect_fix(&a->buffer) || !rect_fix(&a->host) ||
+			    rect_end(&a->buffer) > a->m->size))
+		err = CL_INVALID_VALUE;
+	if (!err)
+		err = check_access(a->m, a->write);
+	if (err)
+		return err;
+	struct region r = rect_in_memory(&a->host, a->ptr);
+	return transfer(&c, a->m, 0, &a->buffer, &r, a->write, a->blocking);
+}
+
+cl_int ferry_clEnqueueReadBufferRect(cl_command_queue q, cl_mem m, cl_bool blocking,
+	const size_t *buffer_origin, const size_t *host_origin, const size_t *region,
+	size_t buffer_row, size_t buffer_slice, size_t host_row, size_t host_slice, void *ptr,
+	cl_uint n, const cl_event *list, cl_event *event)
+{
+	struct rect_call a = { q, m, blocking, false,
+		{ buffer_origin, region, buffer_row, buffer_slice },
+		{ host_origin, region, host_row, host_slice }, ptr, n, list, event };
+
+	return rect_call(&a);
+}
+
+cl_int ferry_clEnqueueWriteBufferRect(cl_command_queue q, cl_mem m, cl_bool blocking,
+	const size_t *buffer_origin, const size_t *host_origin, const size_t *region,
+	size_t buffer_row, size_t buffer_slice, size_t host_row, size_t host_slice, const void *ptr,
+	cl_uint n, const cl_event *list, cl_event *event)
+{
+	struct rect_call a = { q, m, blocking, true,
+		{ buffer_origin, region, buffer_row, buffer_slice },
+		{ host_origin, region, host_row, host_slice }, ptr, n, list, event };
+
+	return rect_call(&a);
+}
