@@ -162,18 +162,43 @@ static int read_limits(const json_t *doc, struct config *c, struct ferry_error *
 		r = rate_parse(rate, &c->bandwidth_bytes_per_s, e);
 	if (r < 0)
 		return r;
-	snprintf(c->tracker, sizeof c->tracker, "%s", json_string_or(vgpu, "tracker", "auto"));
+	if (vgpu && !json_is_object(vgpu))
+		return bad(e, "'vgpu' is not an object");
+	r = get_text(vgpu, "tracker", c->tracker, sizeof c->tracker, e);
+	if (r < 0)
+		return r;
+	if (!c->tracker[0])
+		strcpy(c->tracker, "auto");
 	if (strcmp(c->tracker, "auto") && strcmp(c->tracker, "wp") && strcmp(c->tracker, "digest"))
 		return bad(e, "'vgpu.tracker' is not auto, wp or digest");
-	c->faults = json_bool_or(doc, "faults", false);
+	return json_object_get(doc, "faults") ? json_get_bool(doc, "faults", &c->faults, e) : 0;
+}
+
+// A field that nobody reads is most likely a typing error.
+static int check_fields(const json_t *doc, struct ferry_error *e)
+{
+	static const char *const known[] = { "host", "state", "listen", "peers", "guest", "image",
+		"programs", "faults", "bandwidth", "vgpu", "env", "settings", NULL };
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(doc))
+		return bad(e, "the configuration is not a JSON object");
+	json_object_foreach((json_t *)doc, key, value) {
+		const char *const *k = known;
+		while (*k && strcmp(*k, key))
+			k++;
+		if (!*k)
+			return ferry_fail(e, EINVAL, "bad-config", "there is no field '%.60s'", key);
+	}
 	return 0;
 }
 
 static int read_all(const json_t *doc, struct config *c, struct ferry_error *e)
 {
-	if (!json_is_object(doc))
-		return bad(e, "the configuration is not a JSON object");
-	int r = json_get_string(doc, "host", c->host, sizeof c->host, e);
+	int r = check_fields(doc, e);
+	if (r == 0)
+		r = json_get_string(doc, "host", c->host, sizeof c->host, e);
 	if (r == 0 && vm_name_check(c->host, NULL) < 0)
 		r = bad(e, "'host' is not a name");
 	if (r == 0)

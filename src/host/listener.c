@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define PREFACE_TIMEOUT_NS (5 * NSEC_PER_SEC)
+#define PREFACE_TIMEOUT_MS 5000
 #define MAX_GUESTS         128 // connections without a preface yet; more are closed at once
 
 // A connection whose preface is being read.
@@ -30,6 +30,7 @@ struct listener {
 	struct watch *watch;
 	struct guest *guests;
 	unsigned n_guests;
+	int timeout_ms; // for a preface
 };
 
 static void guest_free(struct guest *g)
@@ -110,7 +111,8 @@ static void on_connection(void *arg, int fd, uint32_t events)
 	l->guests = g;
 	l->n_guests++;
 	g->watch = loop_fd(l->host->loop, peer, EPOLLIN, on_readable, g);
-	g->timer = loop_timer(l->host->loop, clock_now_ns() + PREFACE_TIMEOUT_NS, on_deadline, g);
+	g->timer = loop_timer(l->host->loop, clock_now_ns() + l->timeout_ms * NSEC_PER_MSEC,
+		on_deadline, g);
 	if (!g->watch || !g->timer)
 		guest_free(g);
 }
@@ -126,6 +128,7 @@ struct listener *listener_new(struct host *h, const char *address, struct ferry_
 	if (l) {
 		l->host = h;
 		l->fd = fd;
+		l->timeout_ms = PREFACE_TIMEOUT_MS;
 		l->watch = loop_fd(h->loop, fd, EPOLLIN, on_connection, l);
 	}
 	if (!l || !l->watch) {
@@ -147,6 +150,11 @@ struct listener *listener_free(struct listener *l)
 	close(l->fd);
 	free(l);
 	return NULL;
+}
+
+void listener_set_timeout_ms(struct listener *l, int ms)
+{
+	l->timeout_ms = ms;
 }
 
 int listener_port(const struct listener *l)

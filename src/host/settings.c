@@ -56,6 +56,8 @@ static int number(const char *text, int64_t *ret)
 {
 	char *end = NULL;
 
+	if (text[0] < '0' || text[0] > '9') // strtoll(3) would take blanks and signs
+		return -EINVAL;
 	errno = 0;
 	*ret = strtoll(text, &end, 10);
 	return errno || end == text || *end ? -EINVAL : 0;

@@ -178,6 +178,33 @@ static int check_network(const json_t *config, struct ferry_error *e)
 	return check_number(config, "prefix", 0, 32, e);
 }
 
+// What goes to QEMU's command line or is compared with what a host says of itself.
+static bool word_valid(const char *text, const char *more)
+{
+	for (; *text; text++)
+		if (!isalnum((unsigned char)*text) && !strchr(more, *text))
+			return false;
+	return true;
+}
+
+static int check_pinned(const json_t *config, struct ferry_error *e)
+{
+	char machine[32], accel[8], cpu_key[80];
+	int r = json_get_string(config, "machine", machine, sizeof machine, e);
+
+	if (r == 0)
+		r = json_get_string(config, "accel", accel, sizeof accel, e);
+	if (r == 0)
+		r = json_get_string(config, "cpu_key", cpu_key, sizeof cpu_key, e);
+	if (r == 0 && !word_valid(machine, "-._"))
+		r = bad(e, "'%s' is not a machine type", "machine");
+	if (r == 0 && accel[0] && strcmp(accel, "tcg") && strcmp(accel, "kvm"))
+		r = bad(e, "'%s' is not an accelerator", "accel");
+	if (r == 0 && !word_valid(cpu_key, "-._:,+/= "))
+		r = bad(e, "'%s' is not a processor's key", "cpu_key");
+	return r;
+}
+
 static int check_fields(const json_t *config, const char *const *known, struct ferry_error *e)
 {
 	const char *key;
@@ -200,17 +227,12 @@ int vm_doc_check(const json_t *config, struct ferry_error *e)
 	static const char *const fields[] = { "name", "profile", "vgpus", "memory_bytes", "vcpus",
 		"overlay", "disk", "devices", "settings", "machine", "accel", "cpu_key", "mac", "ip",
 		"prefix", "gateway", NULL };
-	char machine[32], accel[8], cpu_key[80];
 	int r = check_fields(config, fields, e);
 
 	if (r == 0)
 		r = check_machine(config, e);
 	if (r == 0)
-		r = json_get_string(config, "machine", machine, sizeof machine, e);
-	if (r == 0)
-		r = json_get_string(config, "accel", accel, sizeof accel, e);
-	if (r == 0)
-		r = json_get_string(config, "cpu_key", cpu_key, sizeof cpu_key, e);
+		r = check_pinned(config, e);
 	return r < 0 ? r : check_network(config, e);
 }
 

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/test.h"
+#include "host/host.h"
+#include "host/precheck/precheck.h"
+#include "host/test_folder.h"
+#include "host/vm_link.h"
+
+#include <sys/stat.h>
+
+static struct host h;
+
+static void make_host(void)
+{
+	h = (struct host){ .config = { .host = "b", .guest = { .bridge = "br0" } },
+		.accel = { .accel = VM_ACCEL_TCG } };
+	strcpy(h.facts.qemu_version, "7.2.22");
+	strcpy(h.facts.default_machine, "pc-q35-7.2");
+	strcpy(h.facts.machines[h.facts.n_machines++], "pc-q35-7.2");
+	strcpy(h.facts.cpu_key, "tcg:max:7.2");
+	snprintf(h.config.image, sizeof h.config.image, "%s", test_folder_path);
+	snprintf(h.config.programs, sizeof h.config.programs, "%s", test_folder_path);
+	fclose(fopen("kernel", "w"));
+	fclose(fopen("ferry-vgpu", "w"));
+	chmod("ferry-vgpu", 0755);
+}
+
+// What a source asks with; its "vm" is complete and fits this host.
+static json_t *question(void)
+{
+	json_t *request = json_pack(
+		"{s:s, s:s, s:s}", "name", "vm1", "profile", "ferry_cpu-05q", "memory", "128M");
+	json_t *vm = vm_doc_from_request(request, NULL);
+
+	json_decref(request);
+	vm_doc_add_network(vm, &h.config, 0);
+	json_object_set_new(vm, "machine", json_string("pc-q35-7.2"));
+	json_object_set_new(vm, "accel", json_string("tcg"));
+	json_object_set_new(vm, "cpu_key", json_string("tcg:max:7.2"));
+	return json_pack(
+		"{s:o, s:s, s:i}", "vm", vm, "qemu_version", "7.2.22", "allocated_bytes", 4096);
+}
+
+// The codes of all findings, each followed by a blank; frees the question.
+static const char *codes(json_t *args)
+{
+	static char text[600];
+	json_t *findings = json_array(), *f;
+	size_t i;
+
+	text[0] = 0;
+	CHECK_EQ(precheck_destination(&h, args, findings, NULL), 0);
+	json_array_foreach(findings, i, f)
+	{
+		CHECK(json_string_or(f, "cause", "")[0]);
+		CHECK(json_string_or(f, "remedy", "")[0]);
+		sprintf(text + strlen(text), "%s ", json_string_or(f, "code", "?"));
+	}
+	json_decref(findings);
+	json_decref(args);
+	return text;
+}
+
+static json_t *vm_of(json_t *args)
+{
+	return json_object_get(args, "vm");
+}
+
+static void test_a_host_that_fits(void)
+{
+	CHECK_STR(codes(question()), "");
+}
+
+static void test_one_finding_for_each_cause(void)
+{
+	json_t *args = question();
+
+	json_object_set_new(args, "qemu_version", json_string("7.3.0"));
+	CHECK(strstr(codes(args), "qemu-version "));
+	args = question();
+	json_object_set_new(args, "qemu_version", json_string("7.1.9"));
+	CHECK(!strstr(codes(args), "qemu-version "));
+	args = question();
+	json_object_set_new(vm_of(args), "accel", json_string("kvm"));
+	CHECK(strstr(codes(args), "accelerator "));
+	args = question();
+	json_object_set_new(vm_of(args), "cpu_key", json_string("tcg:max:9.0"));
+	CHECK(strstr(codes(args), "cpu-features "));
+	args = question();
+	json_object_set_new(vm_of(args), "machine", json_string("pc-q35-9.0"));
+	CHECK_STR(codes(args), "machine-type ");
+	args = question();
+	json_object_set_new(vm_of(args), "disk", json_string("/nonexistent.img"));
+	CHECK(strstr(codes(args), "disk-not-visible "));
+	args = question();
+	json_object_set_new(vm_of(args), "overlay", json_string("/nonexistent"));
+	CHECK(strstr(codes(args), "overlay-not-visible "));
+	args = question();
+	json_object_set_new(vm_of(args), "profile", json_string("ferry_cpu-99q"));
+	CHECK_STR(codes(args), "no-profile ");
+}
+
+static void test_memory(void)
+{
+	json_t *args = question();
+
+	json_object_set_new(args, "allocated_bytes", json_integer(1ll << 49));
+	CHECK(strstr(codes(args), "no-memory "));
+	args = question();
+	json_object_set_new(vm_of(args), "memory_bytes", json_integer(VM_MAX_MEMORY));
+	CHECK(strstr(codes(args), "no-memory "));
+	args = question(); // eight whole devices may grow beyond it, today they hold nothing
+	json_object_set_new(vm_of(args), "profile", json_string("ferry_cpu-8q"));
+	json_object_set_new(vm_of(args), "vgpus", json_integer(8));
+	if (host_available_memory() < 64ull << 30)
+		CHECK(strstr(codes(args), "memory-tight "));
+	else
+		json_decref(args);
+}
+
+static void test_the_name(void)
+{
+	json_t *args = question();
+	struct vm *there = vm_new(&h, json_deep_copy(vm_of(args)), NULL);
+
+	there->state = VM_RELEASED; // it may come back
+	CHECK(!strstr(codes(args), "name-taken "));
+	there->state = VM_STOPPED;
+	CHECK(strstr(codes(question()), "name-taken "));
+	vm_free(there);
+}
+
+static void test_all_at_once(void)
+{
+	json_t *args = question();
+	json_t *vm = vm_of(args);
+
+	h.config.guest.bridge[0] = 0;
+	unlink("kernel");
+	unlink("ferry-vgpu");
+	h.facts.qemu_version[0] = 0;
+	json_object_set_new(vm, "accel", json_string("kvm"));
+	json_object_set_new(vm, "disk", json_string("/nonexistent.img"));
+	json_object_set_new(vm, "memory_bytes", json_integer(VM_MAX_MEMORY));
+	json_object_set_new(vm, "ip", json_string("10.77.1.1"));
+	CHECK_STR(codes(args), "no-memory no-qemu accelerator disk-not-visible no-image "
+			       "no-vgpu-program no-bridge ");
+}
+
+static void test_a_peer_that_asks_nonsense(void)
+{
+	static const char *const questions[] = { "{}", "{\"vm\":7}", "{\"vm\":{}}",
+		"{\"vm\":{\"profile\":\"ferry_cpu-05q\"}}",
+		"{\"vm\":{\"profile\":\"none\",\"name\":\"../x\"}}", NULL };
+
+	for (const char *const *q = questions; *q; q++) {
+		json_t *args = json_loads(*q, 0, NULL), *findings = json_array();
+		struct ferry_error e = FERRY_ERROR_INIT;
+		int r = precheck_destination(&h, args, findings, &e);
+		CHECK(r < 0 || json_array_size(findings) > 0);
+		json_decref(findings);
+		json_decref(args);
+	}
+}
+
+static void test_a_report_that_refuses(void)
+{
+	json_t *report = json_pack("{s:[]}", "findings"),
+	       *list = json_object_get(report, "findings");
+	struct ferry_error e = FERRY_ERROR_INIT;
+
+	finding_add(list, SEVERITY_WARN, "memory-tight", "free some", "little memory");
+	CHECK(!precheck_refuses(report, &e));
+	finding_add(list, SEVERITY_REFUSE, "no-qemu", "install it", "no QEMU on %s", "b");
+	for (int i = 0; i < 30; i++)
+		finding_add(
+			list, SEVERITY_REFUSE, "more", "fix it", "a cause of thirty bytes or so");
+	CHECK(precheck_refuses(report, &e));
+	CHECK_STR(e.code, "no-qemu");
+	CHECK(!strncmp(e.message, "no QEMU on b; a cause", 21));
+	CHECK_STR(e.remedies[0], "install it");
+	json_decref(report);
+}
+
+int main(void)
+{
+	test_folder_enter();
+	make_host();
+	h.loop = loop_new();
+	RUN(test_a_host_that_fits);
+	RUN(test_one_finding_for_each_cause);
+	RUN(test_memory);
+	RUN(test_the_name);
+	RUN(test_a_peer_that_asks_nonsense);
+	RUN(test_a_report_that_refuses);
+	RUN(test_all_at_once); // leaves a host that lacks everything
+	loop_free(h.loop);
+	return 0;
+}
