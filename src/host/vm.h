@@ -50,6 +50,15 @@ struct vm_link_waiter {
 	void *arg;
 };
 
+// Ports of a vGPU that the guest closed and that are still to be looked at; see vm_ports.h.
+struct vm_port_checks {
+	uint32_t closed; // a bit each
+	bool asking;     // about `index`; at most one question is under way
+	unsigned index;
+	int64_t session; // the one that may be dead; 0: not known yet
+	struct watch *retry;
+};
+
 struct vm_vgpu {
 	struct vm_process process;
 	struct link *link; // to its control socket; NULL while not connected
@@ -58,6 +67,7 @@ struct vm_vgpu {
 	bool was_connected;
 	char device_key[200]; // of its hello: equal exactly where native binaries may be shared
 	char tracker[16];
+	struct vm_port_checks ports;
 	struct vm *vm;
 	unsigned index;
 };

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/socket.h"
 #include "host/host.h"
+#include "host/vm_ports.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,6 +57,8 @@ static void on_qmp_event(void *arg, const char *name, const json_t *data, int64_
 	struct vm *vm = arg;
 
 	log_debug("%s: QMP event %s", vm->name, name);
+	if (!strcmp(name, "VSERPORT_CHANGE"))
+		vm_ports_changed(vm, data);
 	if (vm->observer && vm->observer->qmp_event)
 		vm->observer->qmp_event(vm->observer_arg, vm, name, data, wall_ns);
 }
@@ -170,6 +173,8 @@ void vm_disconnect_one(struct vm *vm, int index)
 		vm->qmp_retry = watch_remove(vm->qmp_retry);
 		vm->qmp_waiter = (struct vm_link_waiter){ 0 };
 		vm->qmp_was_connected = false;
+		for (unsigned i = 0; i < VM_GPUS_MAX; i++)
+			vm_ports_forget(&vm->vgpus[i]);
 		return;
 	}
 	struct vm_vgpu *g = &vm->vgpus[index];
@@ -179,6 +184,7 @@ void vm_disconnect_one(struct vm *vm, int index)
 	g->waiter = (struct vm_link_waiter){ 0 };
 	g->was_connected = false;
 	link_free(k);
+	vm_ports_forget(g);
 }
 
 void vm_disconnect(struct vm *vm)

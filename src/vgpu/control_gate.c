@@ -61,6 +61,21 @@ void control_gate_open(struct control *c, int64_t id, json_t *args, int *fds, si
 	control_answer(c, id, NULL);
 }
 
+void control_ports_closed(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+	int64_t index = json_int_or(args, "index", -1), session = json_int_or(args, "session", 0);
+	struct port *p = index >= 0 && (uint64_t)index < c->o->ports ? c->v->ports[index] : NULL;
+
+	if (!p || session < 0) {
+		ferry_fail(&e, EINVAL, "bad-args", "ports.closed: no such port or session");
+		control_refuse(c, id, &e);
+		return;
+	}
+	session = (int64_t)port_closed(p, (uint64_t)session);
+	control_answer(c, id, json_pack("{s:I}", "session", (json_int_t)session));
+}
+
 typedef ssize_t (*port_fn)(struct port *p);
 
 static void for_all_ports(struct control *c, int64_t id, port_fn fn, const char *what)

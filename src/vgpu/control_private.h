@@ -89,6 +89,7 @@ void control_event(struct control *c, const char *event, json_t *message);
 void control_open(struct control *c, const char *why); // active, and the gate open
 void control_gate_close(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_gate_open(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
+void control_ports_closed(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_ports_drain(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_ports_take_back(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 

@@ -239,10 +239,9 @@ static ssize_t receive(struct port *p)
 	return n;
 }
 
-static void on_ready(void *arg, int fd, uint32_t events)
+// A turn of one port: reads and acts on what was read.
+static void take_turn(struct port *p)
 {
-	struct port *p = arg;
-	struct vgpu *v = p->v;
 	size_t total = 0;
 	ssize_t n = 0;
 
@@ -254,7 +253,38 @@ static void on_ready(void *arg, int fd, uint32_t events)
 	}
 	if (!p->closed && (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR)))
 		disconnect(p);
+}
+
+static void on_ready(void *arg, int fd, uint32_t events)
+{
+	struct port *p = arg;
+	struct vgpu *v = p->v;
+
+	take_turn(p);
 	ports_pump(v);
+}
+
+// What it did not read is dropped too: the next process looks for the answer to its own hello, and
+// we look for that hello: the last frame of a process that was killed may lack its end.
+static void end_gone(struct port *p)
+{
+	log_debug("port %zu: process %s (pid %u) has closed it", p->index, p->session->process,
+		p->session->pid);
+	session_end(p->session);
+	buf_reset(&p->out);
+	p->out_at = 0;
+	want_out(p, false);
+	p->searching = true;
+	port_parse(p);
+}
+
+uint64_t port_closed(struct port *p, uint64_t session)
+{
+	take_turn(p);
+	if (session && p->session && p->session->o.serial == session)
+		end_gone(p);
+	ports_pump(p->v);
+	return p->session ? p->session->o.serial : 0;
 }
 
 // Writes; what waited for less to be unsent goes on.

@@ -44,6 +44,22 @@ void port_parse(struct port *p);           // acts on what was read, unless the 
 // Acts and writes for all ports: after the gate opened, after commands ended.
 void ports_pump(struct vgpu *v);
 
+// The guest may have closed this port. Reads what lies in the socket, which holds less than one turn
+// takes; then ends the session on it if that is still the one of this number (0: none). Returns the
+// number of the session that is there now, 0 where there is none. Only with the gate open.
+//
+// A close overtakes bytes, and bytes overtake what ferryd hears of it; so the word "closed" alone
+// does not say whose port was closed. It takes three steps, each after the answer to the one before:
+//   1. port_closed(p, 0) names session S: its hello has been read.
+//   2. QEMU is asked whether the port is open in the guest *now* (query-chardev, "frontend-open").
+//   3. Closed: port_closed(p, S).
+// The guest's kernel waits for QEMU to note that a port is open before open(2) returns, so S's port was
+// open in QEMU's eyes before its hello was written. Closed at step 2, later than that, is S's own close.
+// A process that opens the port after step 2 begins another session, with another number, which step 3
+// leaves alone. Neither clocks nor the order of QMP's events (which QEMU delays and merges, at most one
+// a second and port) are relied on.
+uint64_t port_closed(struct port *p, uint64_t session);
+
 // Reads until empty: bytes read, or -errno.
 ssize_t port_drain(struct port *p);
 // Takes what QEMU has not read back, to the front of what is unsent: bytes, or -errno.

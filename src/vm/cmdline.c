@@ -132,7 +132,8 @@ static void add_network(struct args *a, const struct vm_config *c)
 #define SERIAL_DEVICE "virtio-serial-pci,id=vser%u,max_ports=17,vectors=37"
 
 // One virtio-serial device for the agent and the first vGPU, one more for every further vGPU: a
-// device has at most 31 ports. Numbers and names are part of docs/interfaces.md, section 9.
+// device has at most 31 ports. Numbers and names are part of docs/interfaces.md, section 9. QEMU sends
+// VSERPORT_CHANGE only of ports that have an id.
 static void add_ports(struct args *a, const struct vm_config *c)
 {
 	option(a, "-device", SERIAL_DEVICE, 0u);
@@ -143,9 +144,9 @@ static void add_ports(struct args *a, const struct vm_config *c)
 		for (unsigned p = 0; p < VM_PORTS_PER_GPU; p++) {
 			option(a, "-chardev", "socket,id=gpu%up%u,fd=%u", g, p, VM_GPU_FD(g, p));
 			option(a, "-device",
-				"virtserialport,bus=vser%u.0,nr=%u,chardev=gpu%up%u,name=ferry.gpu%"
-				"u.%u",
-				g, p + 2, g, p, g, p);
+				"virtserialport,id=gpu%up%u,bus=vser%u.0,nr=%u,chardev=gpu%up%u,"
+				"name=ferry.gpu%u.%u",
+				g, p, g, p + 2, g, p, g, p);
 		}
 	}
 }

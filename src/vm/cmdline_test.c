@@ -98,10 +98,10 @@ static void a_second_vgpu_has_a_device_of_its_own(void)
 	const char *text = lines(&c);
 	CHECK_EQ(count(text, "virtserialport,"), 31);
 	CHECK(strstr(text, "socket,id=gpu0p0,fd=20\n-device\n"
-			   "virtserialport,bus=vser0.0,nr=2,chardev=gpu0p0,name=ferry.gpu0.0\n"));
+			   "virtserialport,id=gpu0p0,bus=vser0.0,nr=2,chardev=gpu0p0,name=ferry.gpu0.0\n"));
 	CHECK(strstr(text, "bus=vser0.0,nr=16,chardev=gpu0p14,name=ferry.gpu0.14\n"));
 	CHECK(strstr(text, "socket,id=gpu1p0,fd=35\n-device\n"
-			   "virtserialport,bus=vser1.0,nr=2,chardev=gpu1p0,name=ferry.gpu1.0\n"));
+			   "virtserialport,id=gpu1p0,bus=vser1.0,nr=2,chardev=gpu1p0,name=ferry.gpu1.0\n"));
 	CHECK(strstr(text, "ferry.ports=31\n"));
 	CHECK_EQ(VM_GPU_FD(VM_GPUS_MAX - 1, VM_PORTS_PER_GPU - 1), 139);
 }

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ports that the guest closed: a process that ended, or was killed, holds framebuffer memory until
+// its session ends. QMP's VSERPORT_CHANGE is only the hint to look; src/vgpu/port.h (port_closed) says
+// which three steps then tell whether the session on the port is a dead one. A lost hint costs no more
+// than the memory stays until the next process opens the port. Inside src/host only.
+#pragma once
+
+#include "host/vm.h"
+
+// A QMP event VSERPORT_CHANGE; others' ports and ports that were opened are ignored.
+void vm_ports_changed(struct vm *vm, const json_t *data);
+// The vGPU, or QEMU, is no longer asked; answers under way are ignored.
+void vm_ports_forget(struct vm_vgpu *g);
