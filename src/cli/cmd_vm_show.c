@@ -40,8 +40,10 @@ static void print_vm(const json_t *vm)
 	json_array_foreach(json_object_get(vm, "vgpu_processes"), i, g) {
 		char key[40];
 		snprintf(key, sizeof key, "ferry-vgpu %zu", i);
-		snprintf(text, sizeof text, "%lld, tracker %s", (long long)json_int_or(g, "pid", 0),
-			json_string_or(g, "tracker", "?"));
+		size_format((uint64_t)json_int_or(g, "allocated_bytes", 0), size, sizeof size);
+		snprintf(text, sizeof text, "%lld, tracker %s, %s in use by %lld programs",
+			(long long)json_int_or(g, "pid", 0), json_string_or(g, "tracker", "?"),
+			size, (long long)json_int_or(g, "sessions", 0));
 		row(&t, key, json_int_or(g, "pid", 0) ? text : "");
 	}
 	row(&t, "log", json_string_or(vm, "log", ""));

@@ -101,6 +101,12 @@ class VmTest(unittest.TestCase):
         lifecycle.wait_for_daemon(self.lab.host(host))
         return self.ferry.state(host, VM)
 
+    def memory(self, host: str) -> int:
+        """Framebuffer bytes that programs of the VM's first vGPU hold."""
+        vm = self.ferry.must(host, "vm", "show", VM)
+        allocated: int = vm["vgpu_processes"][0]["allocated_bytes"]
+        return allocated
+
     def log_lines(self, host: str) -> int:
         path = self.lab.host(host).state / "vms" / VM / "vm.log"
         return path.read_text(errors="replace").count(LOG_LINE) if path.exists() else 0

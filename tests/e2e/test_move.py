@@ -54,6 +54,22 @@ class MoveTest(VmTest):
         self.migrate("b", "a")
 
 
+    def test_5_a_killed_program_gives_its_memory_back(self) -> None:
+        self.start_pattern("a", 64)
+        self.assertGreaterEqual(self.memory("a"), 64 << 20)
+        self.ferry.guest("a", VM, "sh", "-c", "kill -KILL $(cat /tmp/pid)")
+        self.wait("the killed program's memory", lambda: self.memory("a") == 0, 3)
+
+    def test_6_programs_that_open_a_port_at_once_keep_it(self) -> None:
+        """One is killed and the next runs, on the same port, while ferryd hears of the first one's end."""
+        script = ("i=0; while [ $i -lt 12 ]; do i=$((i+1)); pattern 1 --idle-us 1000 >/dev/null & p=$!; "
+                  "sleep 0.$((i % 4 + 1)); kill -KILL $p; wait $p; "
+                  "pattern 1 --steps 150 --idle-us 5000 | tail -n 1; done 2>/dev/null")
+        status, text = self.ferry.guest("a", VM, "sh", "-c", script, timeout=120)
+        self.assertEqual((status, text.split("\n")), (0, ["pattern ok 150"] * 12 + [""]))
+        self.wait("the memory of all of them", lambda: self.memory("a") == 0, 3)
+
+
 class PlainVmTest(VmTest):
     def test_a_vm_without_a_vgpu_moves(self) -> None:
         self.boot(profile="none")

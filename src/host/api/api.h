@@ -52,7 +52,8 @@ struct route {
 	const char *path; // below /v1/; '*' is any one segment
 	route_fn fn;
 };
-extern const struct route host_routes[], vm_routes[], migrate_routes[], exec_routes[];
+extern const struct route host_routes[], vm_routes[], show_routes[], migrate_routes[],
+	exec_routes[];
 // ends with a route without method
 
 // The VM that the path's second segment names; NULL after having answered 404.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes about VMs: create, list, show, remove, start, stop, settings.
+// Routes about VMs: create, list, remove, start, stop, settings.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,14 +79,6 @@ static void create_vm(struct request *r)
 		request_answer(r, 201, vm_to_json(vm));
 	else
 		request_fail(r, &e);
-}
-
-static void show_vm(struct request *r)
-{
-	struct vm *vm = request_vm(r);
-
-	if (vm)
-		request_answer(r, 200, vm_to_json(vm));
 }
 
 static void remove_vm(struct request *r)
@@ -223,7 +215,6 @@ static void put_settings(struct request *r)
 const struct route vm_routes[] = {
 	{ "GET", "vms", list_vms },
 	{ "POST", "vms", create_vm },
-	{ "GET", "vms/*", show_vm },
 	{ "DELETE", "vms/*", remove_vm },
 	{ "POST", "vms/*/start", start_vm },
 	{ "POST", "vms/*/stop", stop_vm },

@@ -216,8 +216,8 @@ static bool matches(const struct request *r, const char *pattern)
 
 static route_fn find_route(const struct request *r, const char *method, bool *ret_path_known)
 {
-	static const struct route *const tables[] = { host_routes, vm_routes, migrate_routes,
-		exec_routes };
+	static const struct route *const tables[] = { host_routes, vm_routes, show_routes,
+		migrate_routes, exec_routes };
 
 	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
 		for (const struct route *route = tables[t]; route->method; route++) {
