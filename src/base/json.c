@@ -4,6 +4,7 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 // Peers and files nest shallowly; jansson's own limit is 2048.
@@ -78,6 +79,20 @@ json_t *json_parse(const char *text, size_t n, const char *what, struct ferry_er
 		ferry_fail(e, EPROTO, "bad-json", "%s is not JSON: line %d: %s", what, why.line,
 			why.text);
 	return doc;
+}
+
+void json_round(json_t *doc)
+{
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	if (json_is_real(doc))
+		json_real_set(doc, round(json_real_value(doc) * 1000) / 1000);
+	json_object_foreach(doc, key, value)
+		json_round(value);
+	json_array_foreach(doc, i, value)
+		json_round(value);
 }
 
 json_t *json_parse_file(const char *path, struct ferry_error *e)

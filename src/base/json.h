@@ -25,6 +25,11 @@ bool json_bool_or(const json_t *doc, const char *key, bool fallback);
 json_t *json_parse(const char *text, size_t n, const char *what, struct ferry_error *e);
 json_t *json_parse_file(const char *path, struct ferry_error *e);
 
+// Rounds every real number in the document to three decimals, in place: what people and scripts read
+// are milliseconds and rates. Written with JSON_ONE_LINE the digits are those and no more.
+void json_round(json_t *doc);
+#define JSON_ONE_LINE (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
 static inline void cleanup_json_p(json_t **doc)
 {
 	json_decref(*doc);

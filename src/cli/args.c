@@ -123,6 +123,8 @@ static int take_operand(const char *command, const char *word, int max, struct c
 {
 	if (word[0] == '-' && word[1])
 		return -cli_usage(command, "there is no option %s", word);
+	if (!word[0])
+		return -cli_usage(command, "an empty word is no name");
 	if (a->n == max)
 		return -cli_usage(command, "'%s' is too much", word);
 	a->operands[a->n++] = word;

@@ -52,6 +52,9 @@ int cli_usage(const char *command, const char *fmt, ...) __attribute__((format(p
 // The error for people, or as {"error":...,"exit":N} with --json; returns `exit`.
 int cli_error(const struct cli *c, const struct ferry_error *e, int exit);
 
+// All of `ferry`: finds the command and runs it; its exit status.
+int cli_main(int argc, char **argv);
+
 // `ferry help [COMMAND...]`.
 int cli_help(int argc, char **argv);
 // The command that argv begins with, and in *ret_words how many words that takes; NULL: none.

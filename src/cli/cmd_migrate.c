@@ -56,7 +56,7 @@ static void on_line(void *arg, json_t *doc)
 	else if (progress)
 		display_progress(&s->display, progress);
 	else
-		display_result(&s->display, doc);
+		display_result(&s->display, doc, s->exit);
 	maybe_cancel(s);
 }
 

@@ -2,24 +2,36 @@
 #include "cli/display.h"
 #include "base/json.h"
 #include "base/units.h"
+#include "cli/cli.h"
 #include "cli/findings.h"
 
 #include <string.h>
 
 #define BAR 24
 
-// What an operator calls the engine's phases; others are shown as they are.
+// What an operator calls the source's states (docs/states.md); NULL: of no interest. Others are
+// shown as they are.
 static const struct {
 	const char *phase, *text;
 } phases[] = {
-	{ "prepare", "preparing the destination" },
-	{ "precopy", "copying while the VM runs" },
-	{ "stopping", "stopping the guest" },
-	{ "draining", "waiting for running kernels" },
-	{ "final", "paused: sending the rest" },
-	{ "sealing", "paused: waiting for the destination's seal" },
-	{ "committing", "committing" },
-	{ "aborting", "aborting: the VM goes on here" },
+	{ "recording", NULL },
+	{ "preparing", "preparing the destination" },
+	{ "arming", "opening the data connections" },
+	{ "copying", "copying GPU memory while the VM runs" },
+	{ "flowing", "copying RAM while the VM runs" },
+	{ "stopping", "pausing the VM" },
+	{ "draining", "paused: emptying the guest's ports" },
+	{ "handover", "paused: sending the rest" },
+	{ "verifying", "paused: comparing both framebuffers" },
+	{ "committing", "paused: committing" },
+	{ "committed", "committed: the destination resumes the VM" },
+	{ "unanswered", "the destination does not say whether it runs the VM" },
+	{ "releasing", "removing the copy here" },
+	{ "released", NULL },
+	{ "aborting", "giving up: the VM goes on here" },
+	{ "reclaiming", "the destination never ran the VM: taking it back" },
+	{ "resuming", "resuming the VM here" },
+	{ "aborted", NULL },
 };
 
 void display_init(struct display *d, FILE *out, bool terminal)
@@ -52,9 +64,19 @@ static void put_bar(FILE *out, uint64_t done, uint64_t total)
 	fputc(']', out);
 }
 
+static void put_ram(struct display *d)
+{
+	char left[16];
+
+	size_format(d->ram_left, left, sizeof left);
+	fputs("RAM ", d->out);
+	put_bar(d->out, d->ram_total - d->ram_left, d->ram_total);
+	fprintf(d->out, " %s left", left);
+}
+
 static void put_round(struct display *d)
 {
-	char bytes[16], total[16], rate[16], ram[16];
+	char bytes[16], total[16], rate[16];
 
 	size_format(d->bytes, bytes, sizeof bytes);
 	size_format(d->total, total, sizeof total);
@@ -63,28 +85,25 @@ static void put_round(struct display *d)
 	put_bar(d->out, d->bytes, d->total);
 	fprintf(d->out, " %s of %s, %s", bytes, total, rate);
 	if (d->ram_total) {
-		size_format(d->ram_left, ram, sizeof ram);
-		fputs("  RAM ", d->out);
-		put_bar(d->out, d->ram_total - d->ram_left, d->ram_total);
-		fprintf(d->out, " %s left", ram);
+		fputs("  ", d->out);
+		put_ram(d);
 	}
 }
 
-static void draw(struct display *d)
+// On a terminal the line is drawn anew each time, elsewhere at each quarter of the way.
+static void draw(struct display *d, uint64_t done, uint64_t total, void (*put)(struct display *d))
 {
-	if (d->terminal) {
+	int64_t quarter = total ? (int64_t)(4.0 * (double)done / (double)total) : 0;
+
+	if (d->terminal)
 		fputs("\r\033[K", d->out);
-		put_round(d);
-		d->line_open = true;
-		fflush(d->out);
-		return;
-	}
-	int64_t quarter = d->total ? (int64_t)(4.0 * (double)d->bytes / (double)d->total) : 0;
-	if (quarter == d->plain_quarter)
+	else if (quarter == d->plain_quarter)
 		return;
 	d->plain_quarter = quarter;
-	put_round(d);
-	fputc('\n', d->out);
+	put(d);
+	d->line_open = d->terminal;
+	if (!d->terminal)
+		fputc('\n', d->out);
 	fflush(d->out);
 }
 
@@ -94,8 +113,14 @@ static void finish_round(struct display *d, const json_t *p)
 	double ms = json_number_value(json_object_get(p, "ms"));
 	uint64_t n = (uint64_t)json_int_or(p, "bytes", 0);
 
+	uint64_t written = (uint64_t)json_int_or(p, "dirty_bytes", 0);
+
+	d->round = -1;
+	d->plain_quarter = -1;
+	if (!n && !written)
+		return; // the vGPU holds nothing, or its guest left it alone
 	size_format(n, bytes, sizeof bytes);
-	size_format((uint64_t)json_int_or(p, "dirty_bytes", 0), dirty, sizeof dirty);
+	size_format(written, dirty, sizeof dirty);
 	rate_format(ms > 0 ? (double)n * 1000 / ms : 0, rate, sizeof rate);
 	if (d->terminal)
 		fputs("\r\033[K", d->out);
@@ -104,7 +129,6 @@ static void finish_round(struct display *d, const json_t *p)
 	put_bar(d->out, 1, 1);
 	fprintf(d->out, " %s in %.1f s, %s; written meanwhile %s\n", bytes, ms / 1000, rate, dirty);
 	fflush(d->out);
-	d->round = -1;
 }
 
 static void on_phase(struct display *d, const char *phase)
@@ -114,7 +138,8 @@ static void on_phase(struct display *d, const char *phase)
 	snprintf(d->phase, sizeof d->phase, "%s", phase);
 	for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
 		if (!strcmp(phases[i].phase, phase)) {
-			display_say(d, phases[i].text);
+			if (phases[i].text)
+				display_say(d, phases[i].text);
 			return;
 		}
 	display_say(d, phase);
@@ -141,15 +166,20 @@ void display_progress(struct display *d, const json_t *p)
 		finish_round(d, p);
 		return;
 	}
-	if (round < 0)
+	if (round < 0) {
+		// RAM on its own: while no round of a vGPU has the line.
+		if (d->ram_total && d->round < 0)
+			draw(d, d->ram_total - d->ram_left, d->ram_total, put_ram);
 		return;
+	}
 	if (round != d->round)
 		d->plain_quarter = -1;
 	d->round = round;
 	d->bytes = (uint64_t)json_int_or(p, "bytes", 0);
 	d->total = (uint64_t)json_int_or(p, "total_bytes", 0);
 	d->rate = json_number_value(json_object_get(p, "rate_bytes_per_s"));
-	draw(d);
+	if (d->total)
+		draw(d, d->bytes, d->total, put_round);
 }
 
 static double number(const json_t *doc, const char *key)
@@ -171,32 +201,40 @@ static void say_parts(struct display *d, const json_t *stun)
 	fputs(" ms\n", d->out);
 }
 
-static void say_failure(struct display *d, const json_t *result)
+static void say_failure(struct display *d, const json_t *result, int exit)
 {
 	const json_t *reason = json_object_get(result, "reason");
+	const char *why = json_string_or(reason, "message", "no reason given");
 	json_t *remedy;
 	size_t i;
 
-	fprintf(d->out, "VM '%s' was not moved, %s in phase %s: %s\n",
-		json_string_or(result, "vm", "?"), json_string_or(result, "outcome", "failed"),
-		json_string_or(result, "phase", "?"), json_string_or(reason, "message", "no reason given"));
+	if (exit == EXIT_PERSON)
+		fprintf(d->out, "VM '%s' needs a person's decision (`ferry recover`): %s\n",
+			json_string_or(result, "vm", "?"), why);
+	else
+		fprintf(d->out, "VM '%s' was not moved, %s in phase %s: %s\n",
+			json_string_or(result, "vm", "?"), json_string_or(result, "outcome", "failed"),
+			json_string_or(result, "phase", "?"), why);
 	json_array_foreach(json_object_get(reason, "remedies"), i, remedy)
 		fprintf(d->out, "  -> %s\n", json_string_value(remedy) ? json_string_value(remedy) : "");
 }
 
-void display_result(struct display *d, const json_t *result)
+void display_result(struct display *d, const json_t *result, int exit)
 {
 	const json_t *verified = json_object_get(result, "verified");
+	const json_t *forecast = json_object_get(result, "forecast_at_switchover_ms");
 
 	end_line(d);
 	if (strcmp(json_string_or(result, "outcome", ""), "completed")) {
-		say_failure(d, result);
+		say_failure(d, result, exit);
 		return;
 	}
 	fprintf(d->out, "VM '%s' runs on host %s after %.1f s\n", json_string_or(result, "vm", "?"),
 		json_string_or(result, "to", "?"), number(result, "total_ms") / 1000);
-	fprintf(d->out, "paused %.0f ms, forecast %.0f\n", number(result, "stun_ms"),
-		number(result, "forecast_at_switchover_ms"));
+	fprintf(d->out, "paused %.0f ms", number(result, "stun_ms"));
+	if (json_is_number(forecast))
+		fprintf(d->out, ", forecast %.0f", json_number_value(forecast));
+	fputc('\n', d->out);
 	say_parts(d, json_object_get(result, "stun"));
 	if (json_is_boolean(verified))
 		fprintf(d->out, "framebuffers compared: %s, %.0f ms\n",

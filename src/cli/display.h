@@ -17,12 +17,12 @@ struct display {
 	uint64_t bytes, total; // of the round
 	double rate;
 	uint64_t ram_left, ram_total;
-	int64_t plain_quarter; // plain lines: the last quarter of a round that was said
+	int64_t plain_quarter; // plain lines: the last quarter of a bar that was said
 };
 
 void display_init(struct display *d, FILE *out, bool terminal);
 void display_progress(struct display *d, const json_t *progress);
 // Ends an unfinished line, then says `text` in its own.
 void display_say(struct display *d, const char *text);
-// The contract's result object in a few lines.
-void display_result(struct display *d, const json_t *result);
+// The contract's result object in a few lines; `exit` is the status that goes with it.
+void display_result(struct display *d, const json_t *result, int exit);

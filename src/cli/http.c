@@ -2,6 +2,7 @@
 #include "cli/http.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "cli/findings.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -85,6 +86,7 @@ static CURLcode perform(const struct cli *c, const char *method, const char *pat
 	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); // a VM called ".." is ferryd's to refuse
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
@@ -111,6 +113,11 @@ int http_told_error(const struct cli *c, const json_t *doc)
 	int exit = (int)json_int_or(doc, "exit", EXIT_FAILED);
 	if (c->json) {
 		cli_print_json(doc);
+		return exit;
+	}
+	if (json_array_size(json_object_get(doc, "findings"))) {
+		findings_print(json_object_get(doc, "findings"), stderr);
+		fputs("ferry: refused by the checks above; nothing was changed\n", stderr);
 		return exit;
 	}
 	ferry_error_from_json(&e, error);
@@ -156,8 +163,10 @@ int http_stream(const struct cli *c, const char *method, const char *path, json_
 	struct ferry_error e = FERRY_ERROR_INIT;
 	int exit = run(c, method, path, body, &k);
 
-	if (exit == 0 && !k.last) {
-		ferry_fail(&e, EPROTO, "no-daemon", "ferryd ended without an answer");
+	// Progress and then the end: nobody knows what became of it.
+	if (exit == 0 && (!k.last || json_object_get(k.last, "progress"))) {
+		ferry_fail(&e, EPROTO, "no-daemon", "ferryd ended without a result");
+		ferry_error_remedy(&e, "ask again: `ferry vm list` shows what became of it");
 		exit = cli_error(c, &e, EXIT_FAILED);
 	} else if (exit == 0) {
 		exit = http_told_error(c, k.last);

@@ -63,7 +63,7 @@ void table_print(struct table *t, FILE *out)
 
 void cli_print_json(const json_t *doc)
 {
-	_cleanup_free_ char *text = json_dumps(doc, JSON_COMPACT);
+	_cleanup_free_ char *text = json_dumps(doc, JSON_ONE_LINE);
 
 	puts(text ? text : "null");
 	fflush(stdout);

@@ -110,7 +110,8 @@ json_t *request_body(struct request *r)
 
 static void put_line(struct request *r, json_t *doc)
 {
-	_cleanup_free_ char *text = json_dumps(doc, JSON_COMPACT);
+	json_round(doc);
+	_cleanup_free_ char *text = json_dumps(doc, JSON_ONE_LINE);
 
 	json_decref(doc);
 	if (!r->connection || !text)
