@@ -2,9 +2,6 @@
 // Fuzzes the destination of a move through real sockets. Input: items; each is a byte that says on
 // which channel and whether raw bytes or a well-formed record (whose fields may still be illegal
 // where it stands) follow. Whatever comes, the destination must end with `received` or `failed`.
-//
-// Without a fuzzer: "--runs N [--seed S]" makes inputs, file names are replayed.
-// With libFuzzer: clang -fsanitize=fuzzer,address -DWITH_LIBFUZZER and the same sources.
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
@@ -15,15 +12,13 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/loop.h"
+#include "fuzz/driver.h"
 #include "vgpu/move_dest.h"
 #include "wire/record.h"
 
 #define CHANNELS    2
 #define SPACE_PAGES 64
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool ended;
 
@@ -173,50 +168,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifndef WITH_LIBFUZZER
 // Inputs that are likely to get somewhere: a round is announced first, types are weighted.
-static size_t make_input(uint8_t *to, size_t cap)
+void fuzz_make_input(struct buf *b)
 {
 	static const uint8_t types[] = { RECORD_PAGES, RECORD_PAGES, RECORD_ZERO, RECORD_FREE,
 		RECORD_OBJECT, RECORD_BARRIER, RECORD_BARRIER, RECORD_ROUND, RECORD_FINISH,
 		RECORD_COMING };
 	static const uint8_t announce[] = { RECORD_ROUND << 3, 1, 1, 1, 0, 31 };
-	size_t n = sizeof(announce);
 
-	memcpy(to, announce, n);
-	while (n + 16 < cap && rand() % 12) {
+	buf_put(b, announce, sizeof announce);
+	while (b->len < 496 && rand() % 12) {
 		uint8_t type = types[(size_t)rand() % sizeof(types)];
 		uint8_t item[] = { (uint8_t)(type << 3 | (rand() % 20 ? 0 : 6) | rand() % 2),
 			(uint8_t)(rand() % 30 ? 1 : 0), 1, (uint8_t)rand(), (uint8_t)(rand() % 32),
 			1, (uint8_t)rand() };
 
-		memcpy(to + n, item, sizeof(item));
-		n += sizeof(item);
+		buf_put(b, item, sizeof(item));
 	}
-	return n;
-}
-
-static int replay(const char *path)
-{
-	char *text;
-	size_t n;
-
-	if (file_read(path, 1 << 20, &text, &n, NULL))
-		return 1;
-	LLVMFuzzerTestOneInput((const uint8_t *)text, n);
-	free(text);
-	return 0;
-}
-
-int main(int argc, char **argv)
-{
-	int runs = argc > 2 && !strcmp(argv[1], "--runs") ? atoi(argv[2]) : 0, rc = 0;
-	uint8_t input[512];
-
-	for (int i = 1; !runs && i < argc; i++)
-		rc |= replay(argv[i]);
-	srand(argc > 4 && !strcmp(argv[3], "--seed") ? (unsigned)atoi(argv[4]) : 1);
-	for (int i = 0; i < runs; i++)
-		LLVMFuzzerTestOneInput(input, make_input(input, sizeof(input)));
-	printf("%d inputs, no crash, no hang\n", runs);
-	return rc;
 }
 #endif

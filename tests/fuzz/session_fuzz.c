@@ -2,27 +2,22 @@
 // Fuzzes the guest stream and object state. Input: bytes of a guest, after a well-formed beginning.
 // Whatever comes, the vGPU must go on; and the state that results must be one that a destination can
 // apply. Then the records themselves are damaged: a destination must refuse them or live with them.
-//
-// Without a fuzzer: "--runs N [--seed S]" makes inputs from the message table, file names are replayed.
-// With libFuzzer: clang -fsanitize=fuzzer,address -DWITH_LIBFUZZER and the same sources.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/test.h"
 #include "fake_backend.h"
+#include "fuzz/driver.h"
 #include "vgpu/port.h"
 #include "vgpu/protocol.h"
 #include "vgpu/state.h"
 #include "vgpu/vgpu.h"
 
 #define MEMORY (1u << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct vgpu *new_vgpu(struct loop *loop, int *ret_guest)
 {
@@ -259,7 +254,7 @@ static void put_likely(struct buf *b)
 	}
 }
 
-static void make_input(struct buf *b)
+void fuzz_make_input(struct buf *b)
 {
 	for (int n = rand() % 30; n >= 0; n--) {
 		for (int i = 0; i < 4; i++)
@@ -273,35 +268,5 @@ static void make_input(struct buf *b)
 		b->data[(size_t)rand() % b->len] ^= (uint8_t)(1 << rand() % 8);
 	if (rand() % 4 == 0)
 		b->len -= (size_t)rand() % (b->len + 1);
-}
-
-static int replay(const char *path)
-{
-	char *text;
-	size_t n;
-
-	if (file_read(path, 1 << 20, &text, &n, NULL))
-		return 1;
-	LLVMFuzzerTestOneInput((const uint8_t *)text, n);
-	free(text);
-	return 0;
-}
-
-int main(int argc, char **argv)
-{
-	int runs = argc > 2 && !strcmp(argv[1], "--runs") ? atoi(argv[2]) : 0, rc = 0;
-
-	setenv("FERRY_LOG", "error", 0);
-	log_init("session-fuzz");
-	for (int i = 1; !runs && i < argc; i++)
-		rc |= replay(argv[i]);
-	srand(argc > 4 && !strcmp(argv[3], "--seed") ? (unsigned)atoi(argv[4]) : 1);
-	for (int i = 0; i < runs; i++) {
-		_cleanup_buf_ struct buf input = { 0 };
-		make_input(&input);
-		LLVMFuzzerTestOneInput(input.data, input.len);
-	}
-	printf("%d inputs, no crash, no hang\n", runs);
-	return rc;
 }
 #endif
