@@ -172,6 +172,41 @@ static void nothing_ends_while_the_gate_is_closed(void)
 	testclient_close(&c);
 }
 
+static void end_and_begin(void *arg)
+{
+	struct testhost *h = arg;
+	struct testclient c = { .fd = h->port };
+
+	CHECK_EQ(closed(h, closed(h, 0)), 0);
+	CHECK_EQ(testclient_answer(&c, begin(&c, 3 << 20)), CL_SUCCESS);
+	buf_free(&c.out);
+	buf_free(&c.in);
+	buf_free(&c.body);
+}
+
+static void sessions_end_between_rounds(void)
+{
+	struct testhost h, to;
+
+	testhost_start(&h, program, false, "auto");
+	testhost_start(&to, program, true, "auto");
+	struct testclient c = { .fd = h.port };
+	CHECK_EQ(testclient_answer(&c, begin(&c, 48 << 20)), CL_SUCCESS);
+	testhost_refused(&to, "ports.closed", json_pack("{s:i}", "index", 0), "bad-state");
+	testhost_precopy(&h, &to, 3, end_and_begin, &h);
+	json_int_t session = closed(&h, 0);
+	testhost_switch(&h, &to);
+	testhost_refused(&h, "ports.closed", json_pack("{s:i}", "index", 0), "bad-state");
+	CHECK_EQ(status(&to, "allocated_bytes"), 3 << 20);
+	CHECK_EQ(closed(&to, 0), session); // it moved, and its number with it
+	CHECK_EQ(closed(&to, session), 0);
+	CHECK_EQ(status(&to, "allocated_bytes"), 0);
+	testhost_stop(&h);
+	testhost_stop(&to);
+	close(to.port);
+	testclient_close(&c);
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
@@ -181,4 +216,5 @@ int main(int argc, char **argv)
 	RUN(one_that_opens_the_port_at_once_keeps_its_session);
 	RUN(one_that_never_read_its_answers_leaves_nothing);
 	RUN(nothing_ends_while_the_gate_is_closed);
+	RUN(sessions_end_between_rounds);
 }

@@ -61,12 +61,20 @@ class MoveTest(VmTest):
         self.wait("the killed program's memory", lambda: self.memory("a") == 0, 3)
 
     def test_6_programs_that_open_a_port_at_once_keep_it(self) -> None:
-        """One is killed and the next runs, on the same port, while ferryd hears of the first one's end."""
+        """One is killed and the next runs, on the same port, while ferryd hears of the first one's end;
+        and the VM moves meanwhile."""
         script = ("i=0; while [ $i -lt 12 ]; do i=$((i+1)); pattern 1 --idle-us 1000 >/dev/null & p=$!; "
                   "sleep 0.$((i % 4 + 1)); kill -KILL $p; wait $p; "
-                  "pattern 1 --steps 150 --idle-us 5000 | tail -n 1; done 2>/dev/null")
-        status, text = self.ferry.guest("a", VM, "sh", "-c", script, timeout=120)
-        self.assertEqual((status, text.split("\n")), (0, ["pattern ok 150"] * 12 + [""]))
+                  "pattern 1 --steps 150 --idle-us 5000 | tail -n 1; done >/tmp/many 2>/dev/null; echo end >>/tmp/many")
+        self.ferry.guest("a", VM, "sh", "-c", f"({script}) >/dev/null 2>&1 &")
+        for source, destination in (("a", "b"), ("b", "a")) * 2:
+            self.migrate(source, destination)
+
+        def lines() -> list[str]:
+            return self.ferry.guest("a", VM, "cat", "/tmp/many")[1].splitlines()
+
+        self.wait("the last program", lambda: "end" in lines(), 60)
+        self.assertEqual(lines(), ["pattern ok 150"] * 12 + ["end"])
         self.wait("the memory of all of them", lambda: self.memory("a") == 0, 3)
 
 
