@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
+#include "base/cleanup.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -115,7 +116,13 @@ static int take_option(const char *command, char **argv, const struct cli_option
 	}
 	if (!equals && !argv[1])
 		return -cli_usage(command, "--%s needs a value", o->name);
-	*o->text = equals ? equals + 1 : argv[1];
+	const char *value = equals ? equals + 1 : argv[1];
+	if (o->many && o->many->n == (int)ARRAY_SIZE(o->many->words))
+		return -cli_usage(command, "--%s is there too often", o->name);
+	if (o->many)
+		o->many->words[o->many->n++] = value;
+	else
+		*o->text = value;
 	return equals ? 1 : 2;
 }
 

@@ -7,15 +7,16 @@ static struct {
 	struct cli_args args;
 	const char *to;
 	bool verify;
+	struct cli_words devices;
 } got;
 
 // Parses a line of words parted by blanks, as `ferry check` would with these options.
 static int parse(const char *line)
 {
-	static char copy[200];
-	static char *argv[12];
+	static char copy[400];
+	static char *argv[64];
 	const struct cli_option options[] = { { "to", &got.to, NULL },
-		{ "verify", NULL, &got.verify }, { 0 } };
+		{ "verify", NULL, &got.verify }, { "device", .many = &got.devices }, { 0 } };
 	char *save = NULL;
 	int argc = 0;
 
@@ -39,6 +40,9 @@ static void test_options_stand_anywhere(void)
 	CHECK_EQ(parse("vm1 --to=a=b"), 1);
 	CHECK_STR(got.to, "a=b");
 	CHECK_EQ(parse("-"), 1); // one dash is a word
+	CHECK_EQ(parse("vm1 --device a --device=b"), 1);
+	CHECK_EQ(got.devices.n, 2);
+	CHECK_STR(got.devices.words[1], "b");
 }
 
 static void test_the_rest_is_not_looked_at(void)
@@ -54,7 +58,13 @@ static void test_the_rest_is_not_looked_at(void)
 static void test_what_is_wrong_is_usage(void)
 {
 	static const char *const lines[] = { "", "a b c", "vm1 --to", "vm1 --nope", "vm1 -v",
-		"vm1 --verify=yes", "vm1 --t b", "vm1 --tooo b", "vm1 --=x", "-- ls", NULL };
+		"vm1 --verify=yes", "vm1 --t b", "vm1 --tooo b", "vm1 --=x", "-- ls",
+		"v --device 1 --device 2 --device 3 --device 4 --device 5 --device 6 --device 7 "
+		"--device 8"
+		" --device 9 --device 10 --device 11 --device 12 --device 13 --device 14 --device "
+		"15"
+		" --device 16 --device 17",
+		NULL };
 	char *empty[] = { "", NULL };
 	struct cli_args a;
 

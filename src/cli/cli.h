@@ -17,11 +17,18 @@ struct cli {
 	const char *socket; // --socket, FERRY_SOCKET or the default
 };
 
-// An option of a command: "--name VALUE" into *text, or "--name" into *flag.
+// The values of an option that may be given more than once.
+struct cli_words {
+	const char *words[16];
+	int n;
+};
+
+// An option of a command: "--name VALUE" into *text, or "--name" into *flag, or into *many.
 struct cli_option {
 	const char *name; // without the dashes; NULL ends the table
 	const char **text;
 	bool *flag;
+	struct cli_words *many;
 };
 
 struct cli_command {

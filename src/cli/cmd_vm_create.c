@@ -34,10 +34,11 @@ static int add_number(json_t *body, const char *key, const char *text)
 int cmd_vm_create(struct cli *c, int argc, char **argv)
 {
 	const char *profile = NULL, *vgpus = NULL, *memory = NULL, *vcpus = NULL, *overlay = NULL,
-		   *disk = NULL, *device = NULL;
+		   *disk = NULL;
+	struct cli_words devices = { 0 };
 	const struct cli_option options[] = { { "profile", &profile, NULL }, { "vgpus", &vgpus, NULL },
 		{ "memory", &memory, NULL }, { "vcpus", &vcpus, NULL }, { "overlay", &overlay, NULL },
-		{ "disk", &disk, NULL }, { "device", &device, NULL }, { 0 } };
+		{ "disk", &disk, NULL }, { "device", .many = &devices }, { 0 } };
 	struct cli_args a;
 	json_t *vm = NULL;
 
@@ -48,8 +49,11 @@ int cmd_vm_create(struct cli *c, int argc, char **argv)
 	json_t *body = json_pack("{s:s, s:s}", "name", a.operands[0], "profile", profile);
 	if (memory)
 		json_object_set_new(body, "memory", json_string(memory));
-	if (device)
-		json_object_set_new(body, "devices", json_pack("[s]", device));
+	for (int i = 0; i < devices.n; i++) {
+		if (!i)
+			json_object_set_new(body, "devices", json_array());
+		json_array_append_new(json_object_get(body, "devices"), json_string(devices.words[i]));
+	}
 	if (add_number(body, "vgpus", vgpus) || add_number(body, "vcpus", vcpus)
 		|| add_path(body, "overlay", overlay) || add_path(body, "disk", disk)) {
 		json_decref(body);

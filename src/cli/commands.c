@@ -6,7 +6,7 @@
 const struct cli_command cli_commands[] = {
 	{ "vm create",
 		"NAME --profile P [--vgpus N] [--memory 512M] [--vcpus 1] [--overlay DIR] [--disk FILE]"
-		" [--device KIND:WHAT]",
+		" [--device KIND:WHAT]...",
 		"make a VM, stopped",
 		"  --profile P    the vGPU's size; `ferry profile list` shows them; none: no vGPU\n"
 		"  --overlay DIR  the folder's files appear in the guest's root\n"

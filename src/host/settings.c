@@ -107,6 +107,24 @@ int setting_check(const struct setting *s, const char *text, struct ferry_error 
 	return good ? 0 : refuse(s, text, e);
 }
 
+int settings_check_all(const json_t *changes, struct ferry_error *e)
+{
+	const char *key;
+	json_t *value;
+	int r = 0;
+
+	json_object_foreach((json_t *)changes, key, value) {
+		const struct setting *s = r == 0 ? setting_find(key, e) : NULL;
+		if (r == 0 && !s)
+			r = -ENOENT;
+		else if (r == 0 && json_is_string(value))
+			r = setting_check(s, json_string_value(value), e);
+		else if (r == 0 && !json_is_null(value))
+			r = ferry_fail(e, EINVAL, "bad-setting", "the value of %s is not a text", key);
+	}
+	return r;
+}
+
 int64_t setting_value(const struct setting *s, const char *text)
 {
 	uint64_t rate = 0;

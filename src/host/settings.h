@@ -33,6 +33,9 @@ const struct setting *setting_find(const char *key, struct ferry_error *e);
 // Whether `text` is a value of this setting; the error says what it may be.
 int setting_check(const struct setting *s, const char *text, struct ferry_error *e);
 
+// Whether all of {"key":"text"|null} may be set; null goes back to what holds further away.
+int settings_check_all(const json_t *changes, struct ferry_error *e);
+
 // The text that holds for this VM (NULL: for the host), and in *ret_from (may be NULL) where it
 // comes from: "vm", "host", "file" or "default". Borrowed until a setting changes.
 const char *setting_text(struct host *h, const struct vm *vm, const char *key,

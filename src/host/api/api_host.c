@@ -112,34 +112,28 @@ static void get_settings(struct request *r)
 	request_answer(r, 200, settings_json(request_host(r), NULL));
 }
 
-static int set_one(struct host *h, const char *key, const json_t *value, struct ferry_error *e)
+// All or nothing: checked first, then set.
+static int set_all(struct host *h, json_t *body, struct ferry_error *e)
 {
-	const struct setting *s = setting_find(key, e);
-	const char *text = json_string_value(value);
+	const char *key;
+	json_t *value;
+	int r = settings_check_all(body, e);
 
-	if (!s)
-		return -ENOENT;
-	if (!text && !json_is_null(value))
-		return ferry_fail(e, EINVAL, "bad-setting", "the value of %s is not a text", key);
-	int n = text ? setting_check(s, text, e) : 0;
-	return n < 0 ? n : inventory_set(h->inventory, key, text, e);
+	json_object_foreach(body, key, value) {
+		if (r == 0)
+			r = inventory_set(h->inventory, key, json_string_value(value), e);
+	}
+	return r;
 }
 
 static void put_settings(struct request *r)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
 	_cleanup_json_ json_t *body = request_body(r);
-	const char *key;
-	json_t *value;
-	int n = 0;
 
 	if (!body)
 		return;
-	json_object_foreach(body, key, value) {
-		if (n == 0)
-			n = set_one(request_host(r), key, value, &e);
-	}
-	if (n < 0)
+	if (set_all(request_host(r), body, &e) < 0)
 		request_fail(r, &e);
 	else
 		get_settings(r);

@@ -174,19 +174,10 @@ static int set_all(struct vm *vm, json_t *body, struct ferry_error *e)
 	json_t *settings = json_object_get(vm->config, "settings");
 	const char *key;
 	json_t *value;
+	int r = settings_check_all(body, e);
 
-	json_object_foreach(body, key, value) {
-		const struct setting *s = setting_find(key, e);
-		if (!s)
-			return -ENOENT;
-		if (json_is_null(value))
-			continue;
-		if (!json_is_string(value))
-			return ferry_fail(e, EINVAL, "bad-setting", "the value of %s is not a text", key);
-		int r = setting_check(s, json_string_value(value), e);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	json_object_foreach(body, key, value) {
 		if (json_is_null(value))
 			json_object_del(settings, key);

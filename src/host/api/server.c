@@ -148,8 +148,10 @@ void request_fail(struct request *r, const struct ferry_error *e)
 	int exit = error_exit_status(e);
 	int status = exit == 2 ? 400 : exit == 3 ? 409 : 500;
 
-	if (!strcmp(e->code, "no-vm"))
+	if (!strcmp(e->code, "no-vm") || !strcmp(e->code, "no-path"))
 		status = 404;
+	else if (!strcmp(e->code, "no-method"))
+		status = 405;
 	request_answer(r, status,
 		json_pack("{s:o, s:i}", "error", ferry_error_to_json(e), "exit", exit));
 }
@@ -252,8 +254,10 @@ static void dispatch(struct request *r, const char *method)
 		fn(r);
 		return;
 	}
-	ferry_fail(&e, ENOENT, "bad-request", path_known ? "that path has no such method"
-							 : "there is no such path in this API");
+	if (path_known)
+		ferry_fail(&e, EINVAL, "no-method", "that path has no such method");
+	else
+		ferry_fail(&e, ENOENT, "no-path", "there is no such path in this API");
 	request_fail(r, &e);
 }
 

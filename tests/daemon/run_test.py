@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""run_test.py FERRY ALLOCATE: `ferry run` gives a program a private vGPU, keeps it within its
+profile, passes on its streams, signals and exit status, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+FERRY, ALLOCATE = sys.argv[1:3]
+PROFILE = "ferry_cpu-05q"
+CL_MEM_OBJECT_ALLOCATION_FAILURE = -4
+CL_INVALID_BUFFER_SIZE = -61
+
+
+class RunTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="fr-")
+        self.addCleanup(folder.cleanup)
+        self.tmp = Path(folder.name)
+        self.env = {**os.environ, "TMPDIR": str(self.tmp)}
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([FERRY, "run", "--profile", PROFILE, "--", *argv], env=self.env, text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def run_it(self, *argv: str, text: str = "") -> tuple[int, str, str]:
+        run = self.start(*argv)
+        out, err = run.communicate(text, timeout=60)
+        self.assert_nothing_left()
+        return run.returncode, out, err
+
+    def assert_nothing_left(self) -> None:
+        self.assertEqual(list(self.tmp.iterdir()), [])
+        self.assertEqual(self.vgpus(), [])
+
+    def vgpus(self) -> list[int]:
+        """ferry-vgpu processes of this test: those with our temporary folder on their command line."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            except OSError:
+                continue
+            if words.split(b"\0")[0].endswith(b"ferry-vgpu") and str(self.tmp).encode() in words:
+                found.append(int(entry.name))
+        return found
+
+    def test_streams_environment_and_status(self) -> None:
+        script = 'cat; echo "$FERRY_VGPU" >&2; exit 7'
+        status, out, err = self.run_it("sh", "-c", script, text="to and fro")
+        self.assertEqual((status, out), (7, "to and fro"))
+        self.assertRegex(err, rf"^unix:{self.tmp}/ferry-run\.\w+/vgpu\.sock$")
+        self.assertEqual(self.run_it("sh", "-c", "kill -SEGV $$")[0], 128 + signal.SIGSEGV)
+        self.assertEqual(self.run_it("/nonexistent/program")[0], 127)
+        self.assertEqual(self.run_it(str(self.tmp))[0], 126)
+
+    def test_the_profile_is_enforced(self) -> None:
+        status, out, err = self.run_it(ALLOCATE, "300", "300", "200", "600")
+        self.assertEqual(status, 0, err)
+        refused = CL_MEM_OBJECT_ALLOCATION_FAILURE
+        self.assertEqual(out.splitlines()[:4], ["memory 536870912", "300 MiB ok", f"300 MiB {refused}",
+                                                "200 MiB ok"])
+        self.assertIn(out.splitlines()[4], (f"600 MiB {refused}", f"600 MiB {CL_INVALID_BUFFER_SIZE}"))
+
+    def test_signals_reach_the_program(self) -> None:
+        for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            run = self.start("sh", "-c", f"trap 'echo caught; exit 3' {signo.value}; echo up; while :; do sleep 0.05; done")
+            assert run.stdout
+            self.assertEqual(run.stdout.readline(), "up\n")
+            run.send_signal(signo)
+            self.assertEqual(run.stdout.readline(), "caught\n")
+            self.assertEqual(run.wait(10), 3)
+            run.communicate()
+            self.assert_nothing_left()
+
+    def test_a_program_that_a_signal_ends(self) -> None:
+        run = self.start("sh", "-c", "echo up; exec sleep 60")
+        assert run.stdout
+        self.assertEqual(run.stdout.readline(), "up\n")
+        run.send_signal(signal.SIGTERM)
+        self.assertEqual(run.wait(10), 128 + signal.SIGTERM)
+        run.communicate()
+        self.assert_nothing_left()
+
+    def test_a_killed_vgpu_does_not_hang_the_program(self) -> None:
+        run = self.start("sh", "-c", f"echo up; read line; {ALLOCATE} 1; echo status $?")
+        assert run.stdout and run.stdin
+        self.assertEqual(run.stdout.readline(), "up\n")
+        for pid in self.vgpus():
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+        out, _ = run.communicate("go\n", timeout=30)
+        self.assertRegex(out.splitlines()[-1], r"status [1-9]")
+        self.assert_nothing_left()
+
+    def test_what_is_refused(self) -> None:
+        for options in ((), ("--profile", "none"), ("--profile", "huge"), ("--profile",)):
+            done = subprocess.run([FERRY, "run", *options, "--", "true"], env=self.env, capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), options)
+            self.assertTrue(done.stderr)
+        self.assert_nothing_left()
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
