@@ -89,10 +89,8 @@ void json_round(json_t *doc)
 
 	if (json_is_real(doc))
 		json_real_set(doc, round(json_real_value(doc) * 1000) / 1000);
-	json_object_foreach(doc, key, value)
-		json_round(value);
-	json_array_foreach(doc, i, value)
-		json_round(value);
+	json_object_foreach(doc, key, value) json_round(value);
+	json_array_foreach(doc, i, value) json_round(value);
 }
 
 json_t *json_parse_file(const char *path, struct ferry_error *e)

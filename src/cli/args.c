@@ -82,8 +82,8 @@ int cli_usage(const char *command, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-static const struct cli_option *find_option(const struct cli_option *options, const char *name,
-	size_t n)
+static const struct cli_option *find_option(
+	const struct cli_option *options, const char *name, size_t n)
 {
 	for (; options && options->name; options++)
 		if (strlen(options->name) == n && !strncmp(options->name, name, n))
@@ -160,7 +160,8 @@ int cli_parse(struct cli *c, const char *command, int argc, char **argv,
 		char words[40], *list[3] = { 0 }, *save = NULL;
 		int n = 0;
 		snprintf(words, sizeof words, "%s", command);
-		for (char *w = strtok_r(words, " ", &save); w && n < 3; w = strtok_r(NULL, " ", &save))
+		for (char *w = strtok_r(words, " ", &save); w && n < 3;
+			w = strtok_r(NULL, " ", &save))
 			list[n++] = w;
 		exit(cli_help(n, list));
 	}

@@ -11,10 +11,11 @@ void findings_print(const json_t *findings, FILE *out)
 	json_t *f;
 	size_t i;
 
-	json_array_foreach((json_t *)findings, i, f) {
+	json_array_foreach((json_t *)findings, i, f)
+	{
 		bool refuse = strcmp(json_string_or(f, "severity", ""), "warn") != 0;
-		fprintf(out, "%s %s: %s\n", refuse ? "REFUSED" : "warning", json_string_or(f, "code", "?"),
-			json_string_or(f, "cause", ""));
+		fprintf(out, "%s %s: %s\n", refuse ? "REFUSED" : "warning",
+			json_string_or(f, "code", "?"), json_string_or(f, "cause", ""));
 		if (json_string_or(f, "remedy", "")[0])
 			fprintf(out, "  -> %s\n", json_string_or(f, "remedy", ""));
 	}
@@ -30,7 +31,8 @@ static void print_report(const char *name, const char *to, const json_t *doc)
 		return;
 	size_format((uint64_t)json_int_or(facts, "available_bytes", 0), memory, sizeof memory);
 	printf("VM '%s' can move to host %s (QEMU %s, %s, %s free)\n", name, to,
-		json_string_or(facts, "qemu_version", "?"), json_string_or(facts, "accel", "?"), memory);
+		json_string_or(facts, "qemu_version", "?"), json_string_or(facts, "accel", "?"),
+		memory);
 }
 
 int cmd_check(struct cli *c, int argc, char **argv)

@@ -8,9 +8,8 @@ static void print_faults(const json_t *all)
 	json_t *f;
 	size_t i;
 
-	json_array_foreach((json_t *)all, i, f)
-		printf("%s:%s%s\n", json_string_or(f, "name", "?"), json_string_or(f, "action", "-"),
-			json_bool_or(f, "held", false) ? " (held)" : "");
+	json_array_foreach((json_t *)all, i, f) printf("%s:%s%s\n", json_string_or(f, "name", "?"),
+		json_string_or(f, "action", "-"), json_bool_or(f, "held", false) ? " (held)" : "");
 }
 
 int cmd_fault(struct cli *c, int argc, char **argv)
@@ -25,7 +24,8 @@ int cmd_fault(struct cli *c, int argc, char **argv)
 	if (!strcmp(a.operands[0], "list") && a.n == 1) {
 		exit = http_call(c, "GET", url, NULL, &doc);
 	} else if (!strcmp(a.operands[0], "clear")) {
-		if (a.n == 2 && strspn(a.operands[1], "abcdefghijklmnopqrstuvwxyz-.") == strlen(a.operands[1]))
+		if (a.n == 2 && strspn(a.operands[1], "abcdefghijklmnopqrstuvwxyz-.") ==
+					strlen(a.operands[1]))
 			snprintf(url, sizeof url, "faults?name=%.60s", a.operands[1]);
 		else if (a.n == 2)
 			return cli_usage("fault", "there is no fault point '%s'", a.operands[1]);

@@ -19,13 +19,14 @@ static void print_history(const json_t *all)
 	size_t i;
 
 	table_init(&t, 7);
-	put_cells(&t, (const char *const[]){ "VM", "FROM", "TO", "MODE", "OUTCOME", "STUN", "TOTAL",
-			      NULL });
-	json_array_foreach((json_t *)all, i, m) {
-		put_cells(&t,
-			(const char *const[]){ json_string_or(m, "vm", "?"), json_string_or(m, "from", "?"),
-				json_string_or(m, "to", "?"), json_string_or(m, "mode", "?"),
-				json_string_or(m, "outcome", "?"), NULL });
+	put_cells(&t, (const char *const[]){
+			      "VM", "FROM", "TO", "MODE", "OUTCOME", "STUN", "TOTAL", NULL });
+	json_array_foreach((json_t *)all, i, m)
+	{
+		put_cells(&t, (const char *const[]){ json_string_or(m, "vm", "?"),
+				      json_string_or(m, "from", "?"), json_string_or(m, "to", "?"),
+				      json_string_or(m, "mode", "?"),
+				      json_string_or(m, "outcome", "?"), NULL });
 		table_cell(&t, "%.0f ms", json_number_value(json_object_get(m, "stun_ms")));
 		table_cell(&t, "%.1f s", json_number_value(json_object_get(m, "total_ms")) / 1000);
 	}
@@ -37,7 +38,8 @@ static void print_events(const json_t *all)
 	json_t *event;
 	size_t i;
 
-	json_array_foreach((json_t *)all, i, event) {
+	json_array_foreach((json_t *)all, i, event)
+	{
 		int64_t ns = json_int_or(event, "wall_ns", 0);
 		time_t seconds = (time_t)(ns / 1000000000);
 		char when[32], *data = json_dumps(json_object_get(event, "data"), JSON_COMPACT);
@@ -51,8 +53,8 @@ static void print_events(const json_t *all)
 	}
 }
 
-static int show(struct cli *c, const char *what, int argc, char **argv,
-	void (*print)(const json_t *all))
+static int show(
+	struct cli *c, const char *what, int argc, char **argv, void (*print)(const json_t *all))
 {
 	const char *limit = NULL;
 	const struct cli_option options[] = { { "limit", &limit, NULL }, { 0 } };
@@ -62,7 +64,8 @@ static int show(struct cli *c, const char *what, int argc, char **argv,
 
 	if (cli_parse(c, what, argc, argv, options, 0, 0, &a) < 0)
 		return EXIT_USAGE;
-	if (limit && (!limit[0] || strspn(limit, "0123456789") != strlen(limit) || strlen(limit) > 6))
+	if (limit &&
+		(!limit[0] || strspn(limit, "0123456789") != strlen(limit) || strlen(limit) > 6))
 		return cli_usage(what, "--limit %s is not a number", limit);
 	snprintf(url, sizeof url, "%s%s%s", what, limit ? "?limit=" : "", limit ? limit : "");
 	int exit = http_call(c, "GET", url, NULL, &doc);

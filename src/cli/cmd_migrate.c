@@ -35,7 +35,8 @@ static void maybe_cancel(struct state *s)
 		return;
 	s->cancel_sent = true;
 	if (!s->c->json)
-		display_say(&s->display, "asking for the end of the migration; waiting for the result");
+		display_say(
+			&s->display, "asking for the end of the migration; waiting for the result");
 	vm_url(s->name, "cancel", url);
 	quiet.json = false; // the error, if any, goes to standard error
 	http_call(&quiet, "POST", url, json_object(), &doc);
@@ -49,7 +50,8 @@ static void on_line(void *arg, json_t *doc)
 
 	if (!progress) {
 		s->exit = (int)json_int_or(doc, "exit", EXIT_FAILED);
-		json_object_del(doc, "exit"); // the status says it; the contract's object has no such field
+		json_object_del(
+			doc, "exit"); // the status says it; the contract's object has no such field
 	}
 	if (s->c->json)
 		cli_print_json(doc);
@@ -119,9 +121,9 @@ int cmd_migrate(struct cli *c, int argc, char **argv)
 	add_text(body, "mode", mode);
 	add_text(body, "bandwidth", bandwidth);
 	add_text(body, "dedup", dedup);
-	if (add_number(body, "target_stun_ms", "target-stun", target)
-		|| add_number(body, "stun_limit_s", "stun-limit", limit)
-		|| add_number(body, "channels", "channels", channels)) {
+	if (add_number(body, "target_stun_ms", "target-stun", target) ||
+		add_number(body, "stun_limit_s", "stun-limit", limit) ||
+		add_number(body, "channels", "channels", channels)) {
 		json_decref(body);
 		return EXIT_USAGE;
 	}

@@ -20,8 +20,8 @@ int cmd_profile_list(struct cli *c, int argc, char **argv)
 		return EXIT_DONE;
 	}
 	table_init(&t, 5);
-	for (const char *const *h =
-			(const char *const[]){ "PROFILE", "FRAMEBUFFER", "KIND", "SHARE", "WHAT", NULL };
+	for (const char *const *h = (const char *const[]){ "PROFILE", "FRAMEBUFFER", "KIND",
+		     "SHARE", "WHAT", NULL };
 		*h; h++)
 		table_cell(&t, "%s", *h);
 	for (size_t i = 0; i < profile_count; i++) {

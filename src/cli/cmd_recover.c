@@ -14,13 +14,15 @@ int cmd_recover(struct cli *c, int argc, char **argv)
 	if (cli_parse(c, "recover", argc, argv, options, 1, 1, &a) < 0)
 		return EXIT_USAGE;
 	if (!decision || (strcmp(decision, "run-here") && strcmp(decision, "give-up")))
-		return cli_usage("recover", "--decision run-here or --decision give-up must be said");
+		return cli_usage(
+			"recover", "--decision run-here or --decision give-up must be said");
 	vm_url(a.operands[0], "recover", url);
 	int exit = http_call(c, "POST", url, json_pack("{s:s}", "decision", decision), &doc);
 	if (exit == 0 && c->json)
 		cli_print_json(doc);
 	else if (exit == 0)
-		printf("VM '%s' is %s\n", a.operands[0], json_string_or(doc, "state", "gone from here"));
+		printf("VM '%s' is %s\n", a.operands[0],
+			json_string_or(doc, "state", "gone from here"));
 	json_decref(doc);
 	return exit;
 }

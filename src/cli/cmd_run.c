@@ -61,8 +61,8 @@ static int write_vendor(const struct session *s, const char *library, struct fer
 	return file_write_durable(path, full, strlen(full), e);
 }
 
-static int start_vgpu(struct session *s, const char *program, const struct profile *p,
-	struct ferry_error *e)
+static int start_vgpu(
+	struct session *s, const char *program, const struct profile *p, struct ferry_error *e)
 {
 	char control[96], serve[96], memory[24], log[96], cache[128];
 
@@ -71,8 +71,8 @@ static int start_vgpu(struct session *s, const char *program, const struct profi
 	snprintf(memory, sizeof memory, "%llu", (unsigned long long)p->framebuffer_bytes);
 	snprintf(log, sizeof log, "%s/vgpu.log", s->folder);
 	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/cl-cache", s->folder);
-	const char *argv[] = { program, "--control", control, "--profile", p->name, "--memory", memory,
-		"--serve", serve, NULL };
+	const char *argv[] = { program, "--control", control, "--profile", p->name, "--memory",
+		memory, "--serve", serve, NULL };
 	// A user's own cache, where there is one, spares the compiler; else it goes with the session.
 	const char *env[] = { getenv("POCL_CACHE_DIR") ? NULL : cache, NULL };
 	_cleanup_fd_ int log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -107,10 +107,12 @@ static int wait_for_socket(struct session *s, struct ferry_error *e)
 		if (waitpid(s->vgpu, &status, WNOHANG) == s->vgpu) {
 			s->vgpu = 0;
 			print_log(s);
-			return ferry_fail(e, ECHILD, "process-ended", "ferry-vgpu ended at its start");
+			return ferry_fail(
+				e, ECHILD, "process-ended", "ferry-vgpu ended at its start");
 		}
 		if (clock_now_ns() > deadline)
-			return ferry_fail(e, ETIMEDOUT, "vgpu-silent", "ferry-vgpu does not answer");
+			return ferry_fail(
+				e, ETIMEDOUT, "vgpu-silent", "ferry-vgpu does not answer");
 		usleep(20000);
 	}
 }
@@ -159,9 +161,12 @@ static int wait_program(pid_t pid, int signals)
 	while (read(signals, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGCHLD) {
 			if (waitpid(pid, &status, WNOHANG) == pid)
-				return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+				return WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+							   : WEXITSTATUS(status);
 		} else if (info.ssi_code != SI_KERNEL) {
-			kill(pid, (int)info.ssi_signo); // the terminal's Ctrl-C has reached it already
+			kill(pid,
+				(int)info
+					.ssi_signo); // the terminal's Ctrl-C has reached it already
 		}
 	}
 	return EXIT_FAILED;
@@ -174,8 +179,8 @@ static int run_all(struct cli *c, struct session *s, const struct profile *p, ch
 	char vgpu[PATH_MAX], library[PATH_MAX];
 	int r = 0;
 
-	if (find_beside("ferry-vgpu", "vgpu", vgpu) < 0
-		|| find_beside("libferry-cl.so", "guest", library) < 0) {
+	if (find_beside("ferry-vgpu", "vgpu", vgpu) < 0 ||
+		find_beside("libferry-cl.so", "guest", library) < 0) {
 		r = ferry_fail(&e, ENOENT, "not-installed",
 			"ferry-vgpu or libferry-cl.so is not beside this program");
 		ferry_error_remedy(&e, "build or install Ferry completely");
@@ -204,7 +209,8 @@ int cmd_run(struct cli *c, int argc, char **argv)
 	if (cli_parse(c, "run", argc, argv, options, 0, 0, &a) < 0)
 		return EXIT_USAGE;
 	if (!name || !a.rest || !a.rest[0])
-		return cli_usage("run", !name ? "--profile is missing" : "the program is missing: -- CMD...");
+		return cli_usage("run",
+			!name ? "--profile is missing" : "the program is missing: -- CMD...");
 	const struct profile *p = profile_find(name, &e);
 	if (p && !p->framebuffer_bytes)
 		return cli_usage("run", "profile none has no vGPU");
@@ -214,7 +220,8 @@ int cmd_run(struct cli *c, int argc, char **argv)
 		tmp = "/tmp"; // socket paths must stay short
 	snprintf(s.folder, sizeof s.folder, "%s/ferry-run.XXXXXX", tmp);
 	sigemptyset(&set);
-	for (const int *n = (const int[]){ SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, 0 };
+	for (const int *n = (const int[]){ SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1,
+		     SIGUSR2, 0 };
 		*n; n++)
 		sigaddset(&set, *n);
 	sigprocmask(SIG_BLOCK, &set, &before);

@@ -36,9 +36,10 @@ int cmd_vm_create(struct cli *c, int argc, char **argv)
 	const char *profile = NULL, *vgpus = NULL, *memory = NULL, *vcpus = NULL, *overlay = NULL,
 		   *disk = NULL;
 	struct cli_words devices = { 0 };
-	const struct cli_option options[] = { { "profile", &profile, NULL }, { "vgpus", &vgpus, NULL },
-		{ "memory", &memory, NULL }, { "vcpus", &vcpus, NULL }, { "overlay", &overlay, NULL },
-		{ "disk", &disk, NULL }, { "device", .many = &devices }, { 0 } };
+	const struct cli_option options[] = { { "profile", &profile, NULL },
+		{ "vgpus", &vgpus, NULL }, { "memory", &memory, NULL }, { "vcpus", &vcpus, NULL },
+		{ "overlay", &overlay, NULL }, { "disk", &disk, NULL },
+		{ "device", .many = &devices }, { 0 } };
 	struct cli_args a;
 	json_t *vm = NULL;
 
@@ -52,10 +53,11 @@ int cmd_vm_create(struct cli *c, int argc, char **argv)
 	for (int i = 0; i < devices.n; i++) {
 		if (!i)
 			json_object_set_new(body, "devices", json_array());
-		json_array_append_new(json_object_get(body, "devices"), json_string(devices.words[i]));
+		json_array_append_new(
+			json_object_get(body, "devices"), json_string(devices.words[i]));
 	}
-	if (add_number(body, "vgpus", vgpus) || add_number(body, "vcpus", vcpus)
-		|| add_path(body, "overlay", overlay) || add_path(body, "disk", disk)) {
+	if (add_number(body, "vgpus", vgpus) || add_number(body, "vcpus", vcpus) ||
+		add_path(body, "overlay", overlay) || add_path(body, "disk", disk)) {
 		json_decref(body);
 		return EXIT_USAGE;
 	}
@@ -65,7 +67,8 @@ int cmd_vm_create(struct cli *c, int argc, char **argv)
 	if (c->json)
 		cli_print_json(vm);
 	else
-		printf("VM '%s' created on host %s\n", a.operands[0], json_string_or(vm, "host", "?"));
+		printf("VM '%s' created on host %s\n", a.operands[0],
+			json_string_or(vm, "host", "?"));
 	json_decref(vm);
 	return EXIT_DONE;
 }

@@ -14,7 +14,8 @@ static void print_table(const json_t *vms)
 		     "PROFILE", "MEMORY", "ADDRESS", NULL };
 		*h; h++)
 		table_cell(&t, "%s", *h);
-	json_array_foreach(vms, i, vm) {
+	json_array_foreach(vms, i, vm)
+	{
 		char memory[16];
 		const char *ip = json_string_or(vm, "ip", "");
 		size_format((uint64_t)json_int_or(vm, "memory_bytes", 0), memory, sizeof memory);

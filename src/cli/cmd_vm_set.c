@@ -10,9 +10,8 @@ static const json_t *find(const json_t *settings, const char *key)
 	json_t *s;
 	size_t i;
 
-	json_array_foreach((json_t *)settings, i, s)
-		if (!strcmp(json_string_or(s, "key", ""), key))
-			return s;
+	json_array_foreach(
+		(json_t *)settings, i, s) if (!strcmp(json_string_or(s, "key", ""), key)) return s;
 	return NULL;
 }
 
@@ -23,11 +22,11 @@ static void print_all(const json_t *settings)
 	size_t i;
 
 	table_init(&t, 4);
-	for (const char *const *h =
-			(const char *const[]){ "KEY", "VALUE", "FROM", "WHAT", NULL };
+	for (const char *const *h = (const char *const[]){ "KEY", "VALUE", "FROM", "WHAT", NULL };
 		*h; h++)
 		table_cell(&t, "%s", *h);
-	json_array_foreach((json_t *)settings, i, s) {
+	json_array_foreach((json_t *)settings, i, s)
+	{
 		const char *unit = json_string_or(s, "unit", "");
 		bool with_unit = unit[0] && strcmp(unit, "bytes/s");
 		table_cell(&t, "%s", json_string_or(s, "key", ""));
@@ -81,7 +80,8 @@ int cmd_vm_get(struct cli *c, int argc, char **argv)
 		return exit;
 	const json_t *one = a.n == 2 ? find(doc, a.operands[1]) : NULL;
 	if (a.n == 2 && !one)
-		exit = cli_usage("vm get", "there is no setting '%s'; `ferry help settings` lists them",
+		exit = cli_usage("vm get",
+			"there is no setting '%s'; `ferry help settings` lists them",
 			a.operands[1]);
 	else if (c->json)
 		cli_print_json(one ? one : doc);

@@ -37,7 +37,8 @@ static void print_vm(const json_t *vm)
 	row(&t, "overlay", json_string_or(vm, "overlay", ""));
 	snprintf(text, sizeof text, "%lld", (long long)json_int_or(vm, "qemu_pid", 0));
 	row(&t, "QEMU", json_int_or(vm, "qemu_pid", 0) ? text : "");
-	json_array_foreach(json_object_get(vm, "vgpu_processes"), i, g) {
+	json_array_foreach(json_object_get(vm, "vgpu_processes"), i, g)
+	{
 		char key[40];
 		snprintf(key, sizeof key, "ferry-vgpu %zu", i);
 		size_format((uint64_t)json_int_or(g, "allocated_bytes", 0), size, sizeof size);

@@ -53,7 +53,8 @@ int cmd_vm_stop(struct cli *c, int argc, char **argv)
 		long long s = strtoll(timeout, &end, 10);
 		if (end == timeout || *end || s < 0 || s > 600) {
 			json_decref(body);
-			return cli_usage("vm stop", "--timeout %s is not a number from 0 to 600", timeout);
+			return cli_usage(
+				"vm stop", "--timeout %s is not a number from 0 to 600", timeout);
 		}
 		json_object_set_new(body, "timeout_ms", json_integer(s * 1000));
 	}

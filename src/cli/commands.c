@@ -5,25 +5,33 @@
 
 const struct cli_command cli_commands[] = {
 	{ "vm create",
-		"NAME --profile P [--vgpus N] [--memory 512M] [--vcpus 1] [--overlay DIR] [--disk FILE]"
+		"NAME --profile P [--vgpus N] [--memory 512M] [--vcpus 1] [--overlay DIR] [--disk "
+		"FILE]"
 		" [--device KIND:WHAT]...",
 		"make a VM, stopped",
 		"  --profile P    the vGPU's size; `ferry profile list` shows them; none: no vGPU\n"
 		"  --overlay DIR  the folder's files appear in the guest's root\n"
-		"  --disk FILE    a raw disk image or block device; it must be under the same path on\n"
+		"  --disk FILE    a raw disk image or block device; it must be under the same path "
+		"on\n"
 		"                 every host that the VM shall move to\n"
-		"  --device KIND:WHAT  passthrough:ADDRESS, iso:/FILE or serial:/dev/NAME: kept in the\n"
-		"                 configuration; such a VM cannot be moved, and this version cannot start it\n",
+		"  --device KIND:WHAT  passthrough:ADDRESS, iso:/FILE or serial:/dev/NAME: kept in "
+		"the\n"
+		"                 configuration; such a VM cannot be moved, and this version "
+		"cannot start it\n",
 		cmd_vm_create },
-	{ "vm start", "NAME", "start a VM and wait until its guest has booted", NULL, cmd_vm_start },
+	{ "vm start", "NAME", "start a VM and wait until its guest has booted", NULL,
+		cmd_vm_start },
 	{ "vm stop", "NAME [--timeout S]", "ask the guest to power off, then end it",
-		"  --timeout S    how long the guest may take, 15 by default; 0: at once\n", cmd_vm_stop },
+		"  --timeout S    how long the guest may take, 15 by default; 0: at once\n",
+		cmd_vm_stop },
 	{ "vm rm", "NAME", "remove a stopped VM, with its logs", NULL, cmd_vm_rm },
 	{ "vm list", "", "all VMs of the host", NULL, cmd_vm_list },
-	{ "vm show", "NAME", "one VM: state, epoch, owner, address, processes, log", NULL, cmd_vm_show },
+	{ "vm show", "NAME", "one VM: state, epoch, owner, address, processes, log", NULL,
+		cmd_vm_show },
 	{ "vm log", "NAME", "print the VM's log", NULL, cmd_vm_log },
 	{ "vm exec", "NAME [--detach] -- CMD...", "run CMD in the guest",
-		"Its output and exit status come back, also where the VM is being moved meanwhile.\n"
+		"Its output and exit status come back, also where the VM is being moved "
+		"meanwhile.\n"
 		"  --detach       start it and return; its output goes to the guest's console\n",
 		cmd_vm_exec },
 	{ "vm set", "NAME KEY=VALUE", "set a setting of a VM; KEY= goes back to the host's",
@@ -32,35 +40,41 @@ const struct cli_command cli_commands[] = {
 	{ "profile list", "", "vGPU profiles", NULL, cmd_profile_list },
 	{ "host show", "", "this host: accelerator, QEMU, memory, peers", NULL, cmd_host_show },
 	{ "check", "NAME --to HOST", "all that stands in the way of moving a VM",
-		"Every finding has a code, a cause and a remedy. Exit status 3 where one refuses.\n",
+		"Every finding has a code, a cause and a remedy. Exit status 3 where one "
+		"refuses.\n",
 		cmd_check },
-	{ "estimate", "NAME --to HOST [--mode M]", "what moving a VM would take, without moving it", NULL,
-		cmd_estimate },
+	{ "estimate", "NAME --to HOST [--mode M]", "what moving a VM would take, without moving it",
+		NULL, cmd_estimate },
 	{ "migrate",
 		"NAME --to HOST [--mode precopy|stop-copy|single-pass] [--target-stun MS]"
 		" [--stun-limit S] [--channels N] [--bandwidth RATE] [--dedup off] [--verify]",
 		"move a running VM to another host",
-		"  --mode         precopy: rounds while it runs, then the rest; stop-copy: all GPU memory\n"
+		"  --mode         precopy: rounds while it runs, then the rest; stop-copy: all GPU "
+		"memory\n"
 		"                 in the stun; single-pass: whole buffers, once\n"
 		"  --target-stun  switch over once the forecast is below this\n"
 		"  --stun-limit   a longer stun is aborted, the VM goes on here\n"
 		"  --bandwidth    such as 1gbit, 100MB/s or off\n"
 		"  --verify       compare the whole framebuffer on both sides before COMMIT\n"
 		"Ctrl-C asks for an end before COMMIT and waits for the result.\n"
-		"Exit status: 0 moved; 1 failed or aborted, the VM runs on the source; 3 refused by a\n"
+		"Exit status: 0 moved; 1 failed or aborted, the VM runs on the source; 3 refused "
+		"by a\n"
 		"check; 4 a person must decide (`ferry recover`).\n",
 		cmd_migrate },
 	{ "cancel", "NAME", "ask a running migration to end before COMMIT", NULL, cmd_cancel },
 	{ "recover", "NAME --decision run-here|give-up", "decide after exit status 4",
-		"  run-here   this host's copy runs. Only when the other host certainly does not run it.\n"
+		"  run-here   this host's copy runs. Only when the other host certainly does not "
+		"run it.\n"
 		"  give-up    this host's copy is destroyed. Only when the other host has it.\n",
 		cmd_recover },
 	{ "history", "[--limit N]", "migrations that ended", NULL, cmd_history },
 	{ "events", "[--limit N]", "what happened on the host", NULL, cmd_events },
 	{ "run", "--profile P -- CMD...", "run a local program on a private vGPU, no VM",
-		"Needs no ferryd. The program finds the vGPU through OCL_ICD_VENDORS and FERRY_VGPU.\n",
+		"Needs no ferryd. The program finds the vGPU through OCL_ICD_VENDORS and "
+		"FERRY_VGPU.\n",
 		cmd_run },
-	{ "fault", "set NAME:ACTION | list | clear [NAME]", "fault points, for tests", NULL, cmd_fault },
+	{ "fault", "set NAME:ACTION | list | clear [NAME]", "fault points, for tests", NULL,
+		cmd_fault },
 	{ "patch", "NAME", "", NULL, NULL },
 	{ "suspend", "NAME --to FILE", "", NULL, NULL },
 	{ "resume", "FILE --on HOST", "", NULL, NULL },

@@ -36,7 +36,7 @@ static const struct {
 
 void display_init(struct display *d, FILE *out, bool terminal)
 {
-	*d = (struct display){ .out = out, .terminal = terminal, .round = -1, .plain_quarter = -1 };
+	*d = (struct display){ .out = out, .terminal = terminal, .round = -1, .quarter = -1, .ram_quarter = -1 };
 }
 
 static void end_line(struct display *d)
@@ -91,15 +91,16 @@ static void put_round(struct display *d)
 }
 
 // On a terminal the line is drawn anew each time, elsewhere at each quarter of the way.
-static void draw(struct display *d, uint64_t done, uint64_t total, void (*put)(struct display *d))
+static void draw(struct display *d, uint64_t done, uint64_t total, int64_t *last,
+	void (*put)(struct display *d))
 {
 	int64_t quarter = total ? (int64_t)(4.0 * (double)done / (double)total) : 0;
 
 	if (d->terminal)
 		fputs("\r\033[K", d->out);
-	else if (quarter == d->plain_quarter)
+	else if (quarter == *last)
 		return;
-	d->plain_quarter = quarter;
+	*last = quarter;
 	put(d);
 	d->line_open = d->terminal;
 	if (!d->terminal)
@@ -116,7 +117,7 @@ static void finish_round(struct display *d, const json_t *p)
 	uint64_t written = (uint64_t)json_int_or(p, "dirty_bytes", 0);
 
 	d->round = -1;
-	d->plain_quarter = -1;
+	d->quarter = -1;
 	if (!n && !written)
 		return; // the vGPU holds nothing, or its guest left it alone
 	size_format(n, bytes, sizeof bytes);
@@ -169,17 +170,17 @@ void display_progress(struct display *d, const json_t *p)
 	if (round < 0) {
 		// RAM on its own: while no round of a vGPU has the line.
 		if (d->ram_total && d->round < 0)
-			draw(d, d->ram_total - d->ram_left, d->ram_total, put_ram);
+			draw(d, d->ram_total - d->ram_left, d->ram_total, &d->ram_quarter, put_ram);
 		return;
 	}
 	if (round != d->round)
-		d->plain_quarter = -1;
+		d->quarter = -1;
 	d->round = round;
 	d->bytes = (uint64_t)json_int_or(p, "bytes", 0);
 	d->total = (uint64_t)json_int_or(p, "total_bytes", 0);
 	d->rate = json_number_value(json_object_get(p, "rate_bytes_per_s"));
 	if (d->total)
-		draw(d, d->bytes, d->total, put_round);
+		draw(d, d->bytes, d->total, &d->quarter, put_round);
 }
 
 static double number(const json_t *doc, const char *key)
@@ -213,10 +214,11 @@ static void say_failure(struct display *d, const json_t *result, int exit)
 			json_string_or(result, "vm", "?"), why);
 	else
 		fprintf(d->out, "VM '%s' was not moved, %s in phase %s: %s\n",
-			json_string_or(result, "vm", "?"), json_string_or(result, "outcome", "failed"),
+			json_string_or(result, "vm", "?"),
+			json_string_or(result, "outcome", "failed"),
 			json_string_or(result, "phase", "?"), why);
-	json_array_foreach(json_object_get(reason, "remedies"), i, remedy)
-		fprintf(d->out, "  -> %s\n", json_string_value(remedy) ? json_string_value(remedy) : "");
+	json_array_foreach(json_object_get(reason, "remedies"), i, remedy) fprintf(
+		d->out, "  -> %s\n", json_string_value(remedy) ? json_string_value(remedy) : "");
 }
 
 void display_result(struct display *d, const json_t *result, int exit)
@@ -238,6 +240,7 @@ void display_result(struct display *d, const json_t *result, int exit)
 	say_parts(d, json_object_get(result, "stun"));
 	if (json_is_boolean(verified))
 		fprintf(d->out, "framebuffers compared: %s, %.0f ms\n",
-			json_is_true(verified) ? "equal" : "DIFFERENT", number(result, "verify_ms"));
+			json_is_true(verified) ? "equal" : "DIFFERENT",
+			number(result, "verify_ms"));
 	fflush(d->out);
 }

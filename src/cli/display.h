@@ -17,7 +17,8 @@ struct display {
 	uint64_t bytes, total; // of the round
 	double rate;
 	uint64_t ram_left, ram_total;
-	int64_t plain_quarter; // plain lines: the last quarter of a bar that was said
+	// Plain lines: the last quarter that was said of a round and of RAM.
+	int64_t quarter, ram_quarter;
 };
 
 void display_init(struct display *d, FILE *out, bool terminal);

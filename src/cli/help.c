@@ -58,7 +58,8 @@ static void overview(void)
 static void settings_help(void)
 {
 	puts("Settings of a VM: `ferry vm set NAME KEY=VALUE`, `ferry vm get NAME` shows values,\n"
-	     "defaults and what each is for. The nearest wins: command line, VM, host, file, default.\n");
+	     "defaults and what each is for. The nearest wins: command line, VM, host, file, "
+	     "default.\n");
 	puts("  vgpu.hotmigrate.enabled  migration.stun-limit   migration.target-stun\n"
 	     "  migration.policy         migration.channels     migration.bandwidth\n"
 	     "  migration.tracker        migration.dedup");
@@ -78,7 +79,8 @@ int cli_help(int argc, char **argv)
 	}
 	const struct cli_command *c = cli_find(argc, argv, &words);
 	if (!c) {
-		fprintf(stderr, "ferry: there is no command '%s'\n`ferry help` lists the commands.\n",
+		fprintf(stderr,
+			"ferry: there is no command '%s'\n`ferry help` lists the commands.\n",
 			argv[0]);
 		return EXIT_USAGE;
 	}

@@ -65,7 +65,8 @@ static int unreachable(const struct cli *c, CURLcode why)
 
 	if (why == CURLE_COULDNT_CONNECT) {
 		ferry_fail(&e, ECONNREFUSED, "no-daemon", "no ferryd answers at %s", c->socket);
-		ferry_error_remedy(&e, "start ferryd, or name its socket with --socket or FERRY_SOCKET");
+		ferry_error_remedy(
+			&e, "start ferryd, or name its socket with --socket or FERRY_SOCKET");
 	} else {
 		ferry_fail(&e, EIO, "no-daemon", "the connection to ferryd broke: %s",
 			curl_easy_strerror(why));
@@ -74,8 +75,8 @@ static int unreachable(const struct cli *c, CURLcode why)
 	return cli_error(c, &e, EXIT_FAILED);
 }
 
-static CURLcode perform(const struct cli *c, const char *method, const char *path,
-	const char *body, struct call *k)
+static CURLcode perform(
+	const struct cli *c, const char *method, const char *path, const char *body, struct call *k)
 {
 	CURL *curl = curl_easy_init();
 	char url[400];
@@ -124,8 +125,8 @@ int http_told_error(const struct cli *c, const json_t *doc)
 	return cli_error(c, &e, exit);
 }
 
-static int run(const struct cli *c, const char *method, const char *path, json_t *body,
-	struct call *k)
+static int run(
+	const struct cli *c, const char *method, const char *path, json_t *body, struct call *k)
 {
 	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 
@@ -137,8 +138,8 @@ static int run(const struct cli *c, const char *method, const char *path, json_t
 	return 0;
 }
 
-int http_call(const struct cli *c, const char *method, const char *path, json_t *body,
-	json_t **ret_doc)
+int http_call(
+	const struct cli *c, const char *method, const char *path, json_t *body, json_t **ret_doc)
 {
 	struct call k = { 0 };
 	struct ferry_error e = FERRY_ERROR_INIT;

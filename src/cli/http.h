@@ -6,8 +6,8 @@
 
 // One request, one document. `body` (may be NULL) is consumed. 0 and *ret_doc (the caller's), or an
 // exit status after having told the error.
-int http_call(const struct cli *c, const char *method, const char *path, json_t *body,
-	json_t **ret_doc);
+int http_call(
+	const struct cli *c, const char *method, const char *path, json_t *body, json_t **ret_doc);
 
 // The same for application/x-ndjson: fn gets each line as it comes, the last one too. 0, or an exit
 // status after having told the error. `tick` (may be NULL) is called about ten times a second.

@@ -22,7 +22,8 @@ static void on_pong(void *arg, const json_t *answer, const struct ferry_error *e
 
 	w->id = 0;
 	if (e)
-		ferry_error_remedy(&why, "see vms/%s/console.log in the host's state folder", w->vm->name);
+		ferry_error_remedy(
+			&why, "see vms/%s/console.log in the host's state folder", w->vm->name);
 	w->fn(w->arg, e ? &why : NULL);
 }
 
@@ -68,8 +69,9 @@ void agent_follow(struct vm *vm)
 	vm_path(vm, "agent.sock", path, sizeof path);
 	agent_set_path(vm->agent, vm->state == VM_RUNNING && vm->qemu.pid ? path : NULL);
 	if (vm->state == VM_RELEASED) {
-		ferry_fail(&e, EREMOTE, "moved", "VM '%s' has moved to host %s; the program runs on there",
-			vm->name, vm->owner);
+		ferry_fail(&e, EREMOTE, "moved",
+			"VM '%s' has moved to host %s; the program runs on there", vm->name,
+			vm->owner);
 		ferry_error_remedy(&e, "give commands to host %s from now on", vm->owner);
 		exec_end_all(vm, &e);
 	} else if (vm->state == VM_STOPPED) {

@@ -16,8 +16,8 @@ static int bad(struct ferry_error *e, const char *what)
 }
 
 // Copies an optional text; "" when it is missing or null.
-static int get_text(const json_t *doc, const char *key, char *ret, size_t size,
-	struct ferry_error *e)
+static int get_text(
+	const json_t *doc, const char *key, char *ret, size_t size, struct ferry_error *e)
 {
 	const json_t *v = json_object_get(doc, key);
 
@@ -29,8 +29,8 @@ static int get_text(const json_t *doc, const char *key, char *ret, size_t size,
 }
 
 // The same for a path, made absolute against the working directory.
-static int get_path(const json_t *doc, const char *key, char *ret, size_t size,
-	struct ferry_error *e)
+static int get_path(
+	const json_t *doc, const char *key, char *ret, size_t size, struct ferry_error *e)
 {
 	char text[2048], cwd[2000];
 	int r = get_text(doc, key, text, sizeof text, e);
@@ -58,10 +58,11 @@ static int read_peers(const json_t *doc, struct config *c, struct ferry_error *e
 		return 0;
 	if (!json_is_object(peers) || json_object_size(peers) > CONFIG_MAX_PEERS)
 		return bad(e, "'peers' is not an object of at most 64 hosts");
-	json_object_foreach((json_t *)peers, name, address) {
+	json_object_foreach((json_t *)peers, name, address)
+	{
 		struct config_peer *p = &c->peers[c->n_peers];
-		if (vm_name_check(name, NULL) < 0 || !json_is_string(address)
-			|| json_string_length(address) > ADDRESS_MAX_BYTES)
+		if (vm_name_check(name, NULL) < 0 || !json_is_string(address) ||
+			json_string_length(address) > ADDRESS_MAX_BYTES)
 			return bad(e, "'peers' wants {\"NAME\":\"ADDRESS:PORT\"}");
 		strcpy(p->name, name);
 		strcpy(p->address, json_string_value(address));
@@ -76,8 +77,8 @@ static int read_subnet(const char *text, struct config *c, struct ferry_error *e
 	char address[32];
 	struct in_addr in;
 
-	if (sscanf(text, "%31[0-9.]/%u", address, &c->guest.prefix) != 2 || c->guest.prefix < 8
-		|| c->guest.prefix > 29 || inet_pton(AF_INET, address, &in) != 1)
+	if (sscanf(text, "%31[0-9.]/%u", address, &c->guest.prefix) != 2 || c->guest.prefix < 8 ||
+		c->guest.prefix > 29 || inet_pton(AF_INET, address, &in) != 1)
 		return bad(e, "'guest.subnet' is not like 10.77.0.0/16");
 	c->guest.network = ntohl(in.s_addr) & ~((1u << (32 - c->guest.prefix)) - 1);
 	in.s_addr = htonl(c->guest.network + 1);
@@ -122,11 +123,13 @@ static int read_env(const json_t *doc, struct config *c, struct ferry_error *e)
 	c->env = calloc(json_object_size(env) + 1, sizeof *c->env);
 	if (!c->env)
 		return ferry_fail(e, ENOMEM, "no-memory", "no memory for the configuration");
-	json_object_foreach((json_t *)env, name, value) {
+	json_object_foreach((json_t *)env, name, value)
+	{
 		if (!json_is_string(value) || strchr(name, '='))
 			return bad(e, "'env' wants {\"NAME\":\"text\"}");
 		if (asprintf(&c->env[n], "%s=%s", name, json_string_value(value)) < 0)
-			return ferry_fail(e, ENOMEM, "no-memory", "no memory for the configuration");
+			return ferry_fail(
+				e, ENOMEM, "no-memory", "no memory for the configuration");
 		n++;
 	}
 	return 0;
@@ -142,11 +145,15 @@ static int read_settings(const json_t *doc, struct config *c, struct ferry_error
 		return 0;
 	if (!json_is_object(all))
 		return bad(e, "'settings' is not an object");
-	json_object_foreach((json_t *)all, key, value) {
+	json_object_foreach((json_t *)all, key, value)
+	{
 		const struct setting *s = setting_find(key, e);
-		int r = s && json_is_string(value) ? setting_check(s, json_string_value(value), e) : -1;
+		int r = s && json_is_string(value) ? setting_check(s, json_string_value(value), e)
+						   : -1;
 		if (r < 0)
-			return s ? ferry_fail(e, EINVAL, "bad-config", "setting '%s'", key) : e ? e->err : -EINVAL;
+			return s   ? ferry_fail(e, EINVAL, "bad-config", "setting '%s'", key)
+			       : e ? e->err
+				   : -EINVAL;
 	}
 	c->settings = json_deep_copy(all);
 	return 0;
@@ -184,12 +191,14 @@ static int check_fields(const json_t *doc, struct ferry_error *e)
 
 	if (!json_is_object(doc))
 		return bad(e, "the configuration is not a JSON object");
-	json_object_foreach((json_t *)doc, key, value) {
+	json_object_foreach((json_t *)doc, key, value)
+	{
 		const char *const *k = known;
 		while (*k && strcmp(*k, key))
 			k++;
 		if (!*k)
-			return ferry_fail(e, EINVAL, "bad-config", "there is no field '%.60s'", key);
+			return ferry_fail(
+				e, EINVAL, "bad-config", "there is no field '%.60s'", key);
 	}
 	return 0;
 }

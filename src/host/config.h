@@ -20,24 +20,24 @@ struct config_peer {
 
 struct config {
 	char host[HOST_NAME_MAX_BYTES + 1];
-	char state[4096]; // absolute
+	char state[4096];                   // absolute
 	char listen[ADDRESS_MAX_BYTES + 1]; // "": no peers can connect
 	struct config_peer peers[CONFIG_MAX_PEERS];
 	size_t n_peers;
 	struct {
-		char bridge[16];          // "": VMs get no network
-		uint32_t network;         // host byte order
-		unsigned prefix;          // bits
-		uint32_t first;           // the first address given to a VM
+		char bridge[16];               // "": VMs get no network
+		uint32_t network;              // host byte order
+		unsigned prefix;               // bits
+		uint32_t first;                // the first address given to a VM
 		char gateway[INET_ADDRSTRLEN]; // the subnet's first address
 	} guest;
-	char image[4096];    // folder with vmlinuz and initramfs.cpio.gz; absolute
-	char programs[4096]; // folder with ferry-vgpu and ferry-relay; absolute
-	bool faults;         // fault points may be set
+	char image[4096];               // folder with vmlinuz and initramfs.cpio.gz; absolute
+	char programs[4096];            // folder with ferry-vgpu and ferry-relay; absolute
+	bool faults;                    // fault points may be set
 	uint64_t bandwidth_bytes_per_s; // cap on migration traffic; 0: none
-	char tracker[16];    // "auto", "wp" or "digest"
-	char **env;          // "NAME=value" for ferry-vgpu, NULL-terminated; owned
-	json_t *settings;    // {"key":"value"}, for all VMs of the hosts with this file; owned, or NULL
+	char tracker[16];               // "auto", "wp" or "digest"
+	char **env;                     // "NAME=value" for ferry-vgpu, NULL-terminated; owned
+	json_t *settings; // {"key":"value"}, for all VMs of the hosts with this file; owned, or NULL
 };
 
 // Reads and checks the file; `c` is untouched on error. Relative paths in it are relative to the

@@ -65,7 +65,8 @@ int db_bind(sqlite3_stmt *s, struct ferry_error *e, const char *format, ...)
 	va_start(ap, format);
 	for (int i = 1; *format && rc == SQLITE_OK; format++, i++) {
 		if (*format == 's')
-			rc = sqlite3_bind_text(s, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+			rc = sqlite3_bind_text(
+				s, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
 		else
 			rc = sqlite3_bind_int64(s, i, va_arg(ap, int64_t));
 	}

@@ -41,7 +41,8 @@ static void finish(struct dial *d, int fd, const struct ferry_error *e)
 	void *arg = d->arg;
 
 	if (e && !why.remedies[0][0])
-		ferry_error_remedy(&why, "check that ferryd runs on host %s and that the link is up", d->name);
+		ferry_error_remedy(
+			&why, "check that ferryd runs on host %s and that the link is up", d->name);
 	dial_free(d);
 	fn(arg, fd, e ? &why : NULL);
 }
@@ -52,8 +53,8 @@ static void on_time(void *arg)
 	struct ferry_error e = d->why;
 
 	if (!e.err)
-		ferry_fail(&e, ETIMEDOUT, "peer-unreachable", "host %s at %s does not answer", d->name,
-			d->address);
+		ferry_fail(&e, ETIMEDOUT, "peer-unreachable", "host %s at %s does not answer",
+			d->name, d->address);
 	finish(d, -1, &e);
 }
 

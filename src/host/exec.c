@@ -54,8 +54,8 @@ static void on_done(void *arg, int status, const struct ferry_error *e)
 	free(x);
 }
 
-void exec_start(struct vm *vm, struct request *r, const json_t *argv, const json_t *env,
-	bool detach)
+void exec_start(
+	struct vm *vm, struct request *r, const json_t *argv, const json_t *env, bool detach)
 {
 	static const struct agent_exec_handlers handlers = { on_output, on_done };
 	struct agent_exec_spec spec = { .argv = argv, .env = env, .detach = detach };

@@ -12,8 +12,8 @@
 
 static const char *const points[] = { "source.prepared", "source.round", "source.stopped",
 	"source.before-continue", "source.in-device", "source.sealed-received", "source.committed",
-	"dest.prepared", "dest.before-sealed", "dest.sealed", "dest.before-owned", "dest.before-cont",
-	"vgpu.round", "vgpu.final", "vgpu.receive" };
+	"dest.prepared", "dest.before-sealed", "dest.sealed", "dest.before-owned",
+	"dest.before-cont", "vgpu.round", "vgpu.final", "vgpu.receive" };
 
 static const char *const actions[] = { "hold", "kill", "fail", "once-hold", "once-kill",
 	"once-fail" };
@@ -148,8 +148,8 @@ static void tell_vgpus(struct host *h, const char *name, const char *action)
 		for (unsigned i = 0; i < vm->n_vgpus; i++)
 			if (vm->vgpus[i].link)
 				link_request(vm->vgpus[i].link, "fault",
-					json_pack("{s:s, s:s}", "name", name, "action", action), NULL, 0,
-					NULL, NULL);
+					json_pack("{s:s, s:s}", "name", name, "action", action),
+					NULL, 0, NULL, NULL);
 }
 
 static const char *known_action(const char *text)
@@ -167,16 +167,18 @@ int faults_set(struct faults *f, const char *text, struct ferry_error *e)
 	struct fault *p = NULL;
 
 	if (!f->host->config.faults)
-		return ferry_fail(e, EPERM, "faults-off", "this host's configuration allows no faults");
-	if (snprintf(name, sizeof name, "%.*s", colon ? (int)(colon - text) : (int)strlen(text), text)
-		< (int)sizeof name)
+		return ferry_fail(
+			e, EPERM, "faults-off", "this host's configuration allows no faults");
+	if (snprintf(name, sizeof name, "%.*s", colon ? (int)(colon - text) : (int)strlen(text),
+		    text) < (int)sizeof name)
 		p = find(f, name);
 	if (!p)
 		return ferry_fail(e, ENOENT, "no-fault", "there is no fault point '%.40s'", text);
 	const char *action = known_action(colon ? colon + 1 : "hold");
 	if (!action)
 		return ferry_fail(e, EINVAL, "no-fault",
-			"'%.40s' is not hold, kill or fail, nor once- with one of these", colon + 1);
+			"'%.40s' is not hold, kill or fail, nor once- with one of these",
+			colon + 1);
 	p->action = action;
 	if (of_vgpu(p))
 		tell_vgpus(f->host, p->name, action);
@@ -222,9 +224,8 @@ json_t *faults_list(const struct faults *f)
 		const struct fault *p = &f->all[i];
 		bool held = p->held || p->vgpus_held;
 		if (p->action || held)
-			json_array_append_new(all,
-				json_pack("{s:s, s:s?, s:b}", "name", p->name, "action", p->action,
-					"held", held));
+			json_array_append_new(all, json_pack("{s:s, s:s?, s:b}", "name", p->name,
+							   "action", p->action, "held", held));
 	}
 	return all;
 }

@@ -26,7 +26,8 @@ void host_event(struct host *h, const struct vm *vm, const char *name, json_t *d
 	if (inventory_add_event(h->inventory, event, NULL, &e) < 0)
 		log_error("event %s: %s", name, e.message);
 	if (!vm) {
-		_cleanup_free_ char *text = json_dumps(json_object_get(event, "data"), JSON_COMPACT);
+		_cleanup_free_ char *text =
+			json_dumps(json_object_get(event, "data"), JSON_COMPACT);
 		log_info("event %s %s", name, text);
 	}
 }
@@ -114,7 +115,8 @@ int host_open(struct host *h, struct loop *l, const struct config *c, struct fer
 	if (r < 0)
 		host_close(h);
 	else
-		host_event(h, NULL, "host.started", json_pack("{s:s}", "version", FERRY_VERSION_TEXT));
+		host_event(
+			h, NULL, "host.started", json_pack("{s:s}", "version", FERRY_VERSION_TEXT));
 	return r;
 }
 

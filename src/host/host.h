@@ -31,7 +31,7 @@ struct host {
 	struct loop *loop;
 	struct config config;
 	struct vm_accel_probe accel; // what the probe at start found
-	struct vm_facts facts;       // of the QEMU that VMs are started with; "" where there is none
+	struct vm_facts facts; // of the QEMU that VMs are started with; "" where there is none
 
 	struct inventory *inventory;
 	struct vm *vms; // all that the inventory holds

@@ -17,13 +17,24 @@ static const char *const upgrades[] = {
 };
 
 enum statement {
-	SAVE_VM, REMOVE_VM, EACH_VM, SET, UNSET, ALL_SETTINGS,
-	ADD_EVENT, TRIM_EVENTS, EVENTS, ADD_HISTORY, TRIM_HISTORY, HISTORY, N_STATEMENTS,
+	SAVE_VM,
+	REMOVE_VM,
+	EACH_VM,
+	SET,
+	UNSET,
+	ALL_SETTINGS,
+	ADD_EVENT,
+	TRIM_EVENTS,
+	EVENTS,
+	ADD_HISTORY,
+	TRIM_HISTORY,
+	HISTORY,
+	N_STATEMENTS,
 };
 
 static const char *const sql[N_STATEMENTS] = {
 	[SAVE_VM] = "INSERT OR REPLACE INTO vm(name, config, state, owner, epoch, processes)"
-		" VALUES(?, ?, ?, ?, ?, ?)",
+		    " VALUES(?, ?, ?, ?, ?, ?)",
 	[REMOVE_VM] = "DELETE FROM vm WHERE name = ?",
 	[EACH_VM] = "SELECT name, config, state, owner, epoch, processes FROM vm ORDER BY name",
 	[SET] = "INSERT OR REPLACE INTO setting(key, value) VALUES(?, ?)",
@@ -32,12 +43,13 @@ static const char *const sql[N_STATEMENTS] = {
 	[ADD_EVENT] = "INSERT INTO event(doc) VALUES(?)",
 	[TRIM_EVENTS] = "DELETE FROM event WHERE n <= ?",
 	// The newest rows, given oldest first.
-	[EVENTS] = "SELECT n, doc FROM (SELECT n, doc FROM event WHERE n > ? ORDER BY n DESC LIMIT ?)"
+	[EVENTS] =
+		"SELECT n, doc FROM (SELECT n, doc FROM event WHERE n > ? ORDER BY n DESC LIMIT ?)"
 		" ORDER BY n",
 	[ADD_HISTORY] = "INSERT INTO history(doc) VALUES(?)",
 	[TRIM_HISTORY] = "DELETE FROM history WHERE n <= ?",
 	[HISTORY] = "SELECT n, doc FROM (SELECT n, doc FROM history WHERE n > ? ORDER BY n DESC"
-		" LIMIT ?) ORDER BY n",
+		    " LIMIT ?) ORDER BY n",
 };
 
 struct inventory {
@@ -62,7 +74,8 @@ static int upgrade(sqlite3 *db, struct ferry_error *e)
 		int n = snprintf(step, sizeof step, "BEGIN; %s PRAGMA user_version=%d; COMMIT;",
 			upgrades[v], v + 1);
 		if (n >= (int)sizeof step)
-			return ferry_fail(e, E2BIG, "inventory", "schema step %d is too long", v + 1);
+			return ferry_fail(
+				e, E2BIG, "inventory", "schema step %d is too long", v + 1);
 		r = db_exec(db, step, e);
 		if (r < 0)
 			return r;
@@ -121,7 +134,8 @@ int inventory_save_vm(struct inventory *i, const struct inventory_vm *vm, struct
 	_cleanup_free_ char *processes = json_dumps(vm->processes, JSON_COMPACT);
 
 	return run(s,
-		db_bind(s, e, "ssssis", vm->name, config, vm->state, vm->owner, vm->epoch, processes),
+		db_bind(s, e, "ssssis", vm->name, config, vm->state, vm->owner, vm->epoch,
+			processes),
 		e);
 }
 
@@ -134,11 +148,16 @@ int inventory_remove_vm(struct inventory *i, const char *name, struct ferry_erro
 
 static int give_vm(sqlite3_stmt *s, inventory_vm_fn fn, void *arg, struct ferry_error *e)
 {
-	_cleanup_json_ json_t *config = json_parse(db_text(s, 1), strlen(db_text(s, 1)), "config", e);
+	_cleanup_json_ json_t *config =
+		json_parse(db_text(s, 1), strlen(db_text(s, 1)), "config", e);
 	_cleanup_json_ json_t *processes =
 		json_parse(db_text(s, 5), strlen(db_text(s, 5)), "processes", e);
-	struct inventory_vm vm = { .name = db_text(s, 0), .config = config, .state = db_text(s, 2),
-		.owner = db_text(s, 3), .epoch = sqlite3_column_int64(s, 4), .processes = processes };
+	struct inventory_vm vm = { .name = db_text(s, 0),
+		.config = config,
+		.state = db_text(s, 2),
+		.owner = db_text(s, 3),
+		.epoch = sqlite3_column_int64(s, 4),
+		.processes = processes };
 
 	return config && processes ? fn(arg, &vm, e) : -EPROTO;
 }
@@ -191,8 +210,8 @@ static int add(struct inventory *i, enum statement insert, enum statement trim, 
 	return r;
 }
 
-static json_t *list(struct inventory *i, enum statement which, int64_t after, int limit,
-	struct ferry_error *e)
+static json_t *list(
+	struct inventory *i, enum statement which, int64_t after, int limit, struct ferry_error *e)
 {
 	sqlite3_stmt *s = i->statements[which];
 	json_t *all = json_array();
@@ -211,8 +230,8 @@ static json_t *list(struct inventory *i, enum statement which, int64_t after, in
 	return NULL;
 }
 
-int inventory_add_event(struct inventory *i, const json_t *event, int64_t *ret_number,
-	struct ferry_error *e)
+int inventory_add_event(
+	struct inventory *i, const json_t *event, int64_t *ret_number, struct ferry_error *e)
 {
 	return add(i, ADD_EVENT, TRIM_EVENTS, event, INVENTORY_MAX_EVENTS, ret_number, e);
 }

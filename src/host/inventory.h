@@ -39,8 +39,8 @@ int inventory_set(struct inventory *i, const char *key, const char *value, struc
 
 // Events and results are JSON documents with a number that grows. Lists are oldest first, at most
 // `limit`, only those numbered above `after`; a new reference.
-int inventory_add_event(struct inventory *i, const json_t *event, int64_t *ret_number,
-	struct ferry_error *e);
+int inventory_add_event(
+	struct inventory *i, const json_t *event, int64_t *ret_number, struct ferry_error *e);
 json_t *inventory_events(struct inventory *i, int64_t after, int limit, struct ferry_error *e);
 int inventory_add_history(struct inventory *i, const json_t *result, struct ferry_error *e);
 json_t *inventory_history(struct inventory *i, int limit, struct ferry_error *e);

@@ -111,8 +111,8 @@ static void on_connection(void *arg, int fd, uint32_t events)
 	l->guests = g;
 	l->n_guests++;
 	g->watch = loop_fd(l->host->loop, peer, EPOLLIN, on_readable, g);
-	g->timer = loop_timer(l->host->loop, clock_now_ns() + l->timeout_ms * NSEC_PER_MSEC,
-		on_deadline, g);
+	g->timer = loop_timer(
+		l->host->loop, clock_now_ns() + l->timeout_ms * NSEC_PER_MSEC, on_deadline, g);
 	if (!g->watch || !g->timer)
 		guest_free(g);
 }

@@ -18,7 +18,8 @@ static const char usage[] =
 	"usage: ferryd --config FILE\n"
 	"\n"
 	"Runs the VMs of this host, answers `ferry` on STATE/ferryd.sock and other hosts on the\n"
-	"configured address. FILE is JSON: host, state, listen, peers, guest, image, programs, faults,\n"
+	"configured address. FILE is JSON: host, state, listen, peers, guest, image, programs, "
+	"faults,\n"
 	"bandwidth, vgpu, env, settings. FERRY_LOG=debug|info|warn|error.\n";
 
 static void on_signal(void *arg, int signo)
@@ -62,7 +63,8 @@ static int run(const struct config *c, struct ferry_error *e)
 	loop_signal(l, SIGINT, on_signal, l);
 	int r = host_open(&h, l, c, e);
 	if (r == 0) {
-		log_info("host %s is ready, listening on %s", c->host, c->listen[0] ? c->listen : "nothing");
+		log_info("host %s is ready, listening on %s", c->host,
+			c->listen[0] ? c->listen : "nothing");
 		r = loop_run(l);
 		host_close(&h);
 		if (r < 0)

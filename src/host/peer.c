@@ -129,8 +129,8 @@ static void hear_hello(struct peer *p, int64_t id, json_t *args)
 	maybe_ready(p);
 }
 
-static void on_request(void *arg, struct link *k, int64_t id, const char *op, json_t *args,
-	int *fds, size_t n_fds)
+static void on_request(
+	void *arg, struct link *k, int64_t id, const char *op, json_t *args, int *fds, size_t n_fds)
 {
 	struct peer *p = arg;
 	struct ferry_error e = FERRY_ERROR_INIT;
@@ -169,8 +169,8 @@ static void on_closed(void *arg, struct link *k, const struct ferry_error *why)
 
 static const struct link_ops peer_link_ops = { on_request, on_event, on_closed };
 
-static void on_hello_answer(void *arg, json_t *ok, const struct ferry_error *e, int *fds,
-	size_t n_fds)
+static void on_hello_answer(
+	void *arg, json_t *ok, const struct ferry_error *e, int *fds, size_t n_fds)
 {
 	struct peer *p = arg;
 
@@ -227,8 +227,8 @@ static void on_dialled(void *arg, int fd, const struct ferry_error *e)
 		ended(p, &why);
 }
 
-struct peer *peer_connect(struct host *h, const char *name, int timeout_ms,
-	const struct peer_ops *ops, void *arg)
+struct peer *peer_connect(
+	struct host *h, const char *name, int timeout_ms, const struct peer_ops *ops, void *arg)
 {
 	struct preface preface = { .kind = 'C' };
 	struct peer *p = calloc(1, sizeof *p);
@@ -238,7 +238,8 @@ struct peer *peer_connect(struct host *h, const char *name, int timeout_ms,
 	*p = (struct peer){ .host = h, .ops = ops, .arg = arg };
 	snprintf(p->name, sizeof p->name, "%s", name);
 	p->dial = dial_new(h, name, &preface, timeout_ms, on_dialled, p);
-	p->timer = loop_timer(h->loop, clock_now_ns() + (timeout_ms + 100) * NSEC_PER_MSEC, on_time, p);
+	p->timer = loop_timer(
+		h->loop, clock_now_ns() + (timeout_ms + 100) * NSEC_PER_MSEC, on_time, p);
 	return p->dial && p->timer ? p : peer_free(p);
 }
 
@@ -252,7 +253,8 @@ int peer_accept(struct host *h, int fd, struct ferry_error *e)
 	}
 	*p = (struct peer){ .host = h, .untaken = true, .next = h->accepted };
 	h->accepted = p;
-	p->timer = loop_timer(h->loop, clock_now_ns() + HELLO_TIMEOUT_MS * NSEC_PER_MSEC, on_time, p);
+	p->timer =
+		loop_timer(h->loop, clock_now_ns() + HELLO_TIMEOUT_MS * NSEC_PER_MSEC, on_time, p);
 	int r = say_hello(p, fd, e);
 	if (r < 0)
 		peer_free(p);

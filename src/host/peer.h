@@ -27,8 +27,8 @@ struct peer_ops {
 
 // Connects in the background, at most timeout_ms for connection and hello together. Failures,
 // also an unknown name, come to `closed`, never inside this call. NULL: no memory.
-struct peer *peer_connect(struct host *h, const char *name, int timeout_ms,
-	const struct peer_ops *ops, void *arg);
+struct peer *peer_connect(
+	struct host *h, const char *name, int timeout_ms, const struct peer_ops *ops, void *arg);
 
 // Serves a connection that the listener accepted and whose preface said 'C'; takes the descriptor.
 // Requests go to the daemon's own table ("check") and, the others, to migration_peer_request(),
@@ -37,8 +37,8 @@ int peer_accept(struct host *h, int fd, struct ferry_error *e);
 // From now on this accepted peer belongs to the caller, who frees it: all comes to `ops`.
 void peer_take(struct peer *p, const struct peer_ops *ops, void *arg);
 
-struct peer *peer_free(struct peer *p); // closes; no callback from here on; NULL-safe; NULL
-struct link *peer_link(struct peer *p); // for link_request(), link_answer(), link_event()
+struct peer *peer_free(struct peer *p);      // closes; no callback from here on; NULL-safe; NULL
+struct link *peer_link(struct peer *p);      // for link_request(), link_answer(), link_event()
 const char *peer_name(const struct peer *p); // its host name; "" before hello
 struct host *peer_host(const struct peer *p);
 

@@ -77,8 +77,10 @@ static int refuse(const struct setting *s, const char *text, struct ferry_error 
 		snprintf(may, sizeof may, "a rate such as 1gbit, or off");
 	else
 		for (const char *const *w = s->words; *w && n < sizeof may; w++)
-			n += (size_t)snprintf(may + n, sizeof may - n, "%s%s", n ? ", " : "one of ", *w);
-	return ferry_fail(e, EINVAL, "bad-setting", "%s cannot be '%.60s': it is %s", s->key, text, may);
+			n += (size_t)snprintf(
+				may + n, sizeof may - n, "%s%s", n ? ", " : "one of ", *w);
+	return ferry_fail(
+		e, EINVAL, "bad-setting", "%s cannot be '%.60s': it is %s", s->key, text, may);
 }
 
 int setting_check(const struct setting *s, const char *text, struct ferry_error *e)
@@ -113,14 +115,16 @@ int settings_check_all(const json_t *changes, struct ferry_error *e)
 	json_t *value;
 	int r = 0;
 
-	json_object_foreach((json_t *)changes, key, value) {
+	json_object_foreach((json_t *)changes, key, value)
+	{
 		const struct setting *s = r == 0 ? setting_find(key, e) : NULL;
 		if (r == 0 && !s)
 			r = -ENOENT;
 		else if (r == 0 && json_is_string(value))
 			r = setting_check(s, json_string_value(value), e);
 		else if (r == 0 && !json_is_null(value))
-			r = ferry_fail(e, EINVAL, "bad-setting", "the value of %s is not a text", key);
+			r = ferry_fail(
+				e, EINVAL, "bad-setting", "the value of %s is not a text", key);
 	}
 	return r;
 }
@@ -145,8 +149,8 @@ static const char *from_doc(const json_t *doc, const struct setting *s)
 	return text && setting_check(s, text, NULL) == 0 ? text : NULL;
 }
 
-const char *setting_text(struct host *h, const struct vm *vm, const char *key,
-	const char **ret_from)
+const char *setting_text(
+	struct host *h, const struct vm *vm, const char *key, const char **ret_from)
 {
 	const struct setting *s = setting_find(key, NULL);
 	const char *from = "default", *text = NULL;
@@ -183,9 +187,9 @@ json_t *settings_json(struct host *h, const struct vm *vm)
 	for (size_t i = 0; i < settings_count; i++) {
 		const struct setting *s = &settings_table[i];
 		const char *from = NULL, *text = setting_text(h, vm, s->key, &from);
-		json_array_append_new(all,
-			json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key", s->key, "value", text, "from",
-				from, "default", s->fallback, "unit", s->unit, "help", s->help));
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key",
+						   s->key, "value", text, "from", from, "default",
+						   s->fallback, "unit", s->unit, "help", s->help));
 	}
 	return all;
 }

@@ -18,9 +18,9 @@ enum setting_type { SETTING_BOOL, SETTING_NUMBER, SETTING_RATE, SETTING_WORD };
 struct setting {
 	const char *key;
 	enum setting_type type;
-	const char *fallback; // default, as text
-	int64_t min, max;     // of numbers, in `unit`
-	const char *unit;     // "ms", "s", "bytes/s"; "" for none
+	const char *fallback;     // default, as text
+	int64_t min, max;         // of numbers, in `unit`
+	const char *unit;         // "ms", "s", "bytes/s"; "" for none
 	const char *const *words; // NULL-terminated, for SETTING_WORD
 	const char *help;
 };
@@ -38,8 +38,8 @@ int settings_check_all(const json_t *changes, struct ferry_error *e);
 
 // The text that holds for this VM (NULL: for the host), and in *ret_from (may be NULL) where it
 // comes from: "vm", "host", "file" or "default". Borrowed until a setting changes.
-const char *setting_text(struct host *h, const struct vm *vm, const char *key,
-	const char **ret_from);
+const char *setting_text(
+	struct host *h, const struct vm *vm, const char *key, const char **ret_from);
 int64_t setting_number(struct host *h, const struct vm *vm, const char *key); // also rates
 bool setting_bool(struct host *h, const struct vm *vm, const char *key);
 

@@ -189,8 +189,8 @@ void vm_remove(struct vm *vm)
 
 static json_t *process_json(const struct vm_process *p)
 {
-	return json_pack("{s:I, s:I}", "pid", (json_int_t)p->pid, "start",
-		(json_int_t)p->start_time);
+	return json_pack(
+		"{s:I, s:I}", "pid", (json_int_t)p->pid, "start", (json_int_t)p->start_time);
 }
 
 void vm_save(struct vm *vm)
@@ -202,8 +202,11 @@ void vm_save(struct vm *vm)
 		json_array_append_new(vgpus, process_json(&vm->vgpus[i].process));
 	_cleanup_json_ json_t *processes =
 		json_pack("{s:o, s:o}", "qemu", process_json(&vm->qemu), "vgpus", vgpus);
-	struct inventory_vm row = { .name = vm->name, .config = vm->config,
-		.state = vm_state_name(vm->state), .owner = vm->owner, .epoch = (int64_t)vm->epoch,
+	struct inventory_vm row = { .name = vm->name,
+		.config = vm->config,
+		.state = vm_state_name(vm->state),
+		.owner = vm->owner,
+		.epoch = (int64_t)vm->epoch,
 		.processes = processes };
 
 	if (inventory_save_vm(vm->host->inventory, &row, &e) < 0)

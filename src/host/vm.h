@@ -75,11 +75,11 @@ struct vm_vgpu {
 // The migration driver looks on while it moves a VM. Members may be NULL.
 struct vm_observer {
 	// Every QMP event. `data` is borrowed and may be NULL; wall_ns is QEMU's CLOCK_REALTIME.
-	void (*qmp_event)(void *arg, struct vm *vm, const char *name, const json_t *data,
-		int64_t wall_ns);
+	void (*qmp_event)(
+		void *arg, struct vm *vm, const char *name, const json_t *data, int64_t wall_ns);
 	// Every event of a ferry-vgpu: "round", "received", "failed", "progress", ...
-	void (*vgpu_event)(void *arg, struct vm *vm, unsigned index, const char *name,
-		json_t *message);
+	void (*vgpu_event)(
+		void *arg, struct vm *vm, unsigned index, const char *name, json_t *message);
 	// QEMU (index -1) or a ferry-vgpu ended by itself; `status` as waitpid(2), -1 when not known.
 	// true: the observer deals with it. false: the rest of the VM is ended and it is STOPPED.
 	bool (*exited)(void *arg, struct vm *vm, int index, int status);
@@ -104,12 +104,12 @@ struct vm {
 	struct vm_link_waiter qmp_waiter;
 	bool qmp_was_connected;
 	struct vm_vgpu vgpus[VM_GPUS_MAX];
-	unsigned n_vgpus; // as configured; 0 for profile "none"
+	unsigned n_vgpus;    // as configured; 0 for profile "none"
 	struct agent *agent; // the guest's; its socket is set while the VM is RUNNING here
 	struct exec *execs;  // programs of `ferry vm exec` that are running; exec.h
 
-	int log_fd; // vms/NAME/vm.log; -1 when it cannot be written
-	bool booted; // the guest's agent answered since the last start here
+	int log_fd;            // vms/NAME/vm.log; -1 when it cannot be written
+	bool booted;           // the guest's agent answered since the last start here
 	bool returns_released; // was RELEASED before it became INCOMING
 
 	// Work in progress; NULL: none.

@@ -40,21 +40,22 @@ static int check_path(const json_t *config, const char *key, struct ferry_error 
 
 	if (!v || json_is_null(v))
 		return 0;
-	if (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v)
-		|| !path_valid(json_string_value(v)))
+	if (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v) ||
+		!path_valid(json_string_value(v)))
 		return bad(e, "'%s' is not an absolute path", key);
 	return 0;
 }
 
-static int check_number(const json_t *config, const char *key, int64_t min, int64_t max,
-	struct ferry_error *e)
+static int check_number(
+	const json_t *config, const char *key, int64_t min, int64_t max, struct ferry_error *e)
 {
 	const json_t *v = json_object_get(config, key);
 	int64_t n = json_integer_value(v);
 
 	if (!json_is_integer(v) || n < min || n > max)
-		return ferry_fail(e, EINVAL, "bad-request", "'%s' is not a number from %lld to %lld",
-			key, (long long)min, (long long)max);
+		return ferry_fail(e, EINVAL, "bad-request",
+			"'%s' is not a number from %lld to %lld", key, (long long)min,
+			(long long)max);
 	return 0;
 }
 
@@ -65,8 +66,8 @@ static int check_device(const json_t *device, struct ferry_error *e)
 
 	for (size_t i = 0; text && i < ARRAY_SIZE(kinds); i++) {
 		size_t n = strlen(kinds[i]);
-		if (!strncmp(text, kinds[i], n) && text[n] && strlen(text) <= VM_PATH_MAX
-			&& (kinds[i][0] == 'p' || path_valid(text + n)))
+		if (!strncmp(text, kinds[i], n) && text[n] && strlen(text) <= VM_PATH_MAX &&
+			(kinds[i][0] == 'p' || path_valid(text + n)))
 			return 0;
 	}
 	bad(e, "device '%.100s' is none", text ? text : "?");
@@ -85,7 +86,8 @@ static int check_devices(const json_t *config, struct ferry_error *e)
 		return 0;
 	if (!json_is_array(devices) || json_array_size(devices) > VM_MAX_DEVICES)
 		return bad(e, "'%s' is not a list of at most 8", "devices");
-	json_array_foreach(devices, i, device) {
+	json_array_foreach(devices, i, device)
+	{
 		if (r == 0)
 			r = check_device(device, e);
 	}
@@ -102,7 +104,8 @@ static int check_settings(const json_t *config, struct ferry_error *e)
 		return 0;
 	if (!json_is_object(settings))
 		return bad(e, "'%s' is not an object", "settings");
-	json_object_foreach((json_t *)settings, key, value) {
+	json_object_foreach((json_t *)settings, key, value)
+	{
 		const struct setting *s = setting_find(key, e);
 		if (!s)
 			return -EINVAL;
@@ -123,7 +126,8 @@ static int check_machine(const json_t *config, struct ferry_error *e)
 
 	if (r < 0 || vm_name_check(name, NULL) < 0) {
 		ferry_fail(e, EINVAL, "bad-name", "the VM's name is not valid");
-		ferry_error_remedy(e, "1 to 31 letters, digits, '-', '_' or '.', the first a letter or digit");
+		ferry_error_remedy(
+			e, "1 to 31 letters, digits, '-', '_' or '.', the first a letter or digit");
 		return -EINVAL;
 	}
 	r = json_get_string(config, "profile", profile, sizeof profile, e);
@@ -212,7 +216,8 @@ static int check_fields(const json_t *config, const char *const *known, struct f
 
 	if (!json_is_object(config))
 		return bad(e, "the %s is not a JSON object", "configuration");
-	json_object_foreach((json_t *)config, key, value) {
+	json_object_foreach((json_t *)config, key, value)
+	{
 		const char *const *k = known;
 		while (*k && strcmp(*k, key))
 			k++;
@@ -225,8 +230,8 @@ static int check_fields(const json_t *config, const char *const *known, struct f
 int vm_doc_check(const json_t *config, struct ferry_error *e)
 {
 	static const char *const fields[] = { "name", "profile", "vgpus", "memory_bytes", "vcpus",
-		"overlay", "disk", "devices", "settings", "machine", "accel", "cpu_key", "mac", "ip",
-		"prefix", "gateway", NULL };
+		"overlay", "disk", "devices", "settings", "machine", "accel", "cpu_key", "mac",
+		"ip", "prefix", "gateway", NULL };
 	int r = check_fields(config, fields, e);
 
 	if (r == 0)
@@ -259,8 +264,8 @@ static int request_memory(const json_t *request, uint64_t *ret, struct ferry_err
 	return 0;
 }
 
-static int check_exists(const json_t *config, const char *key, mode_t type, const char *what,
-	struct ferry_error *e)
+static int check_exists(
+	const json_t *config, const char *key, mode_t type, const char *what, struct ferry_error *e)
 {
 	const char *path = json_string_value(json_object_get(config, key));
 	struct stat st;
@@ -284,22 +289,24 @@ static json_t *or_null(const json_t *request, const char *key)
 
 static json_t *build(const json_t *request, const struct profile *p, uint64_t memory)
 {
-	json_t *vgpus = json_object_get(request, "vgpus"), *vcpus = json_object_get(request, "vcpus");
+	json_t *vgpus = json_object_get(request, "vgpus"),
+	       *vcpus = json_object_get(request, "vcpus");
 	json_t *devices = json_object_get(request, "devices");
 
 	return json_pack("{s:O, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:{}, s:s, s:s, s:s}", "name",
 		json_object_get(request, "name"), "profile", p->name, "vgpus",
-		vgpus ? json_incref(vgpus) : json_integer(p->framebuffer_bytes ? 1 : 0), "memory_bytes",
-		(json_int_t)memory, "vcpus", vcpus ? json_incref(vcpus) : json_integer(1), "overlay",
+		vgpus ? json_incref(vgpus) : json_integer(p->framebuffer_bytes ? 1 : 0),
+		"memory_bytes", (json_int_t)memory, "vcpus",
+		vcpus ? json_incref(vcpus) : json_integer(1), "overlay",
 		or_null(request, "overlay"), "disk", or_null(request, "disk"), "devices",
-		devices ? json_incref(devices) : json_array(), "settings",
-		"machine", "", "accel", "", "cpu_key", "");
+		devices ? json_incref(devices) : json_array(), "settings", "machine", "", "accel",
+		"", "cpu_key", "");
 }
 
 json_t *vm_doc_from_request(const json_t *request, struct ferry_error *e)
 {
-	static const char *const fields[] = { "name", "profile", "vgpus", "memory", "vcpus", "overlay",
-		"disk", "devices", NULL };
+	static const char *const fields[] = { "name", "profile", "vgpus", "memory", "vcpus",
+		"overlay", "disk", "devices", NULL };
 	char profile[64], name[VM_NAME_MAX + 1];
 	uint64_t memory = 0;
 
@@ -315,8 +322,9 @@ json_t *vm_doc_from_request(const json_t *request, struct ferry_error *e)
 	if (!p || request_memory(request, &memory, e) < 0)
 		return NULL;
 	_cleanup_json_ json_t *config = build(request, p, memory);
-	if (check_machine(config, e) < 0 || check_exists(config, "overlay", S_IFDIR, "folder", e) < 0
-		|| check_exists(config, "disk", S_IFREG, "file", e) < 0)
+	if (check_machine(config, e) < 0 ||
+		check_exists(config, "overlay", S_IFDIR, "folder", e) < 0 ||
+		check_exists(config, "disk", S_IFREG, "file", e) < 0)
 		return NULL;
 	return take_ptr(config);
 }

@@ -49,8 +49,8 @@ static void ended_by_itself(struct vm *vm, int index, int status)
 	vm_log(vm, "%s ended by itself (%s)", who, how);
 	host_event(vm->host, vm, "vm.process-ended",
 		json_pack("{s:s, s:s}", "process", who, "status", how));
-	if (vm->observer && vm->observer->exited
-		&& vm->observer->exited(vm->observer_arg, vm, index, status))
+	if (vm->observer && vm->observer->exited &&
+		vm->observer->exited(vm->observer_arg, vm, index, status))
 		return;
 	vm_kill(vm, on_rest_ended, NULL);
 }
@@ -74,8 +74,8 @@ static void on_exit_of(void *arg, pid_t pid, int status)
 	if (vm->launch) {
 		program_name(p->index, who, sizeof who);
 		describe(status, how, sizeof how);
-		ferry_fail(&e, ECHILD, "process-ended", "%s ended while VM '%s' was starting (%s)", who,
-			vm->name, how);
+		ferry_fail(&e, ECHILD, "process-ended", "%s ended while VM '%s' was starting (%s)",
+			who, vm->name, how);
 		ferry_error_remedy(&e, "see vms/%s/%s.log in the host's state folder", vm->name,
 			p->index < 0 ? "qemu" : "vgpu0");
 		vm_launch_process_ended(vm, &e);
@@ -88,8 +88,8 @@ static void on_exit_of(void *arg, pid_t pid, int status)
 	ended_by_itself(vm, p->index, status);
 }
 
-int vm_watch_process(struct vm *vm, int index, pid_t pid, uint64_t start_time,
-	struct ferry_error *e)
+int vm_watch_process(
+	struct vm *vm, int index, pid_t pid, uint64_t start_time, struct ferry_error *e)
 {
 	struct vm_process *p = vm_process(vm, index);
 

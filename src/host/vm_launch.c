@@ -48,8 +48,8 @@ static void on_ended(void *arg, struct vm *vm, const struct ferry_error *e)
 	struct vm_launch *l = arg;
 	struct ferry_error why = FERRY_ERROR_INIT;
 
-	if (vm->state == VM_RUNNING
-		&& vm_set_state(vm, VM_STOPPED, vm->epoch, NULL, "its start failed", &why) < 0)
+	if (vm->state == VM_RUNNING &&
+		vm_set_state(vm, VM_STOPPED, vm->epoch, NULL, "its start failed", &why) < 0)
 		log_error("%s", why.message);
 	finish(l);
 }
@@ -151,8 +151,8 @@ static int check(struct vm *vm, bool incoming, struct ferry_error *e)
 	struct host *h = vm->host;
 
 	if (vm->launch || vm->kill || vm->stop || vm_has_processes(vm))
-		return ferry_fail(e, EBUSY, "busy", "VM '%s' is running, starting or stopping already",
-			vm->name);
+		return ferry_fail(e, EBUSY, "busy",
+			"VM '%s' is running, starting or stopping already", vm->name);
 	if (vm->state != (incoming ? VM_INCOMING : VM_STOPPED))
 		return ferry_fail(e, EINVAL, "bad-state", "VM '%s' is %s", vm->name,
 			vm_state_name(vm->state));
@@ -167,12 +167,11 @@ static int check(struct vm *vm, bool incoming, struct ferry_error *e)
 // What the running VM depends on travels with it.
 static void note_host(struct vm *vm)
 {
-	json_object_set_new(vm->config, "accel",
-		json_string(vm_accel_name(vm->host->accel.accel)));
+	json_object_set_new(vm->config, "accel", json_string(vm_accel_name(vm->host->accel.accel)));
 	json_object_set_new(vm->config, "cpu_key", json_string(vm->host->facts.cpu_key));
 	if (!json_string_or(vm->config, "machine", "")[0])
-		json_object_set_new(vm->config, "machine",
-			json_string(vm->host->facts.default_machine));
+		json_object_set_new(
+			vm->config, "machine", json_string(vm->host->facts.default_machine));
 }
 
 static void start_connecting(struct vm_launch *l)
@@ -197,8 +196,9 @@ void vm_launch(struct vm *vm, bool incoming, vm_progress_fn progress, vm_done_fn
 		done(arg, vm, &e);
 		return;
 	}
-	*l = (struct vm_launch){ .vm = vm, .incoming = incoming, .progress = progress, .done = done,
-		.arg = arg };
+	*l = (struct vm_launch){
+		.vm = vm, .incoming = incoming, .progress = progress, .done = done, .arg = arg
+	};
 	vm->launch = l;
 	vm->booted = incoming;
 	if (!incoming)

@@ -6,7 +6,7 @@
 #include "host/vm.h"
 
 struct vm *vm_new(struct host *h, json_t *config, struct ferry_error *e); // steals config
-void vm_free(struct vm *vm); // from memory only
+void vm_free(struct vm *vm);                                              // from memory only
 
 // Tries at once, and then every 50 ms while the process lives, until connected. `fn` (may be NULL)
 // is called once, when QMP is ready or the vGPU has answered hello, or when its process has ended.
@@ -20,8 +20,8 @@ void vm_disconnect(struct vm *vm);
 
 // Records a process that was just started, or found again, and watches for its end. -ESRCH when it
 // is gone already; `e` may be NULL.
-int vm_watch_process(struct vm *vm, int index, pid_t pid, uint64_t start_time,
-	struct ferry_error *e);
+int vm_watch_process(
+	struct vm *vm, int index, pid_t pid, uint64_t start_time, struct ferry_error *e);
 static inline struct vm_process *vm_process(struct vm *vm, int index) // -1: QEMU
 {
 	return index < 0 ? &vm->qemu : &vm->vgpus[index].process;

@@ -29,7 +29,8 @@ int vm_ports_open(struct vm_ports *p, unsigned vgpus, struct ferry_error *e)
 		for (unsigned i = 0; i < VM_PORTS_PER_GPU; i++) {
 			int pair[2];
 			if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-				return ferry_fail(e, errno, "no-ports", "cannot make the vGPU's ports: %m");
+				return ferry_fail(
+					e, errno, "no-ports", "cannot make the vGPU's ports: %m");
 			p->ours[g][i] = pair[0];
 			p->qemus[g][i] = pair[1];
 		}
@@ -116,13 +117,16 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 	snprintf(memory, sizeof memory, "%llu", (unsigned long long)s.framebuffer_bytes);
 	snprintf(number, sizeof number, "%u", index);
 	snprintf(n_ports, sizeof n_ports, "%u", VM_PORTS_PER_GPU);
-	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/vms/%s/cl-cache", h->config.state, vm->name);
+	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/vms/%s/cl-cache", h->config.state,
+		vm->name);
 	for (int i = 0; i < VM_PORTS_PER_GPU; i++) {
 		fds[2 * i] = (struct process_fd){ ports->ours[index][i], VGPU_PORT_FD + 2 * i };
-		fds[2 * i + 1] = (struct process_fd){ ports->qemus[index][i], VGPU_PORT_FD + 2 * i + 1 };
+		fds[2 * i + 1] =
+			(struct process_fd){ ports->qemus[index][i], VGPU_PORT_FD + 2 * i + 1 };
 	}
 	const char *argv[24] = { program, "--control", control, "--profile", s.profile, "--memory",
-		memory, "--index", number, "--ports", n_ports, "--tracker", tracker(vm), "--vm-log", log };
+		memory, "--index", number, "--ports", n_ports, "--tracker", tracker(vm), "--vm-log",
+		log };
 	int n = 15;
 	if (incoming)
 		argv[n++] = "--incoming";
@@ -133,8 +137,12 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 	_cleanup_free_ const char **env = vgpu_environment(vm, cache);
 	if (log_fd < 0 || !env)
 		return log_fd < 0 ? log_fd : -ENOMEM;
-	struct process_spec spec = { .argv = argv, .env = env, .log_fd = log_fd, .fds = fds,
-		.n_fds = ARRAY_SIZE(fds), .detached = true };
+	struct process_spec spec = { .argv = argv,
+		.env = env,
+		.log_fd = log_fd,
+		.fds = fds,
+		.n_fds = ARRAY_SIZE(fds),
+		.detached = true };
 	return start(vm, (int)index, &spec, e);
 }
 
@@ -146,7 +154,8 @@ static const char *usable_overlay(const struct vm_spec *s, bool incoming)
 }
 
 // Descriptors that QEMU inherits: the ports' ends and the tap.
-static size_t qemu_fds(const struct vm_ports *ports, unsigned vgpus, int tap, struct process_fd *fds)
+static size_t qemu_fds(
+	const struct vm_ports *ports, unsigned vgpus, int tap, struct process_fd *fds)
 {
 	size_t n = 0;
 
@@ -165,13 +174,15 @@ static int run_qemu(struct vm *vm, char **argv, const struct process_fd *fds, si
 
 	if (log_fd < 0)
 		return log_fd;
-	struct process_spec spec = { .argv = (const char *const *)argv, .log_fd = log_fd, .fds = fds,
-		.n_fds = n_fds, .detached = true };
+	struct process_spec spec = { .argv = (const char *const *)argv,
+		.log_fd = log_fd,
+		.fds = fds,
+		.n_fds = n_fds,
+		.detached = true };
 	return start(vm, -1, &spec, e);
 }
 
-int vm_start_qemu(struct vm *vm, const struct vm_ports *ports, bool incoming,
-	struct ferry_error *e)
+int vm_start_qemu(struct vm *vm, const struct vm_ports *ports, bool incoming, struct ferry_error *e)
 {
 	struct host *h = vm->host;
 	struct vm_spec s;
@@ -197,11 +208,21 @@ int vm_start_qemu(struct vm *vm, const struct vm_ports *ports, bool incoming,
 			return tap_fd;
 	}
 	snprintf(ip, sizeof ip, "%s/%u", s.ip, s.prefix);
-	struct vm_config c = { .name = vm->name, .machine = s.machine, .accel = h->accel.accel,
-		.vcpus = s.vcpus, .memory_bytes = s.memory_bytes, .dir = dir, .kernel = kernel,
-		.initrd = initrd, .disk = s.disk, .tap_fd = tap_fd >= 0,
-		.mac = s.ip[0] ? s.mac : NULL, .ip = s.ip[0] ? ip : NULL,
-		.gateway = s.gateway[0] ? s.gateway : NULL, .gpus = s.vgpus, .incoming = incoming };
+	struct vm_config c = { .name = vm->name,
+		.machine = s.machine,
+		.accel = h->accel.accel,
+		.vcpus = s.vcpus,
+		.memory_bytes = s.memory_bytes,
+		.dir = dir,
+		.kernel = kernel,
+		.initrd = initrd,
+		.disk = s.disk,
+		.tap_fd = tap_fd >= 0,
+		.mac = s.ip[0] ? s.mac : NULL,
+		.ip = s.ip[0] ? ip : NULL,
+		.gateway = s.gateway[0] ? s.gateway : NULL,
+		.gpus = s.vgpus,
+		.incoming = incoming };
 	char **argv = vm_cmdline(&c, e);
 	r = argv ? run_qemu(vm, argv, fds, qemu_fds(ports, s.vgpus, tap_fd, fds), e) : -EINVAL;
 	vm_argv_free(argv);

@@ -17,5 +17,5 @@ void vm_ports_close(struct vm_ports *p);
 
 int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, bool incoming,
 	struct ferry_error *e);
-int vm_start_qemu(struct vm *vm, const struct vm_ports *ports, bool incoming,
-	struct ferry_error *e);
+int vm_start_qemu(
+	struct vm *vm, const struct vm_ports *ports, bool incoming, struct ferry_error *e);

@@ -25,14 +25,21 @@ static const bool legal[VM_N_STATES][VM_N_STATES] = {
 	[VM_RUNNING] = { [VM_STOPPED] = true, [VM_COMMITTED] = true, [VM_UNKNOWN] = true },
 	// STOPPED from here on means: it is ours, and its processes ended before it ran.
 	[VM_INCOMING] = { [VM_SEALED] = true, [VM_RELEASED] = true, [VM_UNKNOWN] = true },
-	[VM_SEALED] = { [VM_RUNNING] = true, [VM_STOPPED] = true, [VM_RELEASED] = true,
+	[VM_SEALED] = { [VM_RUNNING] = true,
+		[VM_STOPPED] = true,
+		[VM_RELEASED] = true,
 		[VM_UNKNOWN] = true },
 	// RUNNING: the destination said NEVER_RAN, a new epoch begins here.
-	[VM_COMMITTED] = { [VM_RELEASED] = true, [VM_RUNNING] = true, [VM_STOPPED] = true,
+	[VM_COMMITTED] = { [VM_RELEASED] = true,
+		[VM_RUNNING] = true,
+		[VM_STOPPED] = true,
 		[VM_UNKNOWN] = true },
 	[VM_RELEASED] = { [VM_INCOMING] = true },
-	[VM_UNKNOWN] = { [VM_RUNNING] = true, [VM_STOPPED] = true, [VM_RELEASED] = true,
-		[VM_COMMITTED] = true, [VM_SEALED] = true },
+	[VM_UNKNOWN] = { [VM_RUNNING] = true,
+		[VM_STOPPED] = true,
+		[VM_RELEASED] = true,
+		[VM_COMMITTED] = true,
+		[VM_SEALED] = true },
 };
 
 const char *vm_state_name(enum vm_state s)

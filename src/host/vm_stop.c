@@ -108,8 +108,7 @@ void vm_kill(struct vm *vm, vm_done_fn done, void *arg)
 	if (vm->qemu.pid)
 		process_kill(vm->qemu.pid, vm->qemu.start_time, SIGKILL);
 	signal_vgpus(vm, SIGTERM);
-	vm->kill->timer =
-		loop_timer(vm->host->loop, clock_now_ns() + TERM_NS, on_term_time, vm);
+	vm->kill->timer = loop_timer(vm->host->loop, clock_now_ns() + TERM_NS, on_term_time, vm);
 	vm_kill_process_ended(vm);
 }
 
@@ -128,8 +127,8 @@ static void on_discard_killed(void *arg, struct vm *vm, const struct ferry_error
 	struct ferry_error why = FERRY_ERROR_INIT;
 
 	vm_log(vm, "discarded (%s)", d->reason);
-	if (!vm->returns_released
-		|| vm_set_state(vm, VM_RELEASED, vm->epoch, d->owner, d->reason, &why) < 0)
+	if (!vm->returns_released ||
+		vm_set_state(vm, VM_RELEASED, vm->epoch, d->owner, d->reason, &why) < 0)
 		vm_remove(vm);
 	if (d->done)
 		d->done(d->arg, NULL, NULL);
@@ -207,8 +206,8 @@ void vm_stop(struct vm *vm, int timeout_ms, vm_progress_fn progress, vm_done_fn 
 	}
 	*s = (struct vm_stop){ .vm = vm, .progress = progress, .done = done, .arg = arg };
 	vm->stop = s;
-	s->timer = loop_timer(vm->host->loop, clock_now_ns() + timeout_ms * NSEC_PER_MSEC,
-		on_stop_time, s);
+	s->timer = loop_timer(
+		vm->host->loop, clock_now_ns() + timeout_ms * NSEC_PER_MSEC, on_stop_time, s);
 	if (progress)
 		progress(arg, vm, "asking the guest to power off");
 	agent_power_off(vm);

@@ -81,7 +81,7 @@ class Daemon:
 
     def raw(self, data: bytes) -> bytes:
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(5)
+            s.settimeout(0.3)
             s.connect(str(self.socket))
             s.sendall(data)
             s.shutdown(socket.SHUT_WR)

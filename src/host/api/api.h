@@ -23,7 +23,7 @@ struct api *api_free(struct api *a); // ends open requests; NULL-safe; returns N
 struct request;
 
 struct host *request_host(const struct request *r);
-const char *request_segment(const struct request *r, unsigned i); // of the path, after /v1
+const char *request_segment(const struct request *r, unsigned i);    // of the path, after /v1
 const char *request_query(const struct request *r, const char *key); // NULL when absent
 // The body as a JSON object, {} for an empty one; NULL after having answered with the error.
 json_t *request_body(struct request *r);

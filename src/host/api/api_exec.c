@@ -17,10 +17,12 @@ static int check_argv(const json_t *argv, struct ferry_error *e)
 	if (!json_is_array(argv) || !json_array_size(argv) || json_array_size(argv) > MAX_ARGS)
 		return ferry_fail(e, EINVAL, "bad-request", "'argv' is not a list of 1 to %d words",
 			MAX_ARGS);
-	json_array_foreach(argv, i, word) {
-		if (!json_is_string(word)
-			|| strlen(json_string_value(word)) != json_string_length(word))
-			return ferry_fail(e, EINVAL, "bad-request", "'argv' has something that is no text");
+	json_array_foreach(argv, i, word)
+	{
+		if (!json_is_string(word) ||
+			strlen(json_string_value(word)) != json_string_length(word))
+			return ferry_fail(
+				e, EINVAL, "bad-request", "'argv' has something that is no text");
 	}
 	return 0;
 }
@@ -32,9 +34,11 @@ static int check_env(const json_t *env, struct ferry_error *e)
 
 	if (env && !json_is_object(env))
 		return ferry_fail(e, EINVAL, "bad-request", "'env' is not an object");
-	json_object_foreach((json_t *)env, name, value) {
+	json_object_foreach((json_t *)env, name, value)
+	{
 		if (!json_is_string(value) || strchr(name, '='))
-			return ferry_fail(e, EINVAL, "bad-request", "'env' wants {\"NAME\":\"text\"}");
+			return ferry_fail(
+				e, EINVAL, "bad-request", "'env' wants {\"NAME\":\"text\"}");
 	}
 	return 0;
 }
@@ -44,7 +48,8 @@ static int check_vm(const struct vm *vm, struct ferry_error *e)
 	if (vm->state == VM_RUNNING && vm->booted)
 		return 0;
 	if (vm->state == VM_RELEASED) {
-		int r = ferry_fail(e, EREMOTE, "moved", "VM '%s' lives on host %s", vm->name, vm->owner);
+		int r = ferry_fail(
+			e, EREMOTE, "moved", "VM '%s' lives on host %s", vm->name, vm->owner);
 		ferry_error_remedy(e, "give the command to host %s", vm->owner);
 		return r;
 	}

@@ -25,14 +25,14 @@ static void get_host(struct request *r)
 	json_t *peers = json_object();
 
 	for (size_t i = 0; i < h->config.n_peers; i++)
-		json_object_set_new(peers, h->config.peers[i].name,
-			json_string(h->config.peers[i].address));
+		json_object_set_new(
+			peers, h->config.peers[i].name, json_string(h->config.peers[i].address));
 	json_t *doc = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "host",
 		h->config.host, "version", FERRY_VERSION_TEXT, "protocol", PEER_PROTOCOL,
 		"accelerator", vm_accel_name(h->accel.accel), "accelerator_reason", h->accel.reason,
-		"qemu_version", h->facts.qemu_version, "machine", h->facts.default_machine, "tracker",
-		h->config.tracker, "available_bytes", (json_int_t)host_available_memory(), "peers",
-		peers, "profiles", profiles_json());
+		"qemu_version", h->facts.qemu_version, "machine", h->facts.default_machine,
+		"tracker", h->config.tracker, "available_bytes",
+		(json_int_t)host_available_memory(), "peers", peers, "profiles", profiles_json());
 	request_answer(r, 200, doc);
 }
 
@@ -119,7 +119,8 @@ static int set_all(struct host *h, json_t *body, struct ferry_error *e)
 	json_t *value;
 	int r = settings_check_all(body, e);
 
-	json_object_foreach(body, key, value) {
+	json_object_foreach(body, key, value)
+	{
 		if (r == 0)
 			r = inventory_set(h->inventory, key, json_string_value(value), e);
 	}

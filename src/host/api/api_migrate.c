@@ -35,7 +35,8 @@ static int read_mode(const json_t *body, struct migration_params *p, struct ferr
 	if (!text)
 		text = strcmp(policy, "auto") ? policy : "precopy";
 	if (!strcmp(text, "postcopy"))
-		return ferry_fail(e, EOPNOTSUPP, "not-supported", "mode postcopy is not in this version");
+		return ferry_fail(
+			e, EOPNOTSUPP, "not-supported", "mode postcopy is not in this version");
 	for (const char *const *m = modes; *m; m++)
 		if (!strcmp(*m, text)) {
 			snprintf(p->mode, sizeof p->mode, "%s", text);
@@ -59,14 +60,15 @@ static int read_number(const json_t *body, const char *key, struct vm *vm, const
 	}
 	int64_t n = json_is_integer(v) ? json_integer_value(v) : -1;
 	if (n < s->min || n > s->max)
-		return ferry_fail(e, EINVAL, "bad-request", "'%s' is not a number from %lld to %lld",
-			key, (long long)s->min, (long long)s->max);
+		return ferry_fail(e, EINVAL, "bad-request",
+			"'%s' is not a number from %lld to %lld", key, (long long)s->min,
+			(long long)s->max);
 	*ret = n;
 	return 0;
 }
 
-static int read_bandwidth(const json_t *body, struct vm *vm, struct migration_params *p,
-	struct ferry_error *e)
+static int read_bandwidth(
+	const json_t *body, struct vm *vm, struct migration_params *p, struct ferry_error *e)
 {
 	const char *text = json_string_or(body, "bandwidth", NULL);
 	uint64_t cap = vm->host->config.bandwidth_bytes_per_s;
@@ -85,12 +87,13 @@ static void read_words(struct vm *vm, struct migration_params *p)
 	struct host *h = vm->host;
 
 	snprintf(p->policy, sizeof p->policy, "%s", setting_text(h, vm, "migration.policy", NULL));
-	snprintf(p->tracker, sizeof p->tracker, "%s", setting_text(h, vm, "migration.tracker", NULL));
+	snprintf(p->tracker, sizeof p->tracker, "%s",
+		setting_text(h, vm, "migration.tracker", NULL));
 	snprintf(p->dedup, sizeof p->dedup, "%s", setting_text(h, vm, "migration.dedup", NULL));
 }
 
-static int read_params(const json_t *body, struct vm *vm, struct migration_params *p,
-	struct ferry_error *e)
+static int read_params(
+	const json_t *body, struct vm *vm, struct migration_params *p, struct ferry_error *e)
 {
 	int64_t stun_limit_s = 0, channels = 0;
 	int r = read_to(body, p, e);
@@ -99,7 +102,8 @@ static int read_params(const json_t *body, struct vm *vm, struct migration_param
 	if (r == 0)
 		r = read_mode(body, p, e);
 	if (r == 0)
-		r = read_number(body, "target_stun_ms", vm, "migration.target-stun", &p->target_stun_ms, e);
+		r = read_number(
+			body, "target_stun_ms", vm, "migration.target-stun", &p->target_stun_ms, e);
 	if (r == 0)
 		r = read_number(body, "stun_limit_s", vm, "migration.stun-limit", &stun_limit_s, e);
 	if (r == 0)
@@ -107,7 +111,8 @@ static int read_params(const json_t *body, struct vm *vm, struct migration_param
 	if (r == 0)
 		r = read_bandwidth(body, vm, p, e);
 	if (r == 0 && strcmp(json_string_or(body, "dedup", "off"), "off"))
-		r = ferry_fail(e, EOPNOTSUPP, "not-supported", "dedup is not in this version: only off");
+		r = ferry_fail(
+			e, EOPNOTSUPP, "not-supported", "dedup is not in this version: only off");
 	p->stun_limit_ms = stun_limit_s * 1000;
 	p->channels = (unsigned)channels;
 	p->verify = json_bool_or(body, "verify", false);
@@ -185,9 +190,8 @@ static void on_checked(void *arg, const json_t *report)
 		return;
 	}
 	if (!j->estimate)
-		request_line(j->r,
-			json_pack("{s:{s:s, s:O}}", "progress", "step", "checked", "findings",
-				json_object_get(report, "findings")));
+		request_line(j->r, json_pack("{s:{s:s, s:O}}", "progress", "step", "checked",
+					   "findings", json_object_get(report, "findings")));
 	int r = j->estimate ? migration_estimate(vm, &j->params, on_estimate, j, &e)
 			    : migration_start(vm, &j->params, &observer, j, &e);
 	if (r < 0)
@@ -210,8 +214,8 @@ static void check_first(struct request *r, bool estimate)
 	}
 	*j = (struct job){ .r = r, .host = vm->host, .estimate = estimate };
 	snprintf(j->vm, sizeof j->vm, "%s", vm->name);
-	if (read_params(body, vm, &j->params, &e) < 0
-		|| precheck_run(vm, j->params.to, on_checked, j, &e) < 0)
+	if (read_params(body, vm, &j->params, &e) < 0 ||
+		precheck_run(vm, j->params.to, on_checked, j, &e) < 0)
 		fail_job(j, &e);
 }
 

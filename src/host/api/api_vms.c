@@ -41,7 +41,8 @@ static bool address_used(struct host *h, uint32_t ip)
 {
 	char text[16];
 
-	snprintf(text, sizeof text, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
+	snprintf(text, sizeof text, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255,
+		ip & 255);
 	for (struct vm *vm = h->vms; vm; vm = vm->next)
 		if (!strcmp(json_string_or(vm->config, "ip", ""), text))
 			return true;
@@ -122,7 +123,8 @@ static void start_vm(struct request *r)
 		return;
 	if (json_array_size(json_object_get(vm->config, "devices"))) {
 		ferry_fail(&e, EOPNOTSUPP, "not-supported",
-			"VM '%s' has a device of this host; this version keeps the configuration but "
+			"VM '%s' has a device of this host; this version keeps the configuration "
+			"but "
 			"cannot start it",
 			vm->name);
 		ferry_error_remedy(&e, "make the VM without --device");
@@ -178,12 +180,14 @@ static int set_all(struct vm *vm, json_t *body, struct ferry_error *e)
 
 	if (r < 0)
 		return r;
-	json_object_foreach(body, key, value) {
+	json_object_foreach(body, key, value)
+	{
 		if (json_is_null(value))
 			json_object_del(settings, key);
 		else
 			json_object_set(settings, key, value);
-		vm_log(vm, "setting %s=%s", key, json_is_null(value) ? "(default)" : json_string_value(value));
+		vm_log(vm, "setting %s=%s", key,
+			json_is_null(value) ? "(default)" : json_string_value(value));
 	}
 	vm_save(vm);
 	return 0;

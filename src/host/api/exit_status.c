@@ -9,11 +9,26 @@ static const struct {
 	const char *code;
 	int exit;
 } table[] = {
-	{ "bad-request", 2 }, { "bad-json", 2 }, { "bad-message", 2 }, { "bad-size", 2 },
-	{ "bad-rate", 2 }, { "bad-name", 2 }, { "bad-setting", 2 }, { "too-large", 2 },
-	{ "no-vm", 2 }, { "no-profile", 2 }, { "no-setting", 2 }, { "no-file", 2 },
-	{ "no-fault", 2 }, { "no-path", 2 }, { "no-method", 2 }, { "faults-off", 2 }, { "peer-unknown", 2 }, { "not-supported", 2 },
-	{ "name-taken", 3 }, { "no-memory", 3 },
+	{ "bad-request", 2 },
+	{ "bad-json", 2 },
+	{ "bad-message", 2 },
+	{ "bad-size", 2 },
+	{ "bad-rate", 2 },
+	{ "bad-name", 2 },
+	{ "bad-setting", 2 },
+	{ "too-large", 2 },
+	{ "no-vm", 2 },
+	{ "no-profile", 2 },
+	{ "no-setting", 2 },
+	{ "no-file", 2 },
+	{ "no-fault", 2 },
+	{ "no-path", 2 },
+	{ "no-method", 2 },
+	{ "faults-off", 2 },
+	{ "peer-unknown", 2 },
+	{ "not-supported", 2 },
+	{ "name-taken", 3 },
+	{ "no-memory", 3 },
 	{ "needs-person", 4 },
 };
 

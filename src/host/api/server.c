@@ -83,8 +83,8 @@ const char *request_segment(const struct request *r, unsigned i)
 const char *request_query(const struct request *r, const char *key)
 {
 	return r->connection
-		? MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, key)
-		: NULL;
+		       ? MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, key)
+		       : NULL;
 }
 
 bool request_gone(const struct request *r)
@@ -152,8 +152,8 @@ void request_fail(struct request *r, const struct ferry_error *e)
 		status = 404;
 	else if (!strcmp(e->code, "no-method"))
 		status = 405;
-	request_answer(r, status,
-		json_pack("{s:o, s:i}", "error", ferry_error_to_json(e), "exit", exit));
+	request_answer(
+		r, status, json_pack("{s:o, s:i}", "error", ferry_error_to_json(e), "exit", exit));
 }
 
 // MHD asks for the next bytes of a stream. None yet: the connection sleeps until there are.
@@ -181,11 +181,11 @@ static enum MHD_Result queue(struct request *r)
 	struct MHD_Response *response;
 
 	if (r->streaming)
-		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32768, read_stream, r,
-			NULL);
+		response = MHD_create_response_from_callback(
+			MHD_SIZE_UNKNOWN, 32768, read_stream, r, NULL);
 	else
-		response = MHD_create_response_from_buffer(r->out.len, r->out.data,
-			MHD_RESPMEM_MUST_COPY);
+		response = MHD_create_response_from_buffer(
+			r->out.len, r->out.data, MHD_RESPMEM_MUST_COPY);
 	if (!response)
 		return MHD_NO;
 	MHD_add_response_header(response, "Content-Type",
@@ -278,7 +278,8 @@ static struct request *begin(struct api *a, struct MHD_Connection *c, const char
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url,
-	const char *method, const char *version, const char *upload, size_t *upload_size, void **slot)
+	const char *method, const char *version, const char *upload, size_t *upload_size,
+	void **slot)
 {
 	struct request *r = *slot;
 
@@ -302,8 +303,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 	return MHD_YES;
 }
 
-static void on_completed(void *arg, struct MHD_Connection *c, void **slot,
-	enum MHD_RequestTerminationCode why)
+static void on_completed(
+	void *arg, struct MHD_Connection *c, void **slot, enum MHD_RequestTerminationCode why)
 {
 	struct request *r = *slot;
 
@@ -352,9 +353,9 @@ struct api *api_new(struct host *h, const char *path, struct ferry_error *e)
 	a->host = h;
 	fd_set_nonblocking(fd, 1);
 	a->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-		on_request, a, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-		a, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-		MHD_OPTION_END);
+		on_request, a, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, a, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CLIENTS,
+		MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info =
 		a->daemon ? MHD_get_daemon_info(a->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {

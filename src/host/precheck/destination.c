@@ -34,7 +34,8 @@ static void check_name(struct host *h, const char *name, json_t *findings)
 			h->config.host, name, vm_state_name(there->state));
 }
 
-static void check_memory(struct host *h, const struct vm_spec *s, uint64_t allocated, json_t *findings)
+static void check_memory(
+	struct host *h, const struct vm_spec *s, uint64_t allocated, json_t *findings)
 {
 	uint64_t available = host_available_memory();
 	uint64_t now = s->memory_bytes + allocated;
@@ -61,13 +62,15 @@ static int version_number(const char *text)
 	return sscanf(text, "%d.%d", &major, &minor) == 2 ? major * 100 + minor : 0;
 }
 
-static void check_qemu(struct host *h, const struct vm_spec *s, const json_t *args, json_t *findings)
+static void check_qemu(
+	struct host *h, const struct vm_spec *s, const json_t *args, json_t *findings)
 {
 	const char *theirs = json_string_or(args, "qemu_version", "");
 
 	if (!h->facts.qemu_version[0]) {
-		finding_add(findings, SEVERITY_REFUSE, "no-qemu", "install the package qemu-system-x86",
-			"host %s has no QEMU", h->config.host);
+		finding_add(findings, SEVERITY_REFUSE, "no-qemu",
+			"install the package qemu-system-x86", "host %s has no QEMU",
+			h->config.host);
 		return;
 	}
 	if (version_number(theirs) > version_number(h->facts.qemu_version))
@@ -89,8 +92,8 @@ static void check_processor(struct host *h, const json_t *config, json_t *findin
 
 	if (accel[0] && strcmp(accel, ours))
 		finding_add(findings, SEVERITY_REFUSE, "accelerator",
-			"choose a host with the same accelerator", "the VM runs under %.7s, host %s has %s",
-			accel, h->config.host, ours);
+			"choose a host with the same accelerator",
+			"the VM runs under %.7s, host %s has %s", accel, h->config.host, ours);
 	else if (key[0] && strcmp(key, h->facts.cpu_key))
 		finding_add(findings, SEVERITY_REFUSE, "cpu-features",
 			"choose a host with the same processor and QEMU",
@@ -109,7 +112,8 @@ static void check_files(struct host *h, const struct vm_spec *s, json_t *finding
 	if (s->overlay && access(s->overlay, R_OK | X_OK) < 0)
 		finding_add(findings, SEVERITY_WARN, "overlay-not-visible",
 			"put the folder under the same path on both hosts",
-			"host %s cannot read the overlay %.200s: a reboot there would lack its files",
+			"host %s cannot read the overlay %.200s: a reboot there would lack its "
+			"files",
 			h->config.host, s->overlay);
 	snprintf(path, sizeof path, "%s/kernel", h->config.image);
 	if (access(path, R_OK) < 0)
@@ -117,8 +121,9 @@ static void check_files(struct host *h, const struct vm_spec *s, json_t *finding
 			"host %s has no guest kernel at %.200s", h->config.host, path);
 	snprintf(path, sizeof path, "%s/ferry-vgpu", h->config.programs);
 	if (s->vgpus && access(path, X_OK) < 0)
-		finding_add(findings, SEVERITY_REFUSE, "no-vgpu-program", "install Ferry there completely",
-			"host %s has no ferry-vgpu", h->config.host);
+		finding_add(findings, SEVERITY_REFUSE, "no-vgpu-program",
+			"install Ferry there completely", "host %s has no ferry-vgpu",
+			h->config.host);
 	if (s->ip[0] && !h->config.guest.bridge[0])
 		finding_add(findings, SEVERITY_REFUSE, "no-bridge",
 			"give the destination's configuration a guest bridge",
@@ -126,8 +131,8 @@ static void check_files(struct host *h, const struct vm_spec *s, json_t *finding
 			h->config.host);
 }
 
-int precheck_destination(struct host *h, const json_t *args, json_t *findings,
-	struct ferry_error *e)
+int precheck_destination(
+	struct host *h, const json_t *args, json_t *findings, struct ferry_error *e)
 {
 	const json_t *config = json_object_get(args, "vm");
 	uint64_t allocated = 0;
@@ -172,8 +177,8 @@ int precheck_placement(struct host *h, const json_t *config, struct ferry_error 
 		return 0;
 	size_format(needed, need, sizeof need);
 	size_format(available, have, sizeof have);
-	r = ferry_fail(e, ENOMEM, "no-memory", "VM '%s' needs %s, host %s has %s free", s.name, need,
-		h->config.host, have);
+	r = ferry_fail(e, ENOMEM, "no-memory", "VM '%s' needs %s, host %s has %s free", s.name,
+		need, h->config.host, have);
 	ferry_error_remedy(e, "choose a smaller profile or less --memory");
 	ferry_error_remedy(e, "stop or move another VM");
 	return r;

@@ -21,7 +21,7 @@ struct check {
 	json_t *config;
 	json_t *findings, *facts;
 	uint64_t allocated;
-	unsigned asking;  // vGPUs that have not answered
+	unsigned asking; // vGPUs that have not answered
 	struct peer *peer;
 	struct watch *timer;
 	bool asked;    // the destination was asked, or there is none to ask
@@ -39,9 +39,9 @@ void finding_add(json_t *findings, enum severity s, const char *code, const char
 	va_start(ap, cause_fmt);
 	vsnprintf(cause, sizeof cause, cause_fmt, ap);
 	va_end(ap);
-	json_array_append_new(findings,
-		json_pack("{s:s, s:s, s:s, s:s}", "code", code, "cause", cause, "remedy", remedy,
-			"severity", s == SEVERITY_REFUSE ? "refuse" : "warn"));
+	json_array_append_new(
+		findings, json_pack("{s:s, s:s, s:s, s:s}", "code", code, "cause", cause, "remedy",
+				  remedy, "severity", s == SEVERITY_REFUSE ? "refuse" : "warn"));
 }
 
 static void maybe_free(struct check *c)
@@ -56,8 +56,8 @@ static void maybe_free(struct check *c)
 
 static void finish(struct check *c)
 {
-	_cleanup_json_ json_t *report = json_pack("{s:O, s:O}", "findings", c->findings, "facts",
-		c->facts);
+	_cleanup_json_ json_t *report =
+		json_pack("{s:O, s:O}", "findings", c->findings, "facts", c->facts);
 
 	c->finished = true;
 	c->peer = peer_free(c->peer);
@@ -79,7 +79,8 @@ static void take_findings(struct check *c, const json_t *theirs)
 	json_t *f;
 	size_t i;
 
-	json_array_foreach((json_t *)theirs, i, f) {
+	json_array_foreach((json_t *)theirs, i, f)
+	{
 		if (i >= 64)
 			break;
 		bool warn = !strcmp(json_string_or(f, "severity", "refuse"), "warn");
@@ -114,9 +115,9 @@ static void on_ready(void *arg, struct peer *p)
 	const struct vm_facts *f = &c->host->facts;
 
 	link_request(peer_link(p), "check",
-		json_pack("{s:O, s:s, s:s, s:s, s:I}", "vm", c->config, "qemu_version", f->qemu_version,
-			"machine", f->default_machine, "cpu", f->cpu_key, "allocated_bytes",
-			(json_int_t)c->allocated),
+		json_pack("{s:O, s:s, s:s, s:s, s:I}", "vm", c->config, "qemu_version",
+			f->qemu_version, "machine", f->default_machine, "cpu", f->cpu_key,
+			"allocated_bytes", (json_int_t)c->allocated),
 		NULL, 0, on_answer, c);
 }
 
@@ -146,8 +147,8 @@ static void ask_peer(struct check *c)
 		return;
 	c->asked = true;
 	c->peer = strcmp(c->to, c->host->config.host)
-		? peer_connect(c->host, c->to, CHECK_TIMEOUT_MS, &check_ops, c)
-		: NULL;
+			  ? peer_connect(c->host, c->to, CHECK_TIMEOUT_MS, &check_ops, c)
+			  : NULL;
 	// Without a peer to ask the timer ends the check in the next turn of the loop.
 	int64_t wait = c->peer ? 2 * CHECK_TIMEOUT_MS * NSEC_PER_MSEC : 0;
 	watch_set_timer(c->timer, clock_now_ns() + wait);
@@ -184,8 +185,8 @@ static void on_first_turn(void *arg)
 static void ask_vgpus(struct check *c, struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->n_vgpus; i++)
-		if (vm->vgpus[i].link
-			&& link_request(vm->vgpus[i].link, "status", NULL, NULL, 0, on_status, c) == 0)
+		if (vm->vgpus[i].link &&
+			link_request(vm->vgpus[i].link, "status", NULL, NULL, 0, on_status, c) == 0)
 			c->asking++;
 }
 
@@ -195,8 +196,12 @@ int precheck_run(struct vm *vm, const char *to, precheck_fn fn, void *arg, struc
 
 	if (!c)
 		return ferry_fail(e, ENOMEM, "no-memory", "no memory for the checks");
-	*c = (struct check){ .host = vm->host, .config = json_deep_copy(vm->config),
-		.findings = json_array(), .facts = json_object(), .fn = fn, .arg = arg };
+	*c = (struct check){ .host = vm->host,
+		.config = json_deep_copy(vm->config),
+		.findings = json_array(),
+		.facts = json_object(),
+		.fn = fn,
+		.arg = arg };
 	snprintf(c->vm, sizeof c->vm, "%s", vm->name);
 	snprintf(c->to, sizeof c->to, "%s", to);
 	precheck_source(vm, to, c->findings);
@@ -215,7 +220,8 @@ bool precheck_refuses(const json_t *report, struct ferry_error *e)
 	size_t n = 0;
 	const json_t *first = NULL;
 
-	json_array_foreach(json_object_get(report, "findings"), i, f) {
+	json_array_foreach(json_object_get(report, "findings"), i, f)
+	{
 		if (strcmp(json_string_or(f, "severity", ""), "refuse"))
 			continue;
 		first = first ? first : f;
@@ -242,6 +248,8 @@ void precheck_answer(struct host *h, struct peer *p, int64_t id, const json_t *a
 	}
 	json_t *facts = json_pack("{s:s, s:s, s:s, s:s, s:I}", "host", h->config.host, "version",
 		FERRY_VERSION_TEXT, "qemu_version", h->facts.qemu_version, "accel",
-		vm_accel_name(h->accel.accel), "available_bytes", (json_int_t)host_available_memory());
-	link_answer(peer_link(p), id, json_pack("{s:o, s:o}", "findings", findings, "facts", facts));
+		vm_accel_name(h->accel.accel), "available_bytes",
+		(json_int_t)host_available_memory());
+	link_answer(
+		peer_link(p), id, json_pack("{s:o, s:o}", "findings", findings, "facts", facts));
 }

@@ -36,6 +36,6 @@ void finding_add(json_t *findings, enum severity s, const char *code, const char
 // What the source finds without asking anybody.
 void precheck_source(struct vm *vm, const char *to, json_t *findings);
 // What the destination finds; `args` is a peer's and trusted in nothing. An error: not a check.
-int precheck_destination(struct host *h, const json_t *args, json_t *findings,
-	struct ferry_error *e);
+int precheck_destination(
+	struct host *h, const json_t *args, json_t *findings, struct ferry_error *e);
 uint64_t host_available_memory(void); // bytes, MemAvailable of proc(5)

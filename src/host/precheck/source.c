@@ -22,12 +22,15 @@ static void check_devices(struct vm *vm, json_t *findings)
 	json_t *device;
 	size_t i;
 
-	json_array_foreach(json_object_get(vm->config, "devices"), i, device) {
+	json_array_foreach(json_object_get(vm->config, "devices"), i, device)
+	{
 		const char *text = json_string_value(device);
 		for (size_t k = 0; text && k < sizeof fixed_devices / sizeof *fixed_devices; k++)
-			if (!strncmp(text, fixed_devices[k].prefix, strlen(fixed_devices[k].prefix)))
+			if (!strncmp(
+				    text, fixed_devices[k].prefix, strlen(fixed_devices[k].prefix)))
 				finding_add(findings, SEVERITY_REFUSE, fixed_devices[k].code,
-					fixed_devices[k].remedy, "%s: %s", fixed_devices[k].what, text);
+					fixed_devices[k].remedy, "%s: %s", fixed_devices[k].what,
+					text);
 	}
 }
 
@@ -35,8 +38,8 @@ static void check_state(struct vm *vm, json_t *findings)
 {
 	if (vm->state == VM_RELEASED)
 		finding_add(findings, SEVERITY_REFUSE, "vm-elsewhere",
-			"give the command to the host that owns it", "VM '%s' lives on host %s", vm->name,
-			vm->owner);
+			"give the command to the host that owns it", "VM '%s' lives on host %s",
+			vm->name, vm->owner);
 	else if (vm->migration)
 		finding_add(findings, SEVERITY_REFUSE, "migration-running",
 			"wait for it, or `ferry cancel`", "VM '%s' is being migrated", vm->name);
@@ -47,7 +50,8 @@ static void check_state(struct vm *vm, json_t *findings)
 	for (unsigned i = 0; i < vm->n_vgpus && vm->state == VM_RUNNING; i++)
 		if (!vm->vgpus[i].link)
 			finding_add(findings, SEVERITY_REFUSE, "vgpu-not-connected",
-				"see the VM's vgpu log; a running ferry-vgpu is connected again by itself",
+				"see the VM's vgpu log; a running ferry-vgpu is connected again by "
+				"itself",
 				"ferry-vgpu %u of VM '%s' does not answer", i, vm->name);
 }
 
