@@ -25,6 +25,13 @@ static void tell_failed(struct control *c, const struct ferry_error *e)
 	control_event(c, "failed", json_pack("{s:o}", "error", ferry_error_to_json(e)));
 }
 
+static bool settled(void *arg)
+{
+	const struct control *c = arg;
+
+	return !c->v->restoring;
+}
+
 // Everything is here when the pages are, and when every program is built.
 static void check_complete(void *arg)
 {
@@ -38,6 +45,16 @@ static void check_complete(void *arg)
 	control_event(c, "received",
 		json_pack("{s:s, s:I, s:I}", "root", root, "pages", (json_int_t)c->root.pages,
 			"bytes", (json_int_t)c->received_bytes));
+}
+
+// The last program under way is built.
+static void on_restored(void *arg)
+{
+	struct control *c = arg;
+
+	if (c->dest)
+		move_dest_settled(c->dest);
+	check_complete(c);
 }
 
 static void on_received(void *arg, struct digest_root root, uint64_t bytes)
@@ -80,10 +97,10 @@ static void receive_reached(struct control *c, const struct ferry_error *fault)
 		.fds = c->receive_fds,
 		.n_fds = c->n_receive_fds,
 		.vm_log = c->vm_log,
-		.objects = { .apply = apply, .arg = c },
+		.objects = { .apply = apply, .settled = settled, .arg = c },
 		.events = { on_round, on_received, on_failed, c } };
 
-	c->v->restored = check_complete;
+	c->v->restored = on_restored;
 	c->v->restored_arg = c;
 	if (fault) {
 		for (size_t i = 0; i < c->n_receive_fds; i++)

@@ -28,5 +28,9 @@ struct move_objects {
 	int (*collect)(void *arg, bool final, move_emit_fn emit, void *to, struct ferry_error *e);
 	// Destination: applies one emitted object. The bytes are borrowed. It must not write pages.
 	int (*apply)(void *arg, const void *bytes, size_t n, struct ferry_error *e);
+	// Destination: whether all that was applied is built and ready. While it is not, a round is
+	// not acknowledged, so that no move reaches its stun with a cold destination; whoever makes
+	// it ready calls move_dest_settled(). NULL: always.
+	bool (*settled)(void *arg);
 	void *arg;
 };

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "vgpu/move_dest_internal.h"
 
@@ -124,6 +125,21 @@ static int check_received(struct move_dest *d, struct ferry_error *e)
 		(unsigned long long)page_space_quota_bytes(d->space));
 }
 
+static bool settled(struct move_dest *d)
+{
+	int64_t now = clock_now_ns();
+
+	if (!d->all_here_ns)
+		d->all_here_ns = now;
+	if (d->objects.settled && !d->objects.settled(d->objects.arg))
+		return false;
+	pthread_mutex_lock(&d->lock);
+	d->waited_ms = (uint32_t)((now - d->all_here_ns) / NSEC_PER_MSEC);
+	pthread_mutex_unlock(&d->lock);
+	d->all_here_ns = 0;
+	return true;
+}
+
 // Objects that came before the last barrier are in the queue before it is counted.
 static void complete_round(struct move_dest *d)
 {
@@ -133,7 +149,7 @@ static void complete_round(struct move_dest *d)
 	pthread_mutex_lock(&d->lock);
 	all = d->barriers == d->channels.n && !d->first && !d->stop;
 	pthread_mutex_unlock(&d->lock);
-	if (!all)
+	if (!all || !settled(d))
 		return;
 	if (check_received(d, &e)) {
 		move_dest_note_error(d, &e);
@@ -211,6 +227,11 @@ static void on_wake(void *arg)
 	d->calls--;
 	if (d->ended && !d->calls)
 		release(d);
+}
+
+void move_dest_settled(struct move_dest *d)
+{
+	loop_wake(d->waker);
 }
 
 // --- Calls from outside -----------------------------------------------------------------------

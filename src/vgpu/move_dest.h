@@ -35,6 +35,9 @@ struct move_dest_spec {
 int move_dest_receive(
 	const struct move_dest_spec *spec, struct move_dest **ret, struct ferry_error *e);
 
+// objects.settled may have become true.
+void move_dest_settled(struct move_dest *d);
+
 // After `received`: ends the threads and the channels; the page space is an ordinary one from now
 // on. On success `d` is gone. -EINVAL "bad-state" before that.
 int move_dest_own(struct move_dest *d, struct ferry_error *e);

@@ -48,6 +48,7 @@ struct move_dest {
 	uint32_t told_round;
 	bool told_received, failed, ended;
 	unsigned calls; // of ours on the stack
+	int64_t all_here_ns; // when the round under way had arrived; 0: not yet
 
 	// An entry belongs to the receiver whose record names its page in this round.
 	struct digest_table table;
@@ -65,6 +66,7 @@ struct move_dest {
 	uint32_t announced;                // the round that channel 0 has begun
 	bool quiet;                        // it is not for the VM's log
 	uint32_t completed;                // the last round of which all is here and applied
+	uint32_t waited_ms;                // that round `completed` waited for objects to be built
 	size_t barriers;                   // of round completed + 1
 	struct move_object *first, **last; // objects to apply, in order
 	uint64_t queued;                   // their bytes

@@ -37,7 +37,7 @@ static int note_ack(struct move_peer *p, const struct record *r, struct ferry_er
 	else if (r->flags & RECORD_DONE && r->round == p->state.acked)
 		p->state.done = true;
 	else if (!(r->flags & RECORD_DONE) && r->round == p->state.acked + 1)
-		p->state.acked = r->round;
+		p->state.acked = r->round, p->state.waited_ms = r->count;
 	else
 		rc = -EBADMSG;
 	pthread_mutex_unlock(&p->lock);

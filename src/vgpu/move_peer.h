@@ -13,6 +13,7 @@ struct move_peer;
 
 struct move_peer_state {
 	uint32_t acked;           // the last round acknowledged
+	uint32_t waited_ms;       // of that round, for objects to be built
 	bool done;                // FINISH was: roots equal
 	struct ferry_error error; // err 0: none. After it nothing more is read
 };

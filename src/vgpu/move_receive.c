@@ -290,9 +290,12 @@ static int send_back(struct move_dest *d, const struct record *r)
 	return rc;
 }
 
-static int acknowledge(struct move_dest *d, uint32_t round, uint8_t flags, struct ferry_error *e)
+static int acknowledge(struct move_dest *d, uint32_t round, uint8_t flags, uint32_t waited_ms,
+	struct ferry_error *e)
 {
-	struct record ack = { .type = RECORD_ACK, .round = round, .flags = flags };
+	struct record ack = {
+		.type = RECORD_ACK, .round = round, .flags = flags, .count = waited_ms
+	};
 	int rc = send_back(d, &ack);
 
 	return rc ? ferry_fail(e, rc, "peer-lost", "the source: %s", strerror(-rc)) : 0;
@@ -301,6 +304,7 @@ static int acknowledge(struct move_dest *d, uint32_t round, uint8_t flags, struc
 static int take_barrier(struct move_dest *d, struct move_receiver *v, const struct record *r,
 	size_t i, struct ferry_error *e)
 {
+	uint32_t waited_ms;
 	bool stop;
 
 	if (i == 0 && (v->object.len || v->runs.n))
@@ -316,8 +320,9 @@ static int take_barrier(struct move_dest *d, struct move_receiver *v, const stru
 	while (d->completed < r->round && !d->stop)
 		pthread_cond_wait(&d->changed, &d->lock);
 	stop = d->stop;
+	waited_ms = d->waited_ms;
 	pthread_mutex_unlock(&d->lock);
-	return stop ? stopped(e) : acknowledge(d, r->round, 0, e);
+	return stop ? stopped(e) : acknowledge(d, r->round, 0, waited_ms, e);
 }
 
 static void set_complete(struct move_dest *d, bool complete)
@@ -351,7 +356,7 @@ static int take_finish(
 	}
 	set_complete(d, true); // the source may close as soon as it has heard
 	d->root = root;
-	rc = acknowledge(d, r->round, RECORD_DONE, e);
+	rc = acknowledge(d, r->round, RECORD_DONE, 0, e);
 	if (rc)
 		set_complete(d, false);
 	return rc;
