@@ -2,8 +2,8 @@
 """hashcat from the distribution's packages, on a disk image for the guest.
 
 The packages are fetched and unpacked under build/, nothing is installed. The hash, the mask and the
-options are fixed; the password lies three quarters into the mask's candidates, so there is time
-for a move in between.
+options are fixed; the password lies a fifth into the mask's candidates: a minute or two, so
+that there is time for a move in between.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import subprocess
 from pathlib import Path
 
 PACKAGES = ("hashcat", "hashcat-data", "libminizip1")
-PASSWORD = "ferry77"
-MASK = "?l?l?l?l?l?d?d"
+PASSWORD = "harbor12"
+MASK = "?l?l?l?l?l?l?d?d"
 MODE = "1400"  # SHA2-256
 LOG = "/tmp/hashcat.log"
 PROGRAM = "/mnt/hashcat/hashcat"

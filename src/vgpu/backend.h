@@ -61,13 +61,17 @@ struct be_build {
 	uint32_t n_inputs;
 };
 
-// What a program was made of in this process; where that cannot be repeated (it was linked), itself.
+// What a program was made of in this process: its text or binary, how it was built, and the programs
+// that went into it.
 struct be_origin {
-	struct be_program *program;
-	bool binary; // bytes are a native binary; otherwise source
-	const void *bytes;
-	size_t n;
-	const char *options;
+	bool binary; // bytes are a native binary; otherwise source (none for a linked program)
+	bool built;  // options, kind and inputs say how; otherwise only text (a header)
+	int kind;    // BE_BUILD, BE_COMPILE, BE_LINK
+	struct buf bytes;
+	char *options;
+	struct be_origin *inputs; // headers of a compiled, parts of a linked program
+	char **names;             // of headers; NULL otherwise
+	uint32_t n_inputs;
 };
 
 struct backend_ops {

@@ -6,6 +6,7 @@
 // the launch's end then aborts the process ("pocl_release_dlhandle_cache: ref_count > 0").
 #include "vgpu/cl_binary.h"
 #include "vgpu/cl_backend.h"
+#include "vgpu/protocol.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/process.h"
@@ -23,6 +24,7 @@
 #define BINARY_CAP    (48u << 20) // bytes of a native binary that is carried along
 #define TEXT_CAP      (64u << 20)
 #define OPTIONS_CAP   (64u << 10)
+#define MAX_DEPTH     4  // a linked program, its parts, their headers
 #define CHILD_SECONDS 60 // a build whose results are cached takes milliseconds
 
 static int write_whole(int fd, const void *bytes, size_t n)
@@ -55,31 +57,27 @@ static int read_whole(int fd, size_t cap, struct buf *to)
 	return 0;
 }
 
+static void put_origin(struct buf *b, const struct be_origin *o)
+{
+	buf_put_u8(b, o->binary);
+	buf_put_u8(b, o->built);
+	buf_put_u8(b, (uint8_t)o->kind);
+	buf_put_blob(b, o->options, strlen(o->options) + 1);
+	buf_put_blob(b, o->bytes.data, o->bytes.len);
+	buf_put_u32(b, o->n_inputs);
+	for (uint32_t i = 0; i < o->n_inputs; i++) {
+		const char *name = o->names ? o->names[i] : "";
+		buf_put_blob(b, name, strlen(name) + 1);
+		put_origin(b, &o->inputs[i]);
+	}
+}
+
 static int put_request(int fd, const struct be_origin *from)
 {
 	_cleanup_buf_ struct buf b = { .limit = REQUEST_CAP };
 
-	buf_put_u8(&b, from->binary);
-	buf_put_blob(&b, from->options, strlen(from->options) + 1);
-	buf_put_blob(&b, from->bytes, from->n);
+	put_origin(&b, from);
 	return b.failed ? -E2BIG : write_whole(fd, b.data, b.len);
-}
-
-// Asks in this process, appended.
-static cl_int own_binary(cl_program p, struct buf *binary)
-{
-	size_t n = 0;
-	cl_int err = clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL);
-
-	if (err != CL_SUCCESS)
-		return err;
-	unsigned char *to = n && n <= BINARY_CAP ? buf_reserve(binary, n) : NULL;
-	if (!to)
-		return CL_INVALID_PROGRAM_EXECUTABLE;
-	err = clGetProgramInfo(p, CL_PROGRAM_BINARIES, sizeof to, &to, NULL);
-	if (err == CL_SUCCESS)
-		binary->len += n;
-	return err;
 }
 
 cl_int cl_program_get_binary(struct backend *be, const struct be_origin *from, struct buf *binary)
@@ -94,8 +92,6 @@ cl_int cl_program_get_binary(struct backend *be, const struct be_origin *from, s
 	};
 	int status;
 
-	if (from->program)
-		return own_binary((cl_program)from->program, binary);
 	snprintf(device, sizeof device, "%u", cl_of(be)->config.device);
 	if (request < 0 || result < 0 || put_request(request, from) < 0)
 		return CL_OUT_OF_HOST_MEMORY;
@@ -107,40 +103,71 @@ cl_int cl_program_get_binary(struct backend *be, const struct be_origin *from, s
 
 // ---- in the child
 
-static cl_int build(struct backend *be, const struct be_origin *from, struct be_program **ret)
+// A NUL-terminated string in place, or NULL.
+static const char *get_text(struct rd *r)
 {
-	struct be_build how = { .kind = BE_BUILD, .options = from->options };
-	cl_int err = from->binary ? cl_program_binary(be, from->bytes, from->n, ret)
-				  : cl_program_source(be, from->bytes, from->n, ret);
+	size_t n;
+	const uint8_t *at = rd_blob(r, OPTIONS_CAP, &n);
 
-	return err == CL_SUCCESS ? cl_program_build(be, ret, &how) : err;
+	if (!at || !n || at[n - 1] != '\0')
+		r->failed = true;
+	return r->failed ? NULL : (const char *)at;
+}
+
+// Makes what `r` describes, the programs that go into it first.
+static struct be_program *make(struct backend *be, struct rd *r, unsigned depth)
+{
+	bool binary = rd_u8(r), built = rd_u8(r);
+	struct be_build how = { .kind = rd_u8(r), .options = get_text(r) };
+	struct be_program *inputs[PROTO_INPUTS_MAX], *program = NULL;
+	const char *names[PROTO_INPUTS_MAX];
+	size_t n;
+	const uint8_t *bytes = rd_blob(r, TEXT_CAP, &n);
+	cl_int err = CL_SUCCESS;
+
+	how.n_inputs = rd_u32(r);
+	how.inputs = inputs;
+	how.names = names;
+	if (r->failed || how.n_inputs > PROTO_INPUTS_MAX || depth > MAX_DEPTH)
+		return NULL;
+	for (uint32_t i = 0; i < how.n_inputs; i++) {
+		names[i] = get_text(r);
+		inputs[i] = make(be, r, depth + 1);
+		if (!names[i] || !inputs[i])
+			return NULL;
+	}
+	if (how.kind != BE_LINK || binary)
+		err = binary ? cl_program_binary(be, bytes, n, &program)
+			     : cl_program_source(be, (const char *)bytes, n, &program);
+	if (err == CL_SUCCESS && built)
+		err = cl_program_build(be, &program, &how);
+	return err == CL_SUCCESS ? program : NULL;
 }
 
 static int put_result(struct be_program *program)
 {
-	_cleanup_buf_ struct buf binary = { 0 };
+	cl_program p = (cl_program)program;
+	size_t n = 0;
 
-	if (own_binary((cl_program)program, &binary) != CL_SUCCESS)
+	if (clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL) != CL_SUCCESS || !n ||
+		n > BINARY_CAP)
 		return -EIO;
-	return write_whole(RESULT_FD, binary.data, binary.len);
+	_cleanup_free_ unsigned char *bytes = malloc(n);
+	if (!bytes ||
+		clGetProgramInfo(p, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL) != CL_SUCCESS)
+		return -EIO;
+	return write_whole(RESULT_FD, bytes, n);
 }
 
 static int answer(struct backend *be)
 {
 	_cleanup_buf_ struct buf request = { 0 };
-	struct be_program *program = NULL;
-	size_t options_n, n;
 
 	if (read_whole(REQUEST_FD, REQUEST_CAP, &request) < 0)
 		return -EPROTO;
 	struct rd r = rd_make(request.data, request.len);
-	struct be_origin from = { .binary = rd_u8(&r) };
-	from.options = (const char *)rd_blob(&r, OPTIONS_CAP, &options_n);
-	from.bytes = rd_blob(&r, TEXT_CAP, &n);
-	from.n = n;
-	if (r.failed || !options_n || from.options[options_n - 1] != '\0')
-		return -EPROTO;
-	return build(be, &from, &program) == CL_SUCCESS ? put_result(program) : -EIO;
+	struct be_program *program = make(be, &r, 0);
+	return program ? put_result(program) : -EIO;
 }
 
 int cl_binary_child(unsigned device)

@@ -199,17 +199,27 @@ struct binary_job {
 	void *arg;
 	int32_t result;
 	struct buf bytes;
-	// What the program was made of: copies, since the program may get a newer binary meanwhile.
-	struct buf made_of;
+	// A copy, since the program may get a newer binary meanwhile.
 	struct be_origin from;
-	char *options;
 };
+
+static void free_origin(struct be_origin *o)
+{
+	for (uint32_t i = 0; i < o->n_inputs; i++) {
+		free_origin(&o->inputs[i]);
+		if (o->names)
+			free(o->names[i]);
+	}
+	free(o->inputs);
+	free(o->names);
+	free(o->options);
+	buf_free(&o->bytes);
+}
 
 static void free_binary_job(struct binary_job *j)
 {
 	buf_free(&j->bytes);
-	buf_free(&j->made_of);
-	free(j->options);
+	free_origin(&j->from);
 	free(j);
 }
 
@@ -254,25 +264,38 @@ static void end_binary(void *arg)
 	ports_pump(v);
 }
 
-// A linked program has no text of its own to be made of again: it moves as its inputs, and a guest's
-// query is answered in this process.
-static int copy_origin(struct binary_job *j, const struct program *p)
+static int copy_origin(struct be_origin *to, const struct program *p);
+
+static int copy_inputs(struct be_origin *to, const struct build_request *how)
+{
+	to->inputs = calloc(how->n_inputs + 1, sizeof *to->inputs);
+	to->names = how->names ? calloc(how->n_inputs + 1, sizeof *to->names) : NULL;
+	if (!to->inputs || (how->names && !to->names))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < how->n_inputs; i++) {
+		to->n_inputs = i + 1;
+		if (to->names && !(to->names[i] = strdup(how->names[i])))
+			return -ENOMEM;
+		int r = copy_origin(&to->inputs[i], how->inputs[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+// What `p` was made of, all the way down. free_origin() afterwards, also on error.
+static int copy_origin(struct be_origin *to, const struct program *p)
 {
 	const struct buf *made_of = p->from_native ? &p->native : &p->text;
 
-	if (!p->from_native && p->origin == PROGRAM_LINKED) {
-		j->from.program = p->be;
-		return j->answers ? 0 : -ENOENT;
-	}
-	buf_put(&j->made_of, made_of->data, made_of->len);
-	j->options = strdup(p->request.options ? p->request.options : "");
-	if (j->made_of.failed || !j->options)
+	*to = (struct be_origin){ .binary = p->from_native || p->origin == PROGRAM_BINARY,
+		.built = p->requested,
+		.kind = p->from_native ? BE_BUILD : p->request.kind };
+	to->options = strdup(p->request.options ? p->request.options : "");
+	buf_put(&to->bytes, made_of->data, made_of->len);
+	if (!to->options || to->bytes.failed)
 		return -ENOMEM;
-	j->from = (struct be_origin){ .binary = p->from_native || p->origin == PROGRAM_BINARY,
-		.bytes = j->made_of.data,
-		.n = j->made_of.len,
-		.options = j->options };
-	return 0;
+	return p->from_native ? 0 : copy_inputs(to, &p->request);
 }
 
 static int start_binary(struct program *p, const struct binary_job *what)
@@ -286,7 +309,7 @@ static int start_binary(struct program *p, const struct binary_job *what)
 	j->p = p;
 	j->be = v->be;
 	j->shapes = p->shapes;
-	int r = copy_origin(j, p);
+	int r = copy_origin(&j->from, p);
 	if (r == 0)
 		r = worker_add(v->worker, run_binary, end_binary, j);
 	if (r < 0) {
