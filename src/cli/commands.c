@@ -30,8 +30,9 @@ const struct cli_command cli_commands[] = {
 		cmd_vm_show },
 	{ "vm log", "NAME", "print the VM's log", NULL, cmd_vm_log },
 	{ "vm exec", "NAME [--detach] -- CMD...", "run CMD in the guest",
-		"Its output and exit status come back, also where the VM is being moved "
-		"meanwhile.\n"
+		"Its output and exit status come back. When the VM moves to another host "
+		"meanwhile, the\n"
+		"program runs on there; this command then says so and ends with status 1.\n"
 		"  --detach       start it and return; its output goes to the guest's console\n",
 		cmd_vm_exec },
 	{ "vm set", "NAME KEY=VALUE", "set a setting of a VM; KEY= goes back to the host's",

@@ -73,6 +73,8 @@ void agent_follow(struct vm *vm)
 			"VM '%s' has moved to host %s; the program runs on there", vm->name,
 			vm->owner);
 		ferry_error_remedy(&e, "give commands to host %s from now on", vm->owner);
+		ferry_error_remedy(
+			&e, "write results to a file in the guest where the VM may move");
 		exec_end_all(vm, &e);
 	} else if (vm->state == VM_STOPPED) {
 		ferry_fail(&e, ECHILD, "vm-stopped", "VM '%s' has stopped", vm->name);

@@ -81,7 +81,7 @@ void exec_end_all(struct vm *vm, const struct ferry_error *e)
 	while (vm->execs) {
 		struct exec *x = vm->execs;
 		vm->execs = x->next;
-		agent_exec_cancel(x->run);
+		agent_exec_leave(x->run);
 		if (e)
 			request_end_failed(x->r, e);
 		free(x);

@@ -192,15 +192,27 @@ void agent_exec_pause(struct agent_exec *x, bool paused)
 		watch_set_timer(x->timer, clock_now_ns());
 }
 
-struct agent_exec *agent_exec_cancel(struct agent_exec *x)
+static void give_up(struct agent_exec *x, bool kill)
 {
 	if (!x || x->cancelled)
-		return NULL;
+		return;
 	x->cancelled = true;
 	if (x->request > 0)
 		agent_forget(x->agent, x->request);
-	send_end(x);
+	if (kill)
+		send_end(x);
 	if (!x->busy)
 		destroy(x);
+}
+
+struct agent_exec *agent_exec_cancel(struct agent_exec *x)
+{
+	give_up(x, true);
+	return NULL;
+}
+
+struct agent_exec *agent_exec_leave(struct agent_exec *x)
+{
+	give_up(x, false);
 	return NULL;
 }

@@ -33,3 +33,5 @@ void agent_exec_pause(struct agent_exec *x, bool paused);
 // Kills the program where it runs and frees the object; `done` is not called. NULL-safe; returns
 // NULL. Call it before agent_free(); legal inside its own callbacks.
 struct agent_exec *agent_exec_cancel(struct agent_exec *x);
+// The same, but the program runs on: its guest has gone elsewhere, and may come back.
+struct agent_exec *agent_exec_leave(struct agent_exec *x);

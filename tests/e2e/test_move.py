@@ -79,9 +79,28 @@ class MoveTest(VmTest):
 
 
 class PlainVmTest(VmTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.boot(profile="none")
+
     def test_a_vm_without_a_vgpu_moves(self) -> None:
-        self.boot(profile="none")
         result = self.migrate("a", "b")
         self.assertEqual(result["vgpus"], [])
         self.assertEqual(self.ferry.guest("b", VM, "echo", "here"), (0, "here\n"))
         self.assert_runs_only_on("b")
+
+    def test_what_runs_in_it_runs_on(self) -> None:
+        """`ferry vm exec` follows no VM: it says that it moved; the program does, there and back."""
+        script = "echo $$ >/tmp/running; i=0; while [ $i -lt 600 ]; do i=$((i+1)); echo $i; sleep 0.2; done"
+        away, back = ("a", "b") if self.state("a") == "running" else ("b", "a")
+        running = self.ferry.start(away, "vm", "exec", VM, "--", "sh", "-c", script)
+        self.wait("the program", lambda: self.ferry.guest(away, VM, "test", "-s", "/tmp/running")[0] == 0, 20)
+        self.migrate(away, back)
+        ended = running.wait(20)
+        self.assertEqual(ended.exit, 1, self.describe(ended))
+        alive = ("sh", "-c", "kill -0 $(cat /tmp/running)")
+        self.assertEqual(self.ferry.guest(back, VM, *alive)[0], 0)
+        self.migrate(back, away)
+        self.assertEqual(self.ferry.guest(away, VM, *alive)[0], 0)
+        self.ferry.guest(away, VM, "sh", "-c", "kill $(cat /tmp/running)")

@@ -133,6 +133,7 @@ static void start_vm(struct request *r)
 	}
 	if (vm->state == VM_RELEASED) {
 		ferry_fail(&e, EINVAL, "moved", "VM '%s' lives on host %s", vm->name, vm->owner);
+		ferry_error_remedy(&e, "give the command to host %s", vm->owner);
 		request_fail(r, &e);
 		return;
 	}
