@@ -15,7 +15,7 @@ void base64_encode(const void *bytes, size_t n, char *ret_text)
 	for (; n > 0; in += 3, out += 4) {
 		size_t take = n < 3 ? n : 3;
 		uint32_t v = (uint32_t)in[0] << 16 | (take > 1 ? (uint32_t)in[1] << 8 : 0) |
-			(take > 2 ? in[2] : 0);
+			     (take > 2 ? in[2] : 0);
 		out[0] = digits[v >> 18];
 		out[1] = digits[v >> 12 & 63];
 		out[2] = take > 1 ? digits[v >> 6 & 63] : '=';

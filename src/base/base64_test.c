@@ -8,8 +8,8 @@
 static void the_vectors_of_rfc_4648(void)
 {
 	const char *const plain[] = { "", "f", "fo", "foo", "foob", "fooba", "foobar" };
-	const char *const coded[] = { "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=",
-		"Zm9vYmFy" };
+	const char *const coded[] = { "", "Zg==", "Zm8=", "Zm9v",
+		"Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
 	char text[16], back[16];
 
 	for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {

@@ -145,7 +145,8 @@ int tcp_connect_begin(const char *address, struct ferry_error *e)
 		return ferry_fail(e, errno, "socket", "cannot make a TCP socket: %m");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS)
-		return ferry_fail(e, errno, "peer-unreachable", "cannot connect to %s: %m", address);
+		return ferry_fail(
+			e, errno, "peer-unreachable", "cannot connect to %s: %m", address);
 	return take_fd(fd);
 }
 

@@ -18,18 +18,34 @@ struct unit {
 #define KI 1024.0
 
 static const struct unit size_units[] = {
-	{ "", 1 }, { "b", 1 },
-	{ "k", KI }, { "kb", KI }, { "kib", KI },
-	{ "m", KI * KI }, { "mb", KI * KI }, { "mib", KI * KI },
-	{ "g", KI * KI * KI }, { "gb", KI * KI * KI }, { "gib", KI * KI * KI },
-	{ "t", KI * KI * KI * KI }, { "tb", KI * KI * KI * KI }, { "tib", KI * KI * KI * KI },
+	{ "", 1 },
+	{ "b", 1 },
+	{ "k", KI },
+	{ "kb", KI },
+	{ "kib", KI },
+	{ "m", KI *KI },
+	{ "mb", KI *KI },
+	{ "mib", KI *KI },
+	{ "g", KI *KI *KI },
+	{ "gb", KI *KI *KI },
+	{ "gib", KI *KI *KI },
+	{ "t", KI *KI *KI *KI },
+	{ "tb", KI *KI *KI *KI },
+	{ "tib", KI *KI *KI *KI },
 };
 
 static const struct unit rate_units[] = {
-	{ "", 1 }, { "b/s", 1 },
-	{ "k", 1e3 }, { "kb/s", 1e3 }, { "kbit", 1e3 / 8 },
-	{ "m", 1e6 }, { "mb/s", 1e6 }, { "mbit", 1e6 / 8 },
-	{ "g", 1e9 }, { "gb/s", 1e9 }, { "gbit", 1e9 / 8 },
+	{ "", 1 },
+	{ "b/s", 1 },
+	{ "k", 1e3 },
+	{ "kb/s", 1e3 },
+	{ "kbit", 1e3 / 8 },
+	{ "m", 1e6 },
+	{ "mb/s", 1e6 },
+	{ "mbit", 1e6 / 8 },
+	{ "g", 1e9 },
+	{ "gb/s", 1e9 },
+	{ "gbit", 1e9 / 8 },
 };
 
 // A decimal number and one of the units. Rejects signs, exponents, hex and anything above 2^62.
@@ -90,8 +106,8 @@ int rate_parse(const char *text, uint64_t *ret_bytes_per_s, struct ferry_error *
 }
 
 // Three significant digits at most, no trailing ".0".
-static void format_scaled(double value, double step, const char *const *names, size_t n, char *ret,
-	size_t size)
+static void format_scaled(
+	double value, double step, const char *const *names, size_t n, char *ret, size_t size)
 {
 	size_t i = 0;
 

@@ -36,7 +36,9 @@ static const struct {
 
 void display_init(struct display *d, FILE *out, bool terminal)
 {
-	*d = (struct display){ .out = out, .terminal = terminal, .round = -1, .quarter = -1, .ram_quarter = -1 };
+	*d = (struct display){
+		.out = out, .terminal = terminal, .round = -1, .quarter = -1, .ram_quarter = -1
+	};
 }
 
 static void end_line(struct display *d)

@@ -74,7 +74,7 @@ struct source {
 	struct event_round kept[SOURCE_ROUNDS_KEPT];
 	struct event_final final;
 	int64_t drain_ns, verify_ns, forecast_at_switch_ns;
-	int64_t kernels_ns; // how long a drain would have taken after the last round
+	int64_t kernels_ns;   // how long a drain would have taken after the last round
 	int64_t recording_ns; // when the record was last asked for
 	struct source_times at;
 

@@ -193,7 +193,7 @@ static bool word_valid(const char *text, const char *more)
 
 static int check_pinned(const json_t *config, struct ferry_error *e)
 {
-	char machine[32], accel[8], cpu_key[80];
+	char machine[32] = "", accel[8] = "", cpu_key[80] = "";
 	int r = json_get_string(config, "machine", machine, sizeof machine, e);
 
 	if (r == 0)

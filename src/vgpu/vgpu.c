@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/vgpu.h"
-#include "vgpu/command.h"
-#include "vgpu/port.h"
-#include "vgpu/queue.h"
-#include "vgpu/state.h"
-#include "vgpu/worker.h"
+#include "vgpu/gate/command.h"
+#include "vgpu/session/port.h"
+#include "vgpu/session/queue.h"
+#include "vgpu/state/state.h"
+#include "vgpu/session/worker.h"
 
 #include "base/clock.h"
 

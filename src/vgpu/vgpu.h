@@ -8,8 +8,8 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "pages/page_space.h"
-#include "vgpu/backend.h"
-#include "vgpu/object.h"
+#include "vgpu/backend/backend.h"
+#include "vgpu/session/object.h"
 
 #define VGPU_CREDIT       (4u << 20)  // bytes that a guest process may have outstanding
 #define VGPU_BACKLOG      (8u << 20)  // unsent bytes after which a session's input must wait

@@ -40,7 +40,8 @@ static void the_smallest_vm(void)
 	CHECK_STR(lines(&c),
 		"qemu-system-x86_64\n-nodefaults\n-no-user-config\n-name\nguest=llm\n"
 		"-machine\npc-q35-7.2,vmport=off,hpet=off,sata=off,smbus=off\n"
-		"-accel\ntcg,tb-size=256\n-cpu\nmax,la57=off,erms=off,fsrm=off\n-smp\n1\n-m\n512M\n-display\nnone\n"
+		"-accel\ntcg,tb-size=256\n-cpu\nmax,la57=off,erms=off,fsrm=off\n-smp\n1\n-"
+		"m\n512M\n-display\nnone\n"
 		"-sandbox\non,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol="
 		"deny\n"
 		"-msg\ntimestamp=on\n"
@@ -97,11 +98,13 @@ static void a_second_vgpu_has_a_device_of_its_own(void)
 	c.gpus = 2;
 	const char *text = lines(&c);
 	CHECK_EQ(count(text, "virtserialport,"), 31);
-	CHECK(strstr(text, "socket,id=gpu0p0,fd=20\n-device\n"
-			   "virtserialport,id=gpu0p0,bus=vser0.0,nr=2,chardev=gpu0p0,name=ferry.gpu0.0\n"));
+	CHECK(strstr(text,
+		"socket,id=gpu0p0,fd=20\n-device\n"
+		"virtserialport,id=gpu0p0,bus=vser0.0,nr=2,chardev=gpu0p0,name=ferry.gpu0.0\n"));
 	CHECK(strstr(text, "bus=vser0.0,nr=16,chardev=gpu0p14,name=ferry.gpu0.14\n"));
-	CHECK(strstr(text, "socket,id=gpu1p0,fd=35\n-device\n"
-			   "virtserialport,id=gpu1p0,bus=vser1.0,nr=2,chardev=gpu1p0,name=ferry.gpu1.0\n"));
+	CHECK(strstr(text,
+		"socket,id=gpu1p0,fd=35\n-device\n"
+		"virtserialport,id=gpu1p0,bus=vser1.0,nr=2,chardev=gpu1p0,name=ferry.gpu1.0\n"));
 	CHECK(strstr(text, "ferry.ports=31\n"));
 	CHECK_EQ(VM_GPU_FD(VM_GPUS_MAX - 1, VM_PORTS_PER_GPU - 1), 139);
 }

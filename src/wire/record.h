@@ -26,8 +26,8 @@ enum record_type {
 	RECORD_BARRIER = 5, // the round ends on this channel
 	RECORD_FINISH = 6,  // channel 0, after its last barrier: the source's root
 	RECORD_ROUND = 7,   // channel 0, first in a round: all extents, `count` in this piece
-	RECORD_ACK = 8,     // destination, channel 0: round `round` is complete; `count` ms of it were
-			    // spent on building what the objects describe
+	RECORD_ACK = 8, // destination, channel 0: round `round` is complete; `count` ms of it were
+			// spent on building what the objects describe
 	RECORD_ERROR = 9,   // destination, channel 0: refused; payload blobs code and message
 	RECORD_COMING = 10, // channel 0, after ROUND: runs of pages that will be sent, a hint
 };

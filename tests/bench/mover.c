@@ -14,8 +14,8 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/socket.h"
-#include "vgpu/move_dest.h"
-#include "vgpu/move_source.h"
+#include "vgpu/move/move_dest.h"
+#include "vgpu/move/move_source.h"
 
 struct options {
 	uint64_t mib, bandwidth;

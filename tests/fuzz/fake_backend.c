@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vgpu/protocol.h"
+#include "vgpu/protocol/protocol.h"
 
 struct fake {
 	struct backend be;

@@ -3,6 +3,6 @@
 // is one kernel "k" with a buffer, four bytes and a local argument.
 #pragma once
 
-#include "vgpu/backend.h"
+#include "vgpu/backend/backend.h"
 
 extern const struct backend_ops backend_fake;

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "fuzz/driver.h"
-#include "vgpu/move_dest.h"
+#include "vgpu/move/move_dest.h"
 #include "wire/record.h"
 
 #define CHANNELS    2

@@ -12,17 +12,18 @@
 #include "base/test.h"
 #include "fake_backend.h"
 #include "fuzz/driver.h"
-#include "vgpu/port.h"
-#include "vgpu/protocol.h"
-#include "vgpu/state.h"
+#include "vgpu/session/port.h"
+#include "vgpu/protocol/protocol.h"
+#include "vgpu/state/state.h"
 #include "vgpu/vgpu.h"
 
 #define MEMORY (1u << 20)
 
 static struct vgpu *new_vgpu(struct loop *loop, int *ret_guest)
 {
-	struct vgpu_config config = { .loop = loop, .memory_bytes = MEMORY,
-		.backend = &backend_fake };
+	struct vgpu_config config = {
+		.loop = loop, .memory_bytes = MEMORY, .backend = &backend_fake
+	};
 	struct ferry_error e = FERRY_ERROR_INIT;
 	struct vgpu *v = NULL;
 	struct port *port;
@@ -35,9 +36,11 @@ static struct vgpu *new_vgpu(struct loop *loop, int *ret_guest)
 	return v;
 }
 
-#define SEND(b, name, ...) \
-	CHECK_EQ(p_put_##name(b, 0, ++seq, &(struct p_##name){ __VA_ARGS__ }), 0)
-#define TEXT(s) { (const uint8_t *)(s), sizeof(s) - 1 }
+#define SEND(b, name, ...) CHECK_EQ(p_put_##name(b, 0, ++seq, &(struct p_##name){ __VA_ARGS__ }), 0)
+#define TEXT(s)                                                                                    \
+	{                                                                                          \
+		(const uint8_t *)(s), sizeof(s) - 1                                                \
+	}
 
 static void put_beginning(struct buf *b)
 {
@@ -113,8 +116,8 @@ static int apply_all(struct vgpu *v, const struct records *records, size_t damag
 	return result;
 }
 
-static void apply_elsewhere(struct loop *loop, const struct records *records, size_t damage,
-	uint8_t with)
+static void apply_elsewhere(
+	struct loop *loop, const struct records *records, size_t damage, uint8_t with)
 {
 	int guest;
 	struct vgpu *v = new_vgpu(loop, &guest);
@@ -158,7 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	apply_elsewhere(loop, &records, SIZE_MAX, 0);
 	uint32_t pick = size ? (uint32_t)(data[size / 2] * 131u + data[size - 1] * 7u) : 0;
 	if (records.all.len)
-		apply_elsewhere(loop, &records, pick % records.all.len, (uint8_t)(1u << (pick % 8)));
+		apply_elsewhere(
+			loop, &records, pick % records.all.len, (uint8_t)(1u << (pick % 8)));
 	gate_open(v);
 	vgpu_free(v);
 	close(guest);
@@ -183,30 +187,28 @@ static uint32_t some_id(void)
 static uint8_t some_bytes[64];
 static uint32_t some_ids[4];
 
-#define MSG(name, number, direction, credit) \
-	static void random_##name(struct buf *b) \
-	{ \
+#define MSG(name, number, direction, credit)                                                       \
+	static void random_##name(struct buf *b)                                                   \
+	{                                                                                          \
 		struct p_##name m = { 0 };
-#define MSG_END(name) \
-	p_put_##name(b, (uint16_t)(rand() % 2), (uint32_t)rand() % 8, &m); \
+#define MSG_END(name)                                                                              \
+	p_put_##name(b, (uint16_t)(rand() % 2), (uint32_t)rand() % 8, &m);                         \
 	}
-#define ITEM(name)    \
-	static void random_##name(struct buf *b) \
-	{ \
+#define ITEM(name)                                                                                 \
+	static void random_##name(struct buf *b)                                                   \
+	{                                                                                          \
 		struct p_##name m = { 0 };
-#define ITEM_END(name) \
-	p_put_##name##_item(b, &m); \
+#define ITEM_END(name)                                                                             \
+	p_put_##name##_item(b, &m);                                                                \
 	}
-#define U32(f)  m.f = some_id();
-#define I32(f)  m.f = -(int32_t)some_id();
-#define U64(f)  m.f = some_number();
-#define VEC3(f) m.f = (struct p_vec3){ { some_number(), 1, 1 } };
-#define IDS(f, most) \
-	m.f = (struct p_ids){ .ids = some_ids, .n = (uint32_t)rand() % 3 };
-#define BLOB(f, most) \
-	m.f = (struct p_blob){ some_bytes, (size_t)rand() % (most < 64 ? most : 64) };
-#include "vgpu/protocol.def"
-#include "vgpu/protocol_undef.h"
+#define U32(f)        m.f = some_id();
+#define I32(f)        m.f = -(int32_t)some_id();
+#define U64(f)        m.f = some_number();
+#define VEC3(f)       m.f = (struct p_vec3){ { some_number(), 1, 1 } };
+#define IDS(f, most)  m.f = (struct p_ids){ .ids = some_ids, .n = (uint32_t)rand() % 3 };
+#define BLOB(f, most) m.f = (struct p_blob){ some_bytes, (size_t)rand() % (most < 64 ? most : 64) };
+#include "vgpu/protocol/protocol.def"
+#include "vgpu/protocol/protocol_undef.h"
 
 static void (*const makers[])(struct buf *b) = {
 #define MSG(name, number, direction, credit) random_##name,
@@ -219,8 +221,8 @@ static void (*const makers[])(struct buf *b) = {
 #define VEC3(f)
 #define IDS(f, most)
 #define BLOB(f, most)
-#include "vgpu/protocol.def"
-#include "vgpu/protocol_undef.h"
+#include "vgpu/protocol/protocol.def"
+#include "vgpu/protocol/protocol_undef.h"
 };
 
 // Likely ones: a launch with its arguments, a half write, a wait for the user event.

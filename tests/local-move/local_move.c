@@ -5,7 +5,7 @@
 // vGPU's port, and stops for the switch.
 //
 // usage: local-move FERRY-VGPU LIBFERRY-CL PROGRAM TRACKER ROUNDS
-#include "vgpu/testhost.h"
+#include "vgpu/testing/testhost.h"
 
 #include "base/file.h"
 #include "base/process.h"

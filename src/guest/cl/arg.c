@@ -5,7 +5,7 @@
 #include <string.h>
 #include "guest/stream/session.h"
 #include "guest/cl/types.h"
-#include "vgpu/protocol.h"
+#include "vgpu/protocol/protocol.h"
 
 static void changed(cl_kernel k, struct kernel_arg *a)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "guest/cl/argtype.h"
 #include "guest/cl/program.h"
-#include "vgpu/protocol.h"
+#include "vgpu/protocol/protocol.h"
 
 #define KERNELS_MAX 16384
 #define ARGS_MAX    1024

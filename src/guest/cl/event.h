@@ -3,7 +3,7 @@
 #pragma once
 
 #include "guest/cl/types.h"
-#include "vgpu/protocol.h"
+#include "vgpu/protocol/protocol.h"
 
 // A wait list, checked and turned into numbers: events that are complete are left out, unless `all`.
 struct waits {

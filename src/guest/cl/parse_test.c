@@ -3,7 +3,7 @@
 #include "guest/cl/argtype.h"
 #include "guest/cl/info.h"
 #include "guest/cl/program.h"
-#include "vgpu/protocol.h"
+#include "vgpu/protocol/protocol.h"
 #include "base/test.h"
 
 static struct p_blob text(const char *s)

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "guest/cl/region.h"
-#include "vgpu/protocol.h"
+#include "vgpu/protocol/protocol.h"
 
 struct rect {
 	const size_t *origin, *region; // three each: bytes, rows, slices

@@ -96,7 +96,8 @@ void receive_frames(void)
 		at += f.length;
 	}
 	session.in_len -= at;
-	if (at && session.in_len) // a virtio port gives 4 KiB at a time: often no frame is whole yet
+	if (at &&
+		session.in_len) // a virtio port gives 4 KiB at a time: often no frame is whole yet
 		memmove(session.in, session.in + at, session.in_len);
 	if (r < 0)
 		session_lose(CL_DEVICE_NOT_AVAILABLE);

@@ -28,5 +28,5 @@
 #define VEC3(f)
 #define IDS(f, most)
 #define BLOB(f, most)
-#include "vgpu/protocol.def"
-#include "vgpu/protocol_undef.h"
+#include "vgpu/protocol/protocol.def"
+#include "vgpu/protocol/protocol_undef.h"

@@ -21,7 +21,7 @@
 #define VEC3(f)
 #define IDS(f, most)
 #define BLOB(f, most)
-#include "vgpu/protocol.def"
-#include "vgpu/protocol_undef.h"
+#include "vgpu/protocol/protocol.def"
+#include "vgpu/protocol/protocol_undef.h"
 #undef SEND_TO_HOST
 #undef SEND_TO_GUEST

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include "base/buf.h"
 #include "guest/cl/dispatch.h"
-#include "vgpu/protocol.h"
+#include "vgpu/protocol/protocol.h"
 
 #define REQUEST_BUCKETS 64
 

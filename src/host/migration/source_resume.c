@@ -11,7 +11,7 @@
 #define LOOK_NS       (10 * NSEC_PER_MSEC)
 #define WAIT_NS       (100 * NSEC_PER_MSEC)
 #define CANCEL_NS     (500 * NSEC_PER_MSEC)
-#define SAY_EVERY 200 // looks at a QEMU that does not come back
+#define SAY_EVERY     200  // looks at a QEMU that does not come back
 #define GPU_SAY_EVERY 50   // a vGPU that refuses is asked for ever, and named now and then
 #define PATIENCE_MS   1500 // a hung destination can block QEMU's monitor altogether
 

@@ -12,7 +12,7 @@ static struct host h;
 static void make_host(void)
 {
 	h = (struct host){ .config = { .host = "b", .guest = { .bridge = "br0" } },
-		.accel = { .accel = VM_ACCEL_TCG } };
+		.accel = { VM_ACCEL_TCG, "" } };
 	strcpy(h.facts.qemu_version, "7.2.22");
 	strcpy(h.facts.default_machine, "pc-q35-7.2");
 	strcpy(h.facts.machines[h.facts.n_machines++], "pc-q35-7.2");

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The OpenCL backend's own parts. One cl_context for the whole vGPU: guests' contexts are kept apart
+// by their sessions' object tables, and every kernel runs in this process anyway.
+#pragma once
+
+#include "vgpu/backend/backend.h"
+
+struct cl_backend {
+	struct backend be;
+	struct be_config config;
+	struct be_device id;
+	cl_platform_id platform;
+	cl_device_id device;
+	cl_context context;
+};
+
+struct be_mem {
+	cl_mem mem;
+	uint8_t *at; // host address of its first byte
+};
+
+static inline struct cl_backend *cl_of(struct backend *be)
+{
+	return (struct cl_backend *)be;
+}
+
+// cl_info.c
+int cl_backend_info(struct backend *be, struct buf *items);
+void cl_backend_identify(struct cl_backend *b);
+
+// cl_program.c
+void cl_backend_warm_up(struct backend *be);
+cl_int cl_program_source(struct backend *be, const char *text, size_t n, struct be_program **ret);
+cl_int cl_program_binary(struct backend *be, const void *bytes, size_t n, struct be_program **ret);
+void cl_program_free(struct be_program *p);
+cl_int cl_program_build(struct backend *be, struct be_program **p, const struct be_build *how);
+int cl_program_result(struct be_program *p, struct buf *body);
+
+// The address qualifier of a kernel's argument. Where the driver keeps no argument information (a
+// linked program, a binary) it is found by what clSetKernelArg refuses (OpenCL 1.2, section 5.7.2):
+// no value for what is passed by value, any value for local memory. The kernel's argument is then
+// set to nothing; the caller sets it before it launches.
+cl_kernel_arg_address_qualifier cl_arg_address(cl_kernel k, cl_uint index);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// ferry-vgpu: one vGPU's process. It listens; whoever starts it may come and go.
+#include "vgpu/backend/cl_binary.h"
+#include "vgpu/control/control.h"
+#include "vgpu/control/options.h"
+#include "vgpu/session/port.h"
+#include "vgpu/session/serve.h"
+#include "vgpu/vgpu.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: ferry-vgpu --memory BYTES (--control PATH | --serve PATH) [--profile NAME]\n"
+	"         [--index I] [--ports N] [--incoming] [--tracker auto|wp|digest]\n"
+	"         [--vm-log PATH] [--device N] [--faults]\n"
+	"Serves OpenCL to a VM's ports, or to local programs, and moves its memory and objects to\n"
+	"another ferry-vgpu when ferryd says so on the control socket.\n";
+
+static void on_signal(void *arg, int signo)
+{
+	loop_stop(arg);
+}
+
+// The inherited descriptors of the VM's ports.
+static int take_ports(struct vgpu *v, const struct options *o, struct ferry_error *e)
+{
+	for (unsigned i = 0; i < o->ports; i++) {
+		int fd = OPTIONS_FIRST_FD + 2 * (int)i;
+		struct port *port;
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd + 1, F_SETFD, FD_CLOEXEC) < 0)
+			return ferry_fail(e, EBADF, "bad-port",
+				"port %u: descriptors %d and %d are not open", i, fd, fd + 1);
+		int r = port_new(v, i, fd, fd + 1, &port, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int serve_until_told(struct loop *loop, const struct options *o, struct ferry_error *e)
+{
+	struct vgpu_config config = { .loop = loop,
+		.memory_bytes = o->memory_bytes,
+		.device = o->device,
+		.backend = &backend_cl };
+	struct vgpu *v = NULL;
+	struct serve *serve = NULL;
+	struct control *control = NULL;
+	int r = vgpu_new(&config, &v, e);
+
+	if (r == 0)
+		r = take_ports(v, o, e);
+	if (r == 0 && o->serve)
+		r = serve_new(v, o->serve, &serve, e);
+	if (r == 0 && o->control)
+		r = control_new(v, o, &control, e);
+	if (r == 0)
+		r = loop_run(loop);
+	control_free(control);
+	serve_free(serve);
+	vgpu_free(v);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+	struct options o;
+
+	log_init("ferry-vgpu");
+	if (argc == 3 && !strcmp(argv[1], CL_BINARY_OPTION))
+		return cl_binary_child((unsigned)atoi(argv[2]));
+	if (options_parse(argc, argv, &o, &e) < 0) {
+		fprintf(stderr, "ferry-vgpu: %s\n%s", e.message, usage);
+		return 2;
+	}
+	if (o.help) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	struct loop *loop = loop_new();
+	signal(SIGPIPE, SIG_IGN);
+	if (!loop || !loop_signal(loop, SIGTERM, on_signal, loop) ||
+		!loop_signal(loop, SIGINT, on_signal, loop)) {
+		log_error("no event loop");
+		return 1;
+	}
+	int r = serve_until_told(loop, &o, &e);
+	if (r < 0)
+		log_error("%s", e.message);
+	loop_free(loop);
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The guest stream (docs/interfaces.md section 10): frames, messages and their codecs, used by both
+// ferry-vgpu and the guest library. Knows bytes; knows no OpenCL, no sockets, no objects.
+//
+// A frame is a 12-byte header { u32 length of the whole frame, u16 op, u16 flags, u32 seq } and the
+// message's fields in the order of protocol.def, little-endian, without padding. A frame is at most
+// PROTO_FRAME_MAX bytes, so that one write(2) of it stays whole in virtio_console.
+//
+// Rules of the stream:
+// - The guest numbers its messages (header seq, any unique u32) and its objects (u32, 1 to
+//   objects_max, as dense as it can). The host's frames carry seq 0.
+// - Credit: a PAID frame costs its length; hello_host gives the first credit, credit frames return
+//   it. The guest sends no PAID frame that it has no credit for; one that does ends its session.
+// - A frame that breaks the protocol (unknown op, bad field, unknown object, id in use) ends the
+//   session; an OpenCL error does not: it comes as answer, event_status or failed.
+// - clEnqueueMapBuffer is read into guest memory, clEnqueueUnmapMemObject a write of it.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "vgpu/protocol/fields.h"
+
+#define PROTO_VERSION     1
+#define PROTO_FRAME_MAX   32768
+#define PROTO_HEADER      12
+#define PROTO_DATA_MAX    32704 // bulk bytes in one data or answer_data frame
+#define PROTO_INLINE_MAX  24576 // bulk bytes inside the announcing message
+#define PROTO_IDS_MAX     4096
+#define PROTO_WAITS_MAX   1024 // longer lists: collect them in markers first
+#define PROTO_INPUTS_MAX  1024
+#define PROTO_TEXT_MAX    16384
+#define PROTO_NAME_MAX    1024
+#define PROTO_ARG_MAX     4352
+#define PROTO_ARGS_MAX    16384
+#define PROTO_INFO_MAX    28672
+#define PROTO_LOG_MAX     (1u << 20)
+#define PROTO_OBJECTS_MAX (1u << 20)
+#define PROTO_HELLO_MAGIC 0x4f4c4c4548595246ULL // "FRYHELLO"
+
+// Header flags.
+#define P_ANSWER 1 // creations: answer with the status
+
+enum { PROTO_INFO_PLATFORM = 0, PROTO_INFO_DEVICE = 1 };
+enum { PROTO_ARG_BYTES = 0, PROTO_ARG_BUFFER = 1, PROTO_ARG_LOCAL = 2 };
+
+enum p_direction { TO_HOST, TO_GUEST };
+enum p_cost { FREE, PAID };
+
+// One whole frame in the receiver's buffer.
+struct p_frame {
+	uint16_t op;
+	uint16_t flags;
+	uint32_t seq;
+	uint32_t length; // header included
+	const uint8_t *body;
+	size_t body_bytes;
+};
+
+struct p_op_info {
+	const char *name;
+	uint16_t op;
+	enum p_direction direction;
+	enum p_cost credit;
+};
+
+// NULL for an unknown number.
+const struct p_op_info *p_op_find(uint16_t op);
+
+// Looks at the front of a byte stream: 1 and *ret when a whole frame is there, 0 when more bytes
+// are needed, -EBADMSG when no frame can begin like this.
+int p_frame_next(const void *bytes, size_t n, struct p_frame *ret);
+
+// For an answer_data frame that was put without its bytes, which now follow it: sets the lengths.
+// `frame` is the frame's start, `length` all of it, `n` the bulk bytes.
+void p_patch_bulk(uint8_t *frame, size_t length, uint32_t n);
+
+// Structs: struct p_NAME with the fields of protocol.def.
+#define MSG(name, number, direction, credit) struct p_##name {
+#define MSG_END(name)                                                                              \
+	}                                                                                          \
+	;
+#define ITEM(name) struct p_##name {
+#define ITEM_END(name)                                                                             \
+	}                                                                                          \
+	;
+#define U32(f)        uint32_t f;
+#define I32(f)        int32_t f;
+#define U64(f)        uint64_t f;
+#define VEC3(f)       struct p_vec3 f;
+#define IDS(f, most)  struct p_ids f;
+#define BLOB(f, most) struct p_blob f;
+#include "vgpu/protocol/protocol.def"
+#include "vgpu/protocol/protocol_undef.h"
+
+// Numbers: p_op_NAME.
+enum p_op {
+#define MSG(name, number, direction, credit) p_op_##name = number,
+#define MSG_END(name)
+#define ITEM(name)
+#define ITEM_END(name)
+#define U32(f)
+#define I32(f)
+#define U64(f)
+#define VEC3(f)
+#define IDS(f, most)
+#define BLOB(f, most)
+#include "vgpu/protocol/protocol.def"
+#include "vgpu/protocol/protocol_undef.h"
+};
+
+// For each message: p_put_NAME() appends a whole frame: 0, -EMSGSIZE when a field or the frame is
+// too long (the buffer is as before), -ENOMEM. p_get_NAME() reads a frame's body: 0 or -EBADMSG
+// (short, over a cap, bytes left over; *ret is then undefined). For each item: p_put_NAME_item()
+// appends it, p_get_NAME_item() reads the next one.
+#define MSG(name, number, direction, credit)                                                       \
+	int p_put_##name(struct buf *b, uint16_t flags, uint32_t seq, const struct p_##name *m);   \
+	int p_get_##name(const struct p_frame *f, struct p_##name *ret);
+#define MSG_END(name)
+#define ITEM(name)                                                                                 \
+	int p_put_##name##_item(struct buf *b, const struct p_##name *m);                          \
+	int p_get_##name##_item(struct rd *r, struct p_##name *ret);
+#define ITEM_END(name)
+#define U32(f)
+#define I32(f)
+#define U64(f)
+#define VEC3(f)
+#define IDS(f, most)
+#define BLOB(f, most)
+#include "vgpu/protocol/protocol.def"
+#include "vgpu/protocol/protocol_undef.h"

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vgpu/session/buffer.h"
+#include "vgpu/session/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define HOST_FLAGS (CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR)
+#define KNOWN_FLAGS                                                                                \
+	(CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY | CL_MEM_HOST_WRITE_ONLY |       \
+		CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS)
+
+static void context_destroy(struct object *o)
+{
+	object_fini(o);
+	free((struct context *)o);
+}
+
+int context_new(struct session *s, uint64_t serial, struct context **ret)
+{
+	struct context *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return -ENOMEM;
+	int r = object_init(&c->o, &s->v->registry, OBJECT_CONTEXT, s, serial, context_destroy);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+static void buffer_destroy(struct object *o)
+{
+	struct buffer *b = (struct buffer *)o;
+	struct vgpu *v = o->session->v;
+
+	if (b->mem)
+		v->be->ops->mem_free(b->mem);
+	if (b->run.count)
+		page_space_free(v->space, b->run.first);
+	struct buffer *parent = b->parent;
+	object_fini(o);
+	if (parent)
+		object_unref(&parent->o);
+	free(b);
+}
+
+static int make(
+	struct session *s, uint64_t serial, uint64_t flags, uint64_t size, struct buffer **ret)
+{
+	struct buffer *b = calloc(1, sizeof *b);
+
+	if (!b)
+		return -ENOMEM;
+	int r = object_init(&b->o, &s->v->registry, OBJECT_BUFFER, s, serial, buffer_destroy);
+	if (r < 0) {
+		free(b);
+		return r;
+	}
+	b->flags = flags & KNOWN_FLAGS;
+	b->size = size;
+	if (flags & ~(uint64_t)(KNOWN_FLAGS | HOST_FLAGS))
+		b->o.failed = CL_INVALID_VALUE;
+	*ret = b;
+	return 0;
+}
+
+static int32_t allocate(struct vgpu *v, struct buffer *b)
+{
+	struct page_run run;
+
+	if (!b->size)
+		return CL_INVALID_BUFFER_SIZE;
+	if (page_space_alloc(v->space, b->size, &run, NULL) < 0)
+		return CL_MEM_OBJECT_ALLOCATION_FAILURE;
+	b->run = run;
+	return CL_SUCCESS;
+}
+
+int buffer_new(struct session *s, uint64_t serial, uint64_t flags, uint64_t size,
+	const struct page_run *claim, struct buffer **ret)
+{
+	struct vgpu *v = s->v;
+	struct buffer *b;
+	int r = make(s, serial, flags, size, &b);
+
+	if (r < 0)
+		return r;
+	if (claim) {
+		r = page_space_claim(v->space, *claim, NULL);
+		if (r < 0) {
+			object_unref(&b->o);
+			return r;
+		}
+		b->run = *claim;
+	} else if (b->o.failed == CL_SUCCESS) {
+		b->o.failed = allocate(v, b);
+	}
+	if (b->o.failed == CL_SUCCESS)
+		b->o.failed = v->be->ops->mem_new(
+			v->be, b->flags, b->run.first * PAGE_BYTES, b->size, &b->mem);
+	*ret = b;
+	return 0;
+}
+
+int buffer_new_failed(
+	struct session *s, uint64_t serial, uint64_t flags, uint64_t size, struct buffer **ret)
+{
+	int r = make(s, serial, flags, size, ret);
+
+	if (r == 0)
+		(*ret)->o.failed = CL_MEM_OBJECT_ALLOCATION_FAILURE;
+	return r;
+}
+
+int buffer_new_sub(struct buffer *parent, uint64_t serial, uint64_t flags, uint64_t origin,
+	uint64_t size, struct buffer **ret)
+{
+	struct session *s = parent->o.session;
+	struct buffer *b;
+	int r = make(s, serial, flags, size, &b);
+
+	if (r < 0)
+		return r;
+	b->parent = parent;
+	object_ref(&parent->o);
+	b->origin = origin;
+	if (parent->o.failed != CL_SUCCESS)
+		b->o.failed = parent->o.failed;
+	else if (parent->parent)
+		b->o.failed = CL_INVALID_MEM_OBJECT;
+	else if (!buffer_holds(parent, origin, size))
+		b->o.failed = size ? CL_INVALID_VALUE : CL_INVALID_BUFFER_SIZE;
+	if (b->o.failed == CL_SUCCESS)
+		b->o.failed = s->v->be->ops->mem_sub(parent->mem, b->flags, origin, size, &b->mem);
+	*ret = b;
+	return 0;
+}
+
+bool buffer_holds(const struct buffer *b, uint64_t offset, uint64_t n)
+{
+	return n && n <= b->size && offset <= b->size - n;
+}

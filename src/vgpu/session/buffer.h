@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Contexts (a name and nothing else: see cl_backend.h), buffers (an extent of the page space) and
+// sub-buffers. Main thread only.
+#pragma once
+
+#include "pages/page_space.h"
+#include "vgpu/backend/backend.h"
+#include "vgpu/session/object.h"
+
+struct context {
+	struct object o; // must be first
+};
+
+struct buffer {
+	struct object o; // must be first
+	uint64_t flags;  // as the guest gave them, without those about host pointers
+	uint64_t size;
+	struct buffer *parent; // of a sub-buffer: a reference
+	uint64_t origin;       // in the parent
+	struct page_run run;   // count 0 for a sub-buffer, or when the allocation failed
+	struct be_mem *mem;    // NULL when it failed
+};
+
+// `serial` 0: the next one. The first reference is the caller's. Results are -errno; what the device
+// refuses is in o.failed, and the object is there nevertheless.
+int context_new(struct session *s, uint64_t serial, struct context **ret);
+// `claim` NULL: a new extent; otherwise exactly that one (an incoming buffer's).
+int buffer_new(struct session *s, uint64_t serial, uint64_t flags, uint64_t size,
+	const struct page_run *claim, struct buffer **ret);
+// One whose allocation failed at the source.
+int buffer_new_failed(
+	struct session *s, uint64_t serial, uint64_t flags, uint64_t size, struct buffer **ret);
+int buffer_new_sub(struct buffer *parent, uint64_t serial, uint64_t flags, uint64_t origin,
+	uint64_t size, struct buffer **ret);
+
+// Whether [offset, offset + n) lies inside; n > 0.
+bool buffer_holds(const struct buffer *b, uint64_t offset, uint64_t n);

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels and their arguments. Arguments arrive with launches, as changes; a launch that must wait
+// keeps the set as it was, and the next change then makes a copy. Main thread only.
+#pragma once
+
+#include "base/buf.h"
+#include "vgpu/backend/backend.h"
+#include "vgpu/session/object.h"
+#include "vgpu/protocol/protocol.h"
+
+#define KERNEL_ARGS_MAX 4096
+#define KERNEL_SHAPES   64 // shapes of launches remembered
+
+struct program;
+
+struct arg {
+	uint32_t kind;    // PROTO_ARG_*
+	uint32_t bytes;   // of BYTES and LOCAL
+	uint64_t version; // grows with every change; 0: never set
+	union {
+		uint64_t serial; // BUFFER; 0 is NULL
+		uint8_t small[16];
+		uint8_t *large; // more than 16 bytes; owned
+	} value;
+};
+
+struct arg_set {
+	uint32_t refs, n;
+	struct arg args[];
+};
+
+struct kernel {
+	struct object o;         // must be first
+	struct program *program; // a reference
+	struct be_kernel *be;    // NULL when it failed, or is not made yet (an incoming one)
+	char name[PROTO_NAME_MAX + 1];
+	struct arg_set *args; // as of the last message; NULL when it failed
+	uint64_t versions;    // the last one given out
+	uint64_t *applied;    // versions that the device's kernel has, by index
+	int8_t *kinds;        // what each argument must be: PROTO_ARG_*, -1: not supported
+	uint64_t shapes[KERNEL_SHAPES]; // hashes of what launches were specialised for
+	uint32_t n_shapes;
+	bool busy; // being launched on the worker's thread: not to be touched
+};
+
+// The first reference is the caller's; -errno. What the device refuses is in o.failed.
+int kernel_new(struct program *p, uint64_t serial, const char *name, struct kernel **ret);
+// Makes the device's kernel, when the program is built (an incoming kernel before its first use).
+void kernel_make(struct kernel *k);
+
+// Applies arg items to the current set. 0, -ENOMEM, or -EBADMSG: an index or object that is not.
+int kernel_change_args(struct kernel *k, struct session *s, struct p_blob items);
+// Sets what differs on the device's kernel. CL_SUCCESS or why not.
+int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set);
+// Notes what the driver specialises code for: true when it may have to compile for this launch. A
+// driver that compiles at a kernel's first launch (PoCL does, for seconds) looks at the local size,
+// at whether there is an offset, and at whether the groups are few.
+bool kernel_note_shape(struct kernel *k, const struct be_launch *how);
+
+const uint8_t *arg_bytes(const struct arg *a);                 // of BYTES
+struct arg_set *arg_set_new(uint32_t n);                       // one reference
+struct arg_set *arg_set_unref(struct arg_set *set);            // NULL-safe, returns NULL
+int arg_set_bytes(struct arg *a, const void *bytes, size_t n); // makes it BYTES; 0 or -ENOMEM

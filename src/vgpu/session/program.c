@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vgpu/session/program.h"
+#include "vgpu/session/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void build_request_free(struct build_request *r)
+{
+	for (uint32_t i = 0; i < r->n_inputs; i++) {
+		if (r->inputs && r->inputs[i])
+			object_unref(&r->inputs[i]->o);
+		if (r->names)
+			free(r->names[i]);
+	}
+	free(r->inputs);
+	free(r->names);
+	free(r->options);
+	*r = (struct build_request){ 0 };
+}
+
+static void destroy(struct object *o)
+{
+	struct program *p = (struct program *)o;
+
+	if (p->be)
+		o->session->v->be->ops->program_free(p->be);
+	session_upload_orphan(o->session, NULL, p);
+	build_request_free(&p->request);
+	build_request_free(&p->next_request);
+	buf_free(&p->next_native);
+	buf_free(&p->restored);
+	buf_free(&p->text);
+	buf_free(&p->native);
+	object_fini(o);
+	free(p);
+}
+
+int program_new(struct session *s, uint64_t serial, enum program_origin origin, uint64_t total,
+	struct program **ret)
+{
+	struct program *p = calloc(1, sizeof *p);
+
+	if (!p)
+		return -ENOMEM;
+	int r = object_init(&p->o, &s->v->registry, OBJECT_PROGRAM, s, serial, destroy);
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	p->origin = origin;
+	p->total = total;
+	*ret = p;
+	return 0;
+}
+
+int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t shapes)
+{
+	struct buf *to = p->building ? &p->next_native : &p->native;
+
+	buf_reset(to);
+	buf_put(to, bytes, n);
+	p->native_shapes = shapes;
+	return to->failed ? -ENOMEM : 0;
+}
+
+bool program_is_executable(const struct program *p)
+{
+	return p->executable && !p->building && p->be;
+}
+
+void program_specialised(struct program *p)
+{
+	p->shapes++;
+	object_touch(&p->o);
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs: text or binary, built on the worker's thread; and the native binary, taken after the
+// guest's launches, that spares the destination of a move the compiler. Main thread only.
+#pragma once
+
+#include "base/buf.h"
+#include "vgpu/backend/backend.h"
+#include "vgpu/session/object.h"
+
+enum program_origin { PROGRAM_SOURCE, PROGRAM_BINARY, PROGRAM_LINKED };
+
+// What the last build was asked to do; enough to do it again.
+struct build_request {
+	int kind; // BE_BUILD, BE_COMPILE, BE_LINK
+	char *options;
+	struct program **inputs; // references: headers, or compiled programs
+	char **names;            // of headers; NULL otherwise
+	uint32_t n_inputs;
+};
+
+struct program {
+	struct object o; // must be first
+	enum program_origin origin;
+	struct buf text;       // source or the guest's own binary
+	uint64_t total;        // bytes of text that the guest announced
+	struct be_program *be; // not to be touched while building
+	bool building;
+	bool requested; // `request` is set: a build was asked for
+	struct build_request request;
+	int32_t build_result; // of the last build: what clBuildProgram returned
+	bool executable;
+	bool from_native;    // this process made it of `native`
+	uint32_t answer_seq; // while a guest waits for the build's answer
+	bool wants_answer;
+	uint64_t builds;     // how often one was asked for
+	struct buf restored; // an incoming one's answer, given when this host owns it
+	uint64_t shapes;     // how often a launch made the driver specialise it
+	struct buf native;   // taken when `shapes` was native_shapes; empty: none
+	uint64_t native_shapes;
+	bool taking_native;
+	// An incoming one, while it is being built: a better record came, build again from these.
+	bool again;
+	struct build_request next_request;
+	struct buf next_native;
+};
+
+// The first reference is the caller's; -errno.
+int program_new(struct session *s, uint64_t serial, enum program_origin origin, uint64_t total,
+	struct program **ret);
+bool program_is_executable(const struct program *p);
+// A launch made the driver specialise it: a native binary taken before is worth less.
+void program_specialised(struct program *p);
+
+// Starts a build on the worker. Takes over the request's members, also on error. `native` (may be
+// NULL) is a native binary to use in the compiler's place. The answer goes to the guest when seq is
+// given through program->wants_answer. 0 or -ENOMEM.
+int program_start_build(struct program *p, struct build_request *request, bool restoring);
+void build_request_free(struct build_request *r);
+
+// An incoming native binary: used by the next build.
+int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t shapes);
+
+// This host owns it now: gives the answer that the guest waits for, if it does.
+void program_own(struct program *p);
+
+// Takes the native binary on the worker when there is a newer one to take; done(arg) then, or at
+// once. The program's `changed` grows when there is something new.
+int program_take_native(struct program *p, void (*done)(void *arg), void *arg);
+// Answers program_query_binary from the worker.
+int program_query_binary(struct program *p, uint32_t seq);

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens to programs on the worker's thread. A job holds a reference to its program; while it
+// runs, the main thread does not touch the program's device handle.
+#include "vgpu/session/port.h"
+#include "vgpu/session/program.h"
+#include "vgpu/session/session.h"
+#include "vgpu/session/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct build {
+	struct program *p; // a reference
+	struct backend *be;
+	struct be_build how;
+	struct be_program **inputs;
+	bool restoring;
+	// Results, the main thread's after run.
+	int32_t result;
+	struct buf body;
+	bool executable, from_native;
+};
+
+// ---- building
+
+static int32_t create(struct build *b)
+{
+	struct program *p = b->p;
+	const struct backend_ops *ops = b->be->ops;
+
+	if (p->be || b->how.kind == BE_LINK)
+		return CL_SUCCESS;
+	if (p->origin == PROGRAM_BINARY)
+		return ops->program_binary(b->be, p->text.data, p->text.len, &p->be);
+	return ops->program_source(b->be, (const char *)p->text.data, p->text.len, &p->be);
+}
+
+// A native binary needs no compiler; where the driver does not take it, its source does.
+static bool restore_native(struct build *b)
+{
+	struct program *p = b->p;
+	const struct backend_ops *ops = b->be->ops;
+	struct be_build how = { .kind = BE_BUILD, .options = b->how.options };
+
+	if (!b->restoring || !p->native.len)
+		return false;
+	if (ops->program_binary(b->be, p->native.data, p->native.len, &p->be) == CL_SUCCESS &&
+		ops->build(b->be, &p->be, &how) == CL_SUCCESS)
+		return true;
+	ops->program_free(p->be);
+	p->be = NULL;
+	return false;
+}
+
+static bool is_executable(const struct buf *body)
+{
+	struct rd r = rd_make(body->data, body->len);
+	struct p_build_result m;
+
+	return p_get_build_result_item(&r, &m) == 0 && m.build_status == CL_BUILD_SUCCESS &&
+	       m.binary_type == CL_PROGRAM_BINARY_TYPE_EXECUTABLE;
+}
+
+static void run_build(void *arg)
+{
+	struct build *b = arg;
+	const struct backend_ops *ops = b->be->ops;
+
+	if (restore_native(b)) {
+		b->result = CL_SUCCESS;
+		b->from_native = true;
+	} else {
+		b->result = create(b);
+		for (uint32_t i = 0; i < b->how.n_inputs; i++)
+			b->inputs[i] = b->p->request.inputs[i]->be;
+		if (b->result == CL_SUCCESS)
+			b->result = ops->build(b->be, &b->p->be, &b->how);
+	}
+	if (b->p->be)
+		ops->build_result(b->p->be, &b->body);
+	b->executable = is_executable(&b->body);
+}
+
+// An incoming program for which better records came meanwhile.
+static void build_again(struct program *p)
+{
+	struct vgpu *v = p->o.session->v;
+
+	p->again = false;
+	if (p->be)
+		v->be->ops->program_free(p->be);
+	p->be = NULL;
+	if (p->next_native.len) {
+		buf_free(&p->native);
+		p->native = p->next_native;
+		p->next_native = (struct buf){ 0 };
+	}
+	if (program_start_build(p, &p->next_request, true) < 0)
+		p->build_result = CL_OUT_OF_HOST_MEMORY;
+}
+
+static void give_answer(struct program *p, const struct buf *body)
+{
+	struct session *s = p->o.session;
+
+	if (!p->wants_answer)
+		return;
+	p->wants_answer = false;
+	session_answer_data(s, p->answer_seq, body);
+	session_answer(s, p->answer_seq, p->build_result, body->len);
+}
+
+static void keep_answer(struct build *b)
+{
+	buf_free(&b->p->restored);
+	b->p->restored = b->body;
+	b->body = (struct buf){ 0 };
+}
+
+void program_own(struct program *p)
+{
+	give_answer(p, &p->restored);
+	buf_free(&p->restored);
+}
+
+static void end_build(void *arg)
+{
+	struct build *b = arg;
+	struct program *p = b->p;
+	struct session *s = p->o.session;
+	struct vgpu *v = s->v;
+
+	p->building = false;
+	p->build_result = b->result;
+	p->executable = b->executable;
+	p->from_native = b->from_native;
+	object_touch(&p->o);
+	if (b->restoring)
+		keep_answer(b);
+	else
+		give_answer(p, &b->body);
+	if (p->again)
+		build_again(p);
+	if (b->restoring && --v->restoring == 0 && v->restored)
+		v->restored(v->restored_arg);
+	buf_free(&b->body);
+	free(b->inputs);
+	free(b);
+	object_unref(&p->o);
+	ports_pump(v);
+}
+
+int program_start_build(struct program *p, struct build_request *request, bool restoring)
+{
+	struct vgpu *v = p->o.session->v;
+	struct build *b = calloc(1, sizeof *b);
+
+	if (request != &p->request) {
+		build_request_free(&p->request);
+		p->request = *request;
+		*request = (struct build_request){ 0 };
+	}
+	if (!b)
+		return -ENOMEM;
+	b->inputs = calloc(p->request.n_inputs + 1, sizeof(struct be_program *));
+	*b = (struct build){ .p = p, .be = v->be, .inputs = b->inputs, .restoring = restoring };
+	b->how = (struct be_build){ .kind = p->request.kind,
+		.options = p->request.options,
+		.inputs = b->inputs,
+		.names = (const char *const *)p->request.names,
+		.n_inputs = p->request.n_inputs };
+	if (!b->inputs || worker_add(v->worker, run_build, end_build, b) < 0) {
+		free(b->inputs);
+		free(b);
+		return -ENOMEM;
+	}
+	object_ref(&p->o);
+	object_touch(&p->o);
+	p->building = true;
+	p->requested = true;
+	p->executable = false;
+	if (restoring)
+		v->restoring++;
+	else
+		p->builds++;
+	return 0;
+}
+
+// ---- binaries
+
+struct binary_job {
+	struct program *p; // a reference
+	struct backend *be;
+	uint64_t shapes;
+	uint32_t seq;
+	bool answers; // a guest's query; otherwise for a move
+	void (*done)(void *arg);
+	void *arg;
+	int32_t result;
+	struct buf bytes;
+	// A copy, since the program may get a newer binary meanwhile.
+	struct be_origin from;
+};
+
+static void free_origin(struct be_origin *o)
+{
+	for (uint32_t i = 0; i < o->n_inputs; i++) {
+		free_origin(&o->inputs[i]);
+		if (o->names)
+			free(o->names[i]);
+	}
+	free(o->inputs);
+	free(o->names);
+	free(o->options);
+	buf_free(&o->bytes);
+}
+
+static void free_binary_job(struct binary_job *j)
+{
+	buf_free(&j->bytes);
+	free_origin(&j->from);
+	free(j);
+}
+
+static void run_binary(void *arg)
+{
+	struct binary_job *j = arg;
+
+	j->result = j->be->ops->program_get_binary(j->be, &j->from, &j->bytes);
+}
+
+static void keep_native(struct binary_job *j)
+{
+	struct program *p = j->p;
+
+	p->taking_native = false;
+	p->native_shapes = j->shapes;
+	if (j->result != CL_SUCCESS)
+		return;
+	buf_free(&p->native);
+	p->native = j->bytes;
+	j->bytes = (struct buf){ 0 };
+	object_touch(&p->o);
+}
+
+static void end_binary(void *arg)
+{
+	struct binary_job *j = arg;
+	struct session *s = j->p->o.session;
+	struct vgpu *v = s->v;
+
+	if (j->answers) {
+		if (j->result == CL_SUCCESS)
+			session_answer_data(s, j->seq, &j->bytes);
+		session_answer(s, j->seq, j->result, j->bytes.len);
+	} else {
+		keep_native(j);
+	}
+	if (j->done)
+		j->done(j->arg);
+	object_unref(&j->p->o);
+	free_binary_job(j);
+	ports_pump(v);
+}
+
+static int copy_origin(struct be_origin *to, const struct program *p);
+
+static int copy_inputs(struct be_origin *to, const struct build_request *how)
+{
+	to->inputs = calloc(how->n_inputs + 1, sizeof *to->inputs);
+	to->names = how->names ? calloc(how->n_inputs + 1, sizeof *to->names) : NULL;
+	if (!to->inputs || (how->names && !to->names))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < how->n_inputs; i++) {
+		to->n_inputs = i + 1;
+		if (to->names && !(to->names[i] = strdup(how->names[i])))
+			return -ENOMEM;
+		int r = copy_origin(&to->inputs[i], how->inputs[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+// What `p` was made of, all the way down. free_origin() afterwards, also on error.
+static int copy_origin(struct be_origin *to, const struct program *p)
+{
+	const struct buf *made_of = p->from_native ? &p->native : &p->text;
+
+	*to = (struct be_origin){ .binary = p->from_native || p->origin == PROGRAM_BINARY,
+		.built = p->requested,
+		.kind = p->from_native ? BE_BUILD : p->request.kind };
+	to->options = strdup(p->request.options ? p->request.options : "");
+	buf_put(&to->bytes, made_of->data, made_of->len);
+	if (!to->options || to->bytes.failed)
+		return -ENOMEM;
+	return p->from_native ? 0 : copy_inputs(to, &p->request);
+}
+
+static int start_binary(struct program *p, const struct binary_job *what)
+{
+	struct vgpu *v = p->o.session->v;
+	struct binary_job *j = malloc(sizeof *j);
+
+	if (!j)
+		return -ENOMEM;
+	*j = *what;
+	j->p = p;
+	j->be = v->be;
+	j->shapes = p->shapes;
+	int r = copy_origin(&j->from, p);
+	if (r == 0)
+		r = worker_add(v->worker, run_binary, end_binary, j);
+	if (r < 0) {
+		free_binary_job(j);
+		return r;
+	}
+	object_ref(&p->o);
+	return 0;
+}
+
+int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
+{
+	bool current = p->native.len && p->native_shapes == p->shapes;
+
+	if (current || p->taking_native || !program_is_executable(p)) {
+		done(arg);
+		return 0;
+	}
+	int r = start_binary(p, &(struct binary_job){ .done = done, .arg = arg });
+	p->taking_native = r == 0;
+	return r;
+}
+
+int program_query_binary(struct program *p, uint32_t seq)
+{
+	return start_binary(p, &(struct binary_job){ .answers = true, .seq = seq });
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vgpu/session/session.h"
+#include "vgpu/gate/command.h"
+#include "vgpu/session/port.h"
+#include "vgpu/session/program.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void destroy(struct object *o)
+{
+	struct session *s = (struct session *)o;
+
+	object_fini(o);
+	free(s->table);
+	free(s);
+}
+
+int session_make(struct vgpu *v, uint64_t serial, struct port *port, struct session **ret)
+{
+	struct session *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return -ENOMEM;
+	int r = object_init(&s->o, &v->registry, OBJECT_SESSION, NULL, serial, destroy);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	s->v = v;
+	s->port = port;
+	s->credit = VGPU_CREDIT;
+	v->n_sessions++;
+	*ret = s;
+	return 0;
+}
+
+static void greet(struct session *s, int32_t status)
+{
+	struct vgpu *v = s->v;
+	struct p_hello_host m = { .magic = PROTO_HELLO_MAGIC,
+		.nonce = s->nonce,
+		.version = PROTO_VERSION,
+		.status = status,
+		.credit = VGPU_CREDIT,
+		.objects_max = PROTO_OBJECTS_MAX,
+		.memory_bytes = v->memory_bytes,
+		.info = { v->info.data, v->info.len } };
+
+	p_put_hello_host(port_out(s->port), 0, 0, &m);
+}
+
+static void copy_name(char *to, size_t size, struct p_blob name)
+{
+	size_t n = name.n < size - 1 ? name.n : size - 1;
+
+	for (size_t i = 0; i < n; i++)
+		to[i] = name.at[i] >= 0x20 && name.at[i] < 0x7f ? (char)name.at[i] : '?';
+	to[n] = 0;
+}
+
+int session_new(struct port *port, const struct p_hello *hello, struct session **ret)
+{
+	struct session *s;
+	int r = session_make(port->v, 0, port, &s);
+
+	if (r < 0)
+		return r;
+	s->nonce = hello->nonce;
+	s->pid = hello->pid;
+	copy_name(s->process, sizeof s->process, hello->process);
+	port->session = s;
+	*ret = s;
+	if (hello->version != PROTO_VERSION) {
+		log_warn("port %zu: %s speaks version %u of the guest stream, not %u", port->index,
+			s->process, hello->version, PROTO_VERSION);
+		greet(s, CL_DEVICE_NOT_AVAILABLE);
+		session_end(s);
+		*ret = NULL;
+		return 0;
+	}
+	greet(s, CL_SUCCESS);
+	log_debug("port %zu: session of %s (pid %u)", port->index, s->process, s->pid);
+	return 0;
+}
+
+static void free_uploads(struct session *s)
+{
+	struct upload *next;
+
+	for (struct upload *u = s->uploads; u; u = next) {
+		next = u->next;
+		free(u);
+	}
+	s->uploads = NULL;
+	s->n_uploads = 0;
+}
+
+void session_end(struct session *s)
+{
+	if (s->over)
+		return;
+	s->over = true;
+	s->v->n_sessions--;
+	if (s->port)
+		s->port->session = NULL;
+	s->port = NULL;
+	for (struct queue *q = s->v->queues, *next; q; q = next) {
+		next = q->next_queue;
+		if (q->o.session == s)
+			queue_drop_pending(q);
+	}
+	for (uint32_t id = 1; id < s->n_table; id++) {
+		if (!s->table[id])
+			continue;
+		s->table[id]->id = 0;
+		object_unref(s->table[id]);
+		s->table[id] = NULL;
+	}
+	free_uploads(s);
+	object_unref(&s->o);
+}
+
+int session_breach(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->breach, sizeof s->breach, fmt, ap);
+	va_end(ap);
+	return -EBADMSG;
+}
+
+// ---- frames
+
+static const session_handler handlers[256] = {
+	[p_op_data] = session_on_data,
+	[p_op_release] = session_on_release,
+	[p_op_context_create] = session_on_context_create,
+	[p_op_queue_create] = session_on_queue_create,
+	[p_op_buffer_create] = session_on_buffer_create,
+	[p_op_sub_buffer_create] = session_on_sub_buffer_create,
+	[p_op_program_source] = session_on_program_source,
+	[p_op_program_binary] = session_on_program_binary,
+	[p_op_program_build] = session_on_program_build,
+	[p_op_program_compile] = session_on_program_compile,
+	[p_op_program_link] = session_on_program_link,
+	[p_op_program_query_binary] = session_on_program_query_binary,
+	[p_op_kernel_create] = session_on_kernel_create,
+	[p_op_kernel_args] = session_on_kernel_args,
+	[p_op_user_event_create] = session_on_user_event_create,
+	[p_op_user_event_set] = session_on_user_event_set,
+	[p_op_launch] = session_on_launch,
+	[p_op_write] = session_on_write,
+	[p_op_write_rect] = session_on_write_rect,
+	[p_op_read] = session_on_read,
+	[p_op_read_rect] = session_on_read_rect,
+	[p_op_copy] = session_on_copy,
+	[p_op_copy_rect] = session_on_copy_rect,
+	[p_op_fill] = session_on_fill,
+	[p_op_marker] = session_on_marker,
+	[p_op_barrier] = session_on_barrier,
+	[p_op_finish] = session_on_finish,
+};
+
+int session_frame(struct session *s, const struct p_frame *f)
+{
+	const struct p_op_info *op = p_op_find(f->op);
+
+	if (!op || f->op >= 256 || !handlers[f->op])
+		return session_breach(s, "message %u is unknown", f->op);
+	if (op->credit == PAID) {
+		if (s->credit < (int64_t)f->length)
+			return session_breach(s, "more bytes than its credit");
+		s->credit -= f->length;
+	}
+	int r = handlers[f->op](s, f);
+	if (r < 0 && !s->breach[0])
+		session_breach(s, r == -EBADMSG ? "malformed %s" : "no memory for %s", op->name);
+	return r < 0 ? -EBADMSG : 0;
+}
+
+void session_return_credit(struct session *s, uint64_t bytes)
+{
+	struct p_credit m;
+
+	s->credit_due += bytes;
+	if (s->credit_due < VGPU_CREDIT / 4 || !s->port)
+		return;
+	m.bytes = s->credit_due;
+	s->credit += (int64_t)s->credit_due;
+	s->credit_due = 0;
+	p_put_credit(port_out(s->port), 0, 0, &m);
+}
+
+// ---- to the guest
+
+void session_answer(struct session *s, uint32_t seq, int32_t status, uint64_t bytes)
+{
+	struct p_answer m = { seq, status, bytes };
+
+	if (s->port)
+		p_put_answer(port_out(s->port), 0, 0, &m);
+}
+
+void session_answer_data(struct session *s, uint32_t seq, const struct buf *body)
+{
+	for (size_t at = 0; s->port && at < body->len; at += PROTO_DATA_MAX) {
+		size_t left = body->len - at;
+		struct p_answer_data m = { seq, at,
+			{ body->data + at, left < PROTO_DATA_MAX ? left : PROTO_DATA_MAX } };
+		p_put_answer_data(port_out(s->port), 0, 0, &m);
+	}
+}
+
+void session_failed(struct session *s, uint32_t id, int32_t status)
+{
+	struct p_failed m = { id, status };
+
+	if (s->port)
+		p_put_failed(port_out(s->port), 0, 0, &m);
+}
+
+void session_event_status(struct session *s, const struct event *e)
+{
+	struct p_event_status m = { e->o.id, e->status, e->times.queued, e->times.submitted,
+		e->times.started, e->times.ended };
+
+	if (s->port)
+		p_put_event_status(port_out(s->port), 0, 0, &m);
+}
+
+// ---- the object table
+
+struct object *session_find(const struct session *s, uint32_t id, enum object_type type)
+{
+	struct object *o = id < s->n_table ? s->table[id] : NULL;
+
+	return o && o->type == type ? o : NULL;
+}
+
+int session_check_new_id(struct session *s, uint32_t id)
+{
+	if (!id || id > PROTO_OBJECTS_MAX)
+		return session_breach(s, "object number %u is out of bounds", id);
+	if (id < s->n_table && s->table[id])
+		return session_breach(s, "object number %u is in use", id);
+	return 0;
+}
+
+int session_enter(struct session *s, uint32_t id, struct object *o)
+{
+	if (id >= s->n_table) {
+		uint32_t n = s->n_table ? s->n_table : 64;
+		while (n <= id)
+			n *= 2;
+		struct object **table = realloc(s->table, n * sizeof(struct object *));
+		if (!table)
+			return -ENOMEM;
+		memset(table + s->n_table, 0, (n - s->n_table) * sizeof(struct object *));
+		s->table = table;
+		s->n_table = n;
+	}
+	s->table[id] = o;
+	o->id = id;
+	return 0;
+}
+
+// ---- uploads
+
+#define UPLOADS_MAX 256
+
+int session_upload(
+	struct session *s, uint32_t seq, uint64_t total, uint64_t arrived, struct upload **ret)
+{
+	struct upload *u;
+
+	if (s->n_uploads == UPLOADS_MAX)
+		return session_breach(s, "more than %d unfinished messages", UPLOADS_MAX);
+	for (u = s->uploads; u; u = u->next)
+		if (u->seq == seq)
+			return session_breach(s, "stream %u is under way already", seq);
+	u = calloc(1, sizeof *u);
+	if (!u)
+		return -ENOMEM;
+	*u = (struct upload){ .next = s->uploads, .seq = seq, .total = total, .arrived = arrived };
+	s->uploads = u;
+	s->n_uploads++;
+	*ret = u;
+	return 0;
+}
+
+void session_upload_orphan(struct session *s, const struct command *c, const struct program *p)
+{
+	for (struct upload *u = s->uploads; u; u = u->next) {
+		if (c && u->command == c)
+			u->command = NULL;
+		if (p && u->program == p)
+			u->program = NULL;
+	}
+}

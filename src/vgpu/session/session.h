@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// One guest process: its object table, its uploads under way, its credit. Knows the guest protocol;
+// bytes come from and go to its port.
+#pragma once
+
+#include "vgpu/session/event.h"
+#include "vgpu/session/object.h"
+#include "vgpu/protocol/protocol.h"
+#include "vgpu/vgpu.h"
+
+struct program;
+
+// A message whose bytes are still coming as data frames.
+struct upload {
+	struct upload *next;
+	uint32_t seq;
+	uint64_t total, arrived;
+	struct command *command; // a write, or
+	struct program *program; // a program's text; neither: the bytes are dropped
+};
+
+struct session {
+	struct object o; // must be first
+	struct vgpu *v;
+	struct port *port; // NULL once over
+	bool over;
+	uint32_t pid;
+	uint64_t nonce;
+	char process[64];
+	struct object **table; // by id; NULL where free
+	uint32_t n_table;
+	struct upload *uploads;
+	uint32_t n_uploads;
+	int64_t credit;      // bytes that the guest may still send
+	uint64_t credit_due; // disposed of, not yet returned
+	char breach[100];    // what ended it; "" when nothing did
+};
+
+// A session and nothing more, for a port or for an incoming one. `serial` 0: the next one.
+int session_make(struct vgpu *v, uint64_t serial, struct port *port, struct session **ret);
+// Starts the session that a hello asks for; hello_host is queued. 0 or -errno.
+int session_new(struct port *port, const struct p_hello *hello, struct session **ret);
+// Frees everything the process had; commands in the driver finish by themselves. The port stays.
+void session_end(struct session *s);
+
+// Acts on one frame. 0, or -EBADMSG: the session must end (breach says why).
+int session_frame(struct session *s, const struct p_frame *f);
+
+// For handlers: notes why, returns -EBADMSG.
+int session_breach(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+// Disposed of a PAID frame's bytes.
+void session_return_credit(struct session *s, uint64_t bytes);
+
+// Messages to the guest; nothing happens when the session is over.
+void session_answer(struct session *s, uint32_t seq, int32_t status, uint64_t bytes);
+void session_answer_data(struct session *s, uint32_t seq, const struct buf *body);
+void session_failed(struct session *s, uint32_t id, int32_t status);
+void session_event_status(struct session *s, const struct event *e);
+
+// ---- the object table
+
+// NULL when there is no such object, or one of another type.
+struct object *session_find(const struct session *s, uint32_t id, enum object_type type);
+// Whether the guest may use this number for a new object; notes the breach otherwise.
+int session_check_new_id(struct session *s, uint32_t id);
+// Enters a new object; the table takes over its first reference. 0 or -ENOMEM.
+int session_enter(struct session *s, uint32_t id, struct object *o);
+
+// ---- uploads
+
+// 0 and *ret, which stays the session's; or -errno.
+int session_upload(
+	struct session *s, uint32_t seq, uint64_t total, uint64_t arrived, struct upload **ret);
+// The receiver is gone: what still comes is dropped.
+void session_upload_orphan(struct session *s, const struct command *c, const struct program *p);
+
+// ---- handlers (session_objects.c, session_programs.c, session_commands.c)
+
+typedef int (*session_handler)(struct session *s, const struct p_frame *f);
+int session_on_data(struct session *s, const struct p_frame *f);
+int session_on_release(struct session *s, const struct p_frame *f);
+int session_on_context_create(struct session *s, const struct p_frame *f);
+int session_on_queue_create(struct session *s, const struct p_frame *f);
+int session_on_buffer_create(struct session *s, const struct p_frame *f);
+int session_on_sub_buffer_create(struct session *s, const struct p_frame *f);
+int session_on_user_event_create(struct session *s, const struct p_frame *f);
+int session_on_user_event_set(struct session *s, const struct p_frame *f);
+int session_on_program_source(struct session *s, const struct p_frame *f);
+int session_on_program_binary(struct session *s, const struct p_frame *f);
+int session_on_program_build(struct session *s, const struct p_frame *f);
+int session_on_program_compile(struct session *s, const struct p_frame *f);
+int session_on_program_link(struct session *s, const struct p_frame *f);
+int session_on_program_query_binary(struct session *s, const struct p_frame *f);
+int session_on_kernel_create(struct session *s, const struct p_frame *f);
+int session_on_kernel_args(struct session *s, const struct p_frame *f);
+int session_on_launch(struct session *s, const struct p_frame *f);
+int session_on_write(struct session *s, const struct p_frame *f);
+int session_on_write_rect(struct session *s, const struct p_frame *f);
+int session_on_read(struct session *s, const struct p_frame *f);
+int session_on_read_rect(struct session *s, const struct p_frame *f);
+int session_on_copy(struct session *s, const struct p_frame *f);
+int session_on_copy_rect(struct session *s, const struct p_frame *f);
+int session_on_fill(struct session *s, const struct p_frame *f);
+int session_on_marker(struct session *s, const struct p_frame *f);
+int session_on_barrier(struct session *s, const struct p_frame *f);
+int session_on_finish(struct session *s, const struct p_frame *f);

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages that become commands of a queue.
+#include "vgpu/gate/command.h"
+#include "vgpu/session/session.h"
+#include "vgpu/session/transfer.h"
+
+#include <errno.h>
+
+// A command with its queue, waits and event; checked against the session's own objects.
+static int begin(struct session *s, const struct p_frame *f, uint32_t queue, uint32_t event,
+	const struct p_ids *waits, struct command **ret)
+{
+	struct queue *q = (struct queue *)session_find(s, queue, OBJECT_QUEUE);
+	struct command *c;
+	int r = 0;
+
+	if (!q)
+		return session_breach(s, "no queue %u", queue);
+	if (event && session_check_new_id(s, event) < 0)
+		return -EBADMSG;
+	c = command_new(q, (enum p_op)f->op);
+	if (!c)
+		return session_breach(s, "more than %u commands wait", VGPU_PENDING_MAX);
+	c->seq = f->seq;
+	c->cost = f->length;
+	c->status = q->o.failed;
+	for (uint32_t i = 0; waits && r == 0 && i < waits->n; i++) {
+		uint32_t id = p_id_at(waits, i);
+		struct event *e = (struct event *)session_find(s, id, OBJECT_EVENT);
+		r = e ? command_wait_for(c, e) : session_breach(s, "no event %u", id);
+	}
+	if (r == 0 && event)
+		r = event_new(s, 0, &c->event);
+	if (r == 0 && event) {
+		c->event->command = c;
+		r = session_enter(s, event, &c->event->o);
+		if (r == 0)
+			object_ref(&c->event->o); // one is the table's, one the command's
+	}
+	if (r < 0) {
+		command_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+static int finish(struct command *c, int r)
+{
+	if (r < 0)
+		command_free(c);
+	else
+		queue_push(c->queue, c);
+	return r;
+}
+
+// A failed buffer makes its uses fail when their turn comes.
+static int hold_buffer(struct session *s, struct command *c, uint32_t id, struct buffer **ret)
+{
+	struct object *o = session_find(s, id, OBJECT_BUFFER);
+
+	if (!o)
+		return session_breach(s, "no buffer %u", id);
+	if (o->failed != CL_SUCCESS)
+		c->status = o->failed;
+	*ret = (struct buffer *)o;
+	return command_hold(c, o);
+}
+
+// ---- launches
+
+static int hold_args(struct session *s, struct command *c, const struct arg_set *set)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < set->n; i++) {
+		const struct arg *a = &set->args[i];
+		if (a->kind != PROTO_ARG_BUFFER || !a->value.serial)
+			continue;
+		struct object *o = registry_find(&s->v->registry, a->value.serial);
+		if (!o || o->type != OBJECT_BUFFER)
+			c->status = CL_INVALID_MEM_OBJECT;
+		else
+			r = command_hold(c, o);
+	}
+	return r;
+}
+
+static int prepare_launch(struct session *s, struct command *c, const struct p_launch *m)
+{
+	struct kernel *k = (struct kernel *)session_find(s, m->kernel, OBJECT_KERNEL);
+
+	if (!k)
+		return session_breach(s, "no kernel %u", m->kernel);
+	if (m->dims < 1 || m->dims > 3)
+		return session_breach(s, "a launch in %u dimensions", m->dims);
+	int r = kernel_change_args(k, s, m->args);
+	if (r == 0)
+		r = command_hold(c, &k->o);
+	if (r < 0)
+		return r;
+	if (!k->args) {
+		c->status = k->o.failed != CL_SUCCESS ? k->o.failed : CL_INVALID_KERNEL;
+		return 0;
+	}
+	c->u.launch = (struct launch){ .kernel = k,
+		.args = k->args,
+		.dims = m->dims,
+		.offset = m->offset,
+		.global = m->global,
+		.local = m->local };
+	k->args->refs++;
+	return hold_args(s, c, k->args);
+}
+
+int session_on_launch(struct session *s, const struct p_frame *f)
+{
+	struct p_launch m;
+	struct command *c;
+
+	if (p_get_launch(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	return r < 0 ? r : finish(c, prepare_launch(s, c, &m));
+}
+
+// ---- transfers
+
+static void check_window(struct command *c)
+{
+	int32_t err = transfer_check(&c->u.transfer);
+
+	if (c->status == CL_SUCCESS)
+		c->status = err;
+}
+
+// The first bytes of a write; the rest, when there is more, as data frames. A window that is wrong
+// still has its bytes coming, as many as its sizes say.
+static int begin_write(struct session *s, const struct p_frame *f, struct command *c,
+	uint64_t total, struct p_blob bytes)
+{
+	struct upload *u;
+	int r = 0;
+
+	if (bytes.n > total)
+		return session_breach(s, "a write with more bytes than its size");
+	if (bytes.n < total) {
+		r = session_upload(s, f->seq, total, bytes.n, &u);
+		if (r == 0 && c->status == CL_SUCCESS)
+			u->command = c;
+	}
+	if (r < 0 || c->status != CL_SUCCESS)
+		return r;
+	buf_put(&c->u.transfer.payload, bytes.at, bytes.n);
+	return c->u.transfer.payload.failed ? -ENOMEM : 0;
+}
+
+static struct transfer linear(uint64_t offset, uint64_t size)
+{
+	return (struct transfer){ .origin = { { offset, 0, 0 } },
+		.region = { { size, 1, 1 } },
+		.row_pitch = size,
+		.slice_pitch = size };
+}
+
+int session_on_write(struct session *s, const struct p_frame *f)
+{
+	struct p_write m;
+	struct command *c;
+
+	if (p_get_write(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	if (r < 0)
+		return r;
+	c->u.transfer = linear(m.offset, m.size);
+	r = hold_buffer(s, c, m.buffer, &c->u.transfer.buffer);
+	if (r == 0) {
+		check_window(c);
+		r = begin_write(s, f, c, m.size, m.bytes);
+	}
+	return finish(c, r);
+}
+
+int session_on_write_rect(struct session *s, const struct p_frame *f)
+{
+	struct p_write_rect m;
+	struct command *c;
+	uint64_t total;
+
+	if (p_get_write_rect(f, &m) < 0)
+		return -EBADMSG;
+	if (__builtin_mul_overflow(m.region.v[0], m.region.v[1], &total) ||
+		__builtin_mul_overflow(total, m.region.v[2], &total))
+		return session_breach(s, "a rectangle without bounds");
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	if (r < 0)
+		return r;
+	c->u.transfer = (struct transfer){ .origin = m.origin,
+		.region = m.region,
+		.row_pitch = m.row_pitch,
+		.slice_pitch = m.slice_pitch };
+	r = hold_buffer(s, c, m.buffer, &c->u.transfer.buffer);
+	if (r == 0) {
+		check_window(c);
+		r = begin_write(s, f, c, total, m.bytes);
+	}
+	return finish(c, r);
+}
+
+int session_on_read(struct session *s, const struct p_frame *f)
+{
+	struct p_read m;
+	struct command *c;
+
+	if (p_get_read(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	if (r < 0)
+		return r;
+	c->u.transfer = linear(m.offset, m.size);
+	r = hold_buffer(s, c, m.buffer, &c->u.transfer.buffer);
+	if (r == 0)
+		check_window(c);
+	return finish(c, r);
+}
+
+int session_on_read_rect(struct session *s, const struct p_frame *f)
+{
+	struct p_read_rect m;
+	struct command *c;
+
+	if (p_get_read_rect(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	if (r < 0)
+		return r;
+	c->u.transfer = (struct transfer){ .origin = m.origin,
+		.region = m.region,
+		.row_pitch = m.row_pitch,
+		.slice_pitch = m.slice_pitch };
+	r = hold_buffer(s, c, m.buffer, &c->u.transfer.buffer);
+	if (r == 0)
+		check_window(c);
+	return finish(c, r);
+}
+
+// ---- copies and fills: the driver's, but their bounds are checked here
+
+static void check_bounds(struct command *c, struct buffer *b, const struct p_vec3 *origin,
+	const struct p_vec3 *region, uint64_t row_pitch, uint64_t slice_pitch)
+{
+	struct transfer t = { .buffer = b,
+		.origin = *origin,
+		.region = *region,
+		.row_pitch = row_pitch,
+		.slice_pitch = slice_pitch };
+
+	if (c->status == CL_SUCCESS)
+		c->status = transfer_check(&t);
+}
+
+static int prepare_copy(struct session *s, struct command *c, uint32_t from, uint32_t to)
+{
+	struct copy *k = &c->u.copy;
+	int r = hold_buffer(s, c, from, &k->from);
+
+	if (r == 0)
+		r = hold_buffer(s, c, to, &k->to);
+	if (r < 0)
+		return r;
+	check_bounds(
+		c, k->from, &k->from_origin, &k->region, k->from_row_pitch, k->from_slice_pitch);
+	check_bounds(c, k->to, &k->to_origin, &k->region, k->to_row_pitch, k->to_slice_pitch);
+	return 0;
+}
+
+int session_on_copy(struct session *s, const struct p_frame *f)
+{
+	struct p_copy m;
+	struct command *c;
+
+	if (p_get_copy(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	if (r < 0)
+		return r;
+	c->u.copy = (struct copy){ .from_origin = { { m.from_offset, 0, 0 } },
+		.to_origin = { { m.to_offset, 0, 0 } },
+		.region = { { m.size, 1, 1 } },
+		.from_row_pitch = m.size,
+		.from_slice_pitch = m.size,
+		.to_row_pitch = m.size,
+		.to_slice_pitch = m.size };
+	return finish(c, prepare_copy(s, c, m.from, m.to));
+}
+
+int session_on_copy_rect(struct session *s, const struct p_frame *f)
+{
+	struct p_copy_rect m;
+	struct command *c;
+
+	if (p_get_copy_rect(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	if (r < 0)
+		return r;
+	c->u.copy = (struct copy){ .from_origin = m.from_origin,
+		.to_origin = m.to_origin,
+		.region = m.region,
+		.from_row_pitch = m.from_row_pitch,
+		.from_slice_pitch = m.from_slice_pitch,
+		.to_row_pitch = m.to_row_pitch,
+		.to_slice_pitch = m.to_slice_pitch };
+	return finish(c, prepare_copy(s, c, m.from, m.to));
+}
+
+static bool is_pattern_size(size_t n)
+{
+	return n >= 1 && n <= 128 && (n & (n - 1)) == 0;
+}
+
+int session_on_fill(struct session *s, const struct p_frame *f)
+{
+	struct p_fill m;
+	struct command *c;
+
+	if (p_get_fill(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	if (r < 0)
+		return r;
+	struct fill *fill = &c->u.fill;
+	fill->offset = m.offset;
+	fill->size = m.size;
+	fill->pattern_bytes = (uint32_t)m.pattern.n;
+	for (size_t i = 0; i < m.pattern.n; i++)
+		fill->pattern[i] = m.pattern.at[i];
+	r = hold_buffer(s, c, m.buffer, &fill->buffer);
+	if (r == 0 && c->status == CL_SUCCESS &&
+		(!is_pattern_size(m.pattern.n) || m.size % m.pattern.n || m.offset % m.pattern.n ||
+			!buffer_holds(fill->buffer, m.offset, m.size)))
+		c->status = CL_INVALID_VALUE;
+	return finish(c, r);
+}
+
+// ---- markers, barriers, finish
+
+int session_on_marker(struct session *s, const struct p_frame *f)
+{
+	struct p_marker m;
+	struct command *c;
+
+	if (p_get_marker(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	return r < 0 ? r : finish(c, 0);
+}
+
+int session_on_barrier(struct session *s, const struct p_frame *f)
+{
+	struct p_barrier m;
+	struct command *c;
+
+	if (p_get_barrier(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	return r < 0 ? r : finish(c, 0);
+}
+
+int session_on_finish(struct session *s, const struct p_frame *f)
+{
+	struct p_finish m;
+	struct command *c;
+
+	if (p_get_finish(f, &m) < 0)
+		return -EBADMSG;
+	int r = begin(s, f, m.queue, 0, NULL, &c);
+	return r < 0 ? r : finish(c, 0);
+}

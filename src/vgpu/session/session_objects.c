@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages about contexts, queues, buffers and user events; bulk data; releases.
+#include "vgpu/gate/command.h"
+#include "vgpu/session/program.h"
+#include "vgpu/session/session.h"
+#include "vgpu/session/transfer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+// A new object: into the table, its status to the guest, its bytes' credit back.
+static int finish_create(
+	struct session *s, const struct p_frame *f, int r, uint32_t id, struct object *o)
+{
+	if (r < 0)
+		return r;
+	r = session_enter(s, id, o);
+	if (r < 0) {
+		object_unref(o);
+		return r;
+	}
+	if (f->flags & P_ANSWER)
+		session_answer(s, f->seq, o->failed, 0);
+	else if (o->failed != CL_SUCCESS)
+		session_failed(s, id, o->failed);
+	if (p_op_find(f->op)->credit == PAID)
+		session_return_credit(s, f->length);
+	return 0;
+}
+
+int session_on_context_create(struct session *s, const struct p_frame *f)
+{
+	struct p_context_create m;
+	struct context *c = NULL;
+
+	if (p_get_context_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0)
+		return -EBADMSG;
+	int r = context_new(s, 0, &c);
+	return finish_create(s, f, r, m.id, &c->o);
+}
+
+static int need_context(struct session *s, uint32_t id)
+{
+	return session_find(s, id, OBJECT_CONTEXT) ? 0 : session_breach(s, "no context %u", id);
+}
+
+int session_on_queue_create(struct session *s, const struct p_frame *f)
+{
+	struct p_queue_create m;
+	struct queue *q = NULL;
+
+	if (p_get_queue_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
+		need_context(s, m.context) < 0)
+		return -EBADMSG;
+	int r = queue_new(s, 0, m.properties, &q);
+	return finish_create(s, f, r, m.id, &q->o);
+}
+
+int session_on_buffer_create(struct session *s, const struct p_frame *f)
+{
+	struct p_buffer_create m;
+	struct buffer *b = NULL;
+
+	if (p_get_buffer_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
+		need_context(s, m.context) < 0)
+		return -EBADMSG;
+	int r = buffer_new(s, 0, m.flags, m.size, NULL, &b);
+	return finish_create(s, f, r, m.id, &b->o);
+}
+
+int session_on_sub_buffer_create(struct session *s, const struct p_frame *f)
+{
+	struct p_sub_buffer_create m;
+	struct buffer *b = NULL;
+
+	if (p_get_sub_buffer_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0)
+		return -EBADMSG;
+	struct object *parent = session_find(s, m.parent, OBJECT_BUFFER);
+	if (!parent)
+		return session_breach(s, "no buffer %u", m.parent);
+	int r = buffer_new_sub((struct buffer *)parent, 0, m.flags, m.origin, m.size, &b);
+	return finish_create(s, f, r, m.id, &b->o);
+}
+
+int session_on_user_event_create(struct session *s, const struct p_frame *f)
+{
+	struct p_user_event_create m;
+	struct event *e = NULL;
+
+	if (p_get_user_event_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
+		need_context(s, m.context) < 0)
+		return -EBADMSG;
+	int r = event_new(s, 0, &e);
+	if (r == 0)
+		e->user = true;
+	return finish_create(s, f, r, m.id, &e->o);
+}
+
+int session_on_user_event_set(struct session *s, const struct p_frame *f)
+{
+	struct p_user_event_set m;
+
+	if (p_get_user_event_set(f, &m) < 0)
+		return -EBADMSG;
+	struct event *e = (struct event *)session_find(s, m.event, OBJECT_EVENT);
+	if (!e || !e->user || event_over(e) || m.status > CL_COMPLETE)
+		return session_breach(s, "user event %u cannot be set to %d", m.event, m.status);
+	event_end(e, m.status, NULL);
+	s->v->recheck = true;
+	return 0;
+}
+
+int session_on_release(struct session *s, const struct p_frame *f)
+{
+	struct p_release m;
+
+	if (p_get_release(f, &m) < 0)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < m.objects.n; i++) {
+		uint32_t id = p_id_at(&m.objects, i);
+		struct object *o = id < s->n_table ? s->table[id] : NULL;
+		if (!o)
+			return session_breach(s, "object %u to be released is not there", id);
+		s->table[id] = NULL;
+		o->id = 0;
+		object_touch(o);
+		object_unref(o);
+	}
+	return 0;
+}
+
+// ---- bulk data
+
+static struct upload **find_upload(struct session *s, uint32_t seq)
+{
+	struct upload **u = &s->uploads;
+
+	while (*u && (*u)->seq != seq)
+		u = &(*u)->next;
+	return u;
+}
+
+static int to_program(struct program *p, struct p_blob bytes)
+{
+	buf_put(&p->text, bytes.at, bytes.n);
+	object_touch(&p->o);
+	return p->text.failed ? -ENOMEM : 0;
+}
+
+int session_on_data(struct session *s, const struct p_frame *f)
+{
+	struct p_data m;
+
+	if (p_get_data(f, &m) < 0)
+		return -EBADMSG;
+	struct upload **place = find_upload(s, m.stream), *u = *place;
+	if (!u || m.offset != u->arrived || !m.bytes.n || m.bytes.n > u->total - u->arrived)
+		return session_breach(s, "data that stream %u does not expect", m.stream);
+	struct command *c = u->command;
+	struct program *p = u->program;
+	u->arrived += m.bytes.n;
+	if (u->arrived == u->total) {
+		*place = u->next;
+		s->n_uploads--;
+		free(u);
+	}
+	if (c) {
+		struct queue *q = c->queue;
+		int r = transfer_arrived(c, m.bytes.at, m.bytes.n, f->length);
+		if (r == 0 && c->state == COMMAND_RUNNING &&
+			c->u.transfer.done == c->u.transfer.total)
+			queue_advance(q);
+		return r;
+	}
+	session_return_credit(s, f->length);
+	return p ? to_program(p, m.bytes) : 0;
+}

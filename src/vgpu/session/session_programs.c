@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages about programs and kernels.
+#include "vgpu/session/kernel.h"
+#include "vgpu/session/program.h"
+#include "vgpu/session/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct program *find_program(struct session *s, uint32_t id)
+{
+	struct object *o = session_find(s, id, OBJECT_PROGRAM);
+
+	if (!o)
+		session_breach(s, "no program %u", id);
+	return (struct program *)o;
+}
+
+// A program whose text begins in this message.
+static int create(struct session *s, const struct p_frame *f, enum program_origin origin,
+	uint32_t id, uint64_t total, struct p_blob bytes)
+{
+	struct program *p;
+	struct upload *u;
+	int r;
+
+	if (session_check_new_id(s, id) < 0)
+		return -EBADMSG;
+	if (!total || total > VGPU_SOURCE_MAX || bytes.n > total)
+		return session_breach(s, "a program of %llu bytes", (unsigned long long)total);
+	if ((r = program_new(s, 0, origin, total, &p)) < 0)
+		return r;
+	buf_put(&p->text, bytes.at, bytes.n);
+	r = p->text.failed ? -ENOMEM : session_enter(s, id, &p->o);
+	if (r < 0) {
+		object_unref(&p->o);
+		return r;
+	}
+	if (bytes.n < total) {
+		r = session_upload(s, f->seq, total, bytes.n, &u);
+		if (r < 0)
+			return r;
+		u->program = p;
+	}
+	if (f->flags & P_ANSWER)
+		session_answer(s, f->seq, CL_SUCCESS, 0);
+	session_return_credit(s, f->length);
+	return 0;
+}
+
+int session_on_program_source(struct session *s, const struct p_frame *f)
+{
+	struct p_program_source m;
+
+	if (p_get_program_source(f, &m) < 0)
+		return -EBADMSG;
+	return create(s, f, PROGRAM_SOURCE, m.id, m.total, m.bytes);
+}
+
+int session_on_program_binary(struct session *s, const struct p_frame *f)
+{
+	struct p_program_binary m;
+
+	if (p_get_program_binary(f, &m) < 0)
+		return -EBADMSG;
+	return create(s, f, PROGRAM_BINARY, m.id, m.total, m.bytes);
+}
+
+// ---- builds
+
+static char *text_of(struct p_blob blob)
+{
+	if (memchr(blob.at ? blob.at : (const uint8_t *)"", 0, blob.n))
+		return NULL;
+	return strndup(blob.n ? (const char *)blob.at : "", blob.n);
+}
+
+// The inputs' programs, all complete and not being built; a reference each.
+static int add_inputs(struct session *s, struct build_request *r, const struct p_ids *ids)
+{
+	r->inputs = calloc(ids->n + 1, sizeof(struct program *));
+	if (!r->inputs)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < ids->n; i++) {
+		struct program *p = find_program(s, p_id_at(ids, i));
+		if (!p)
+			return -EBADMSG;
+		object_ref(&p->o);
+		r->inputs[r->n_inputs++] = p;
+	}
+	return 0;
+}
+
+// One NUL-terminated name for each input.
+static int add_names(struct build_request *r, struct p_blob names)
+{
+	const char *at = (const char *)names.at, *end = at + names.n;
+
+	r->names = calloc(r->n_inputs + 1, sizeof(char *));
+	if (!r->names)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < r->n_inputs; i++) {
+		size_t n = strnlen(at, (size_t)(end - at));
+		if (at + n == end)
+			return -EBADMSG;
+		if (!(r->names[i] = strdup(at)))
+			return -ENOMEM;
+		at += n + 1;
+	}
+	return at == end ? 0 : -EBADMSG;
+}
+
+static bool usable_input(const struct build_request *r, uint32_t i)
+{
+	const struct program *p = r->inputs[i];
+	bool needs_compiled = r->kind == BE_LINK;
+
+	return !p->building && p->text.len == p->total && (!needs_compiled || p->be);
+}
+
+// A header is often never built itself, so the driver may not have it yet.
+static int32_t create_headers(struct session *s, const struct build_request *r)
+{
+	const struct backend_ops *ops = s->v->be->ops;
+	int32_t err = CL_SUCCESS;
+
+	for (uint32_t i = 0; i < r->n_inputs && err == CL_SUCCESS; i++) {
+		struct program *p = r->inputs[i];
+		if (p->be)
+			continue;
+		err = p->origin == PROGRAM_SOURCE
+			      ? ops->program_source(
+					s->v->be, (const char *)p->text.data, p->text.len, &p->be)
+			      : CL_INVALID_PROGRAM;
+	}
+	return err;
+}
+
+// Starts it, or answers why not.
+static int begin(struct session *s, const struct p_frame *f, struct program *p,
+	struct build_request *request)
+{
+	int32_t refused = CL_SUCCESS;
+	int r = 0;
+
+	if (p->building || p->text.len != p->total)
+		refused = CL_INVALID_OPERATION;
+	for (uint32_t i = 0; i < request->n_inputs; i++)
+		if (!usable_input(request, i) || request->inputs[i] == p)
+			refused = CL_INVALID_PROGRAM;
+	if (refused == CL_SUCCESS && request->kind == BE_COMPILE)
+		refused = create_headers(s, request);
+	if (refused == CL_SUCCESS) {
+		p->answer_seq = f->seq;
+		p->wants_answer = true;
+		r = program_start_build(p, request, false);
+	} else {
+		session_answer(s, f->seq, refused, 0);
+	}
+	session_return_credit(s, f->length);
+	return r;
+}
+
+int session_on_program_build(struct session *s, const struct p_frame *f)
+{
+	struct p_program_build m;
+	struct build_request request = { .kind = BE_BUILD };
+
+	if (p_get_program_build(f, &m) < 0)
+		return -EBADMSG;
+	struct program *p = find_program(s, m.program);
+	if (!p)
+		return -EBADMSG;
+	request.options = text_of(m.options);
+	int r = request.options ? begin(s, f, p, &request) : -EBADMSG;
+	build_request_free(&request);
+	return r;
+}
+
+int session_on_program_compile(struct session *s, const struct p_frame *f)
+{
+	struct p_program_compile m;
+	struct build_request request = { .kind = BE_COMPILE };
+
+	if (p_get_program_compile(f, &m) < 0)
+		return -EBADMSG;
+	struct program *p = find_program(s, m.program);
+	if (!p)
+		return -EBADMSG;
+	request.options = text_of(m.options);
+	int r = request.options ? add_inputs(s, &request, &m.headers) : -EBADMSG;
+	if (r == 0)
+		r = add_names(&request, m.names);
+	if (r == 0)
+		r = begin(s, f, p, &request);
+	build_request_free(&request);
+	return r;
+}
+
+int session_on_program_link(struct session *s, const struct p_frame *f)
+{
+	struct p_program_link m;
+	struct build_request request = { .kind = BE_LINK };
+	struct program *p;
+
+	if (p_get_program_link(f, &m) < 0 || session_check_new_id(s, m.id) < 0)
+		return -EBADMSG;
+	request.options = text_of(m.options);
+	int r = request.options ? add_inputs(s, &request, &m.inputs) : -EBADMSG;
+	if (r == 0)
+		r = program_new(s, 0, PROGRAM_LINKED, 0, &p);
+	if (r == 0) {
+		r = session_enter(s, m.id, &p->o);
+		if (r < 0)
+			object_unref(&p->o);
+	}
+	if (r == 0)
+		r = begin(s, f, p, &request);
+	build_request_free(&request);
+	return r;
+}
+
+int session_on_program_query_binary(struct session *s, const struct p_frame *f)
+{
+	struct p_program_query_binary m;
+	int r = 0;
+
+	if (p_get_program_query_binary(f, &m) < 0)
+		return -EBADMSG;
+	struct program *p = find_program(s, m.program);
+	if (!p)
+		return -EBADMSG;
+	if (p->building || !p->be)
+		session_answer(s, f->seq, CL_INVALID_PROGRAM_EXECUTABLE, 0);
+	else
+		r = program_query_binary(p, f->seq);
+	session_return_credit(s, f->length);
+	return r;
+}
+
+// ---- kernels
+
+int session_on_kernel_create(struct session *s, const struct p_frame *f)
+{
+	struct p_kernel_create m;
+	char name[PROTO_NAME_MAX + 1];
+	struct kernel *k;
+
+	if (p_get_kernel_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0)
+		return -EBADMSG;
+	struct program *p = find_program(s, m.program);
+	if (!p)
+		return -EBADMSG;
+	memcpy(name, m.name.at, m.name.n);
+	name[m.name.n] = 0;
+	int r = kernel_new(p, 0, name, &k);
+	if (r < 0)
+		return r;
+	kernel_make(k);
+	r = session_enter(s, m.id, &k->o);
+	if (r < 0) {
+		object_unref(&k->o);
+		return r;
+	}
+	if (f->flags & P_ANSWER)
+		session_answer(s, f->seq, k->o.failed, 0);
+	else if (k->o.failed != CL_SUCCESS)
+		session_failed(s, m.id, k->o.failed);
+	session_return_credit(s, f->length);
+	return 0;
+}
+
+int session_on_kernel_args(struct session *s, const struct p_frame *f)
+{
+	struct p_kernel_args m;
+
+	if (p_get_kernel_args(f, &m) < 0)
+		return -EBADMSG;
+	struct kernel *k = (struct kernel *)session_find(s, m.kernel, OBJECT_KERNEL);
+	if (!k)
+		return session_breach(s, "no kernel %u", m.kernel);
+	session_return_credit(s, f->length);
+	return kernel_change_args(k, s, m.args);
+}

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vgpu/session/buffer.h"
+#include "vgpu/session/event.h"
+#include "vgpu/session/port.h"
+#include "vgpu/session/program.h"
+#include "vgpu/session/queue.h"
+#include "vgpu/session/session.h"
+#include "vgpu/state/state_private.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct object *state_find(struct vgpu *v, uint64_t serial, enum object_type type)
+{
+	struct object *o = serial ? registry_find(&v->registry, serial) : NULL;
+
+	return o && o->type == type ? o : NULL;
+}
+
+// ---- the object table
+
+static void leave_table(struct object *o)
+{
+	struct session *s = o->session;
+
+	if (!o->id)
+		return;
+	s->table[o->id] = NULL;
+	o->id = 0;
+	object_unref(o);
+}
+
+// Gives it the id that it has at the source. Whoever has that id here has lost it there: its own
+// record follows.
+static int set_id(struct object *o, uint32_t id)
+{
+	struct session *s = o->session;
+
+	if (o->id == id)
+		return 0;
+	leave_table(o);
+	if (!id)
+		return 0;
+	if (id > PROTO_OBJECTS_MAX)
+		return -EBADMSG;
+	if (id < s->n_table && s->table[id])
+		leave_table(s->table[id]);
+	object_ref(o);
+	int r = session_enter(s, id, o);
+	if (r < 0)
+		object_unref(o);
+	return r;
+}
+
+// ---- one type each: makes the object when it is new (*o is NULL), or changes it
+
+static int apply_session(struct vgpu *v, uint64_t serial, struct object **o, struct rd *r)
+{
+	struct s_session m;
+	struct session *s;
+
+	if (s_get_session(r, &m) < 0 || m.port >= v->n_ports || !v->ports[m.port])
+		return -EBADMSG;
+	if (*o)
+		return 0;
+	struct port *p = v->ports[m.port];
+	if (p->session)
+		session_end(p->session);
+	int err = session_make(v, serial, p, &s);
+	if (err < 0)
+		return err;
+	s->nonce = m.nonce;
+	s->pid = m.pid;
+	memcpy(s->process, m.process.at, m.process.n);
+	p->session = s;
+	*o = &s->o;
+	return 0;
+}
+
+static int apply_context(struct session *s, uint64_t serial, struct object **o)
+{
+	struct context *c = NULL;
+	int err = *o ? 0 : context_new(s, serial, &c);
+
+	if (c)
+		*o = &c->o;
+	return err;
+}
+
+static int apply_queue(struct session *s, uint64_t serial, struct object **o, struct rd *r)
+{
+	struct s_queue m;
+	struct queue *q = NULL;
+
+	if (s_get_queue(r, &m) < 0)
+		return -EBADMSG;
+	int err = *o ? 0 : queue_new(s, serial, m.properties, &q);
+	if (q)
+		*o = &q->o;
+	return err;
+}
+
+static int apply_buffer(struct session *s, uint64_t serial, struct object **o, struct rd *r)
+{
+	struct s_buffer m;
+	struct buffer *b = NULL;
+	int err;
+
+	if (s_get_buffer(r, &m) < 0)
+		return -EBADMSG;
+	if (*o)
+		return 0;
+	struct page_run run = { m.first, m.count };
+	struct buffer *parent = (struct buffer *)state_find(s->v, m.parent, OBJECT_BUFFER);
+	if (m.parent) {
+		if (!parent || parent->o.session != s)
+			return -EBADMSG;
+		err = buffer_new_sub(parent, serial, m.flags, m.origin, m.size, &b);
+	} else if (m.count) {
+		if (m.count > page_space_pages(s->v->space) || m.size > m.count * PAGE_BYTES)
+			return -EBADMSG;
+		err = buffer_new(s, serial, m.flags, m.size, &run, &b);
+	} else {
+		err = buffer_new_failed(s, serial, m.flags, m.size, &b);
+	}
+	if (b)
+		*o = &b->o;
+	return err;
+}
+
+// ---- programs
+
+static int get_inputs(struct session *s, struct build_request *q, const struct s_program *m)
+{
+	struct rd r = rd_make(m->inputs.at, m->inputs.n);
+	const char *name = (const char *)m->names.at, *end = name + m->names.n;
+
+	q->inputs = calloc(m->inputs.n / 8 + 1, sizeof(struct program *));
+	q->names = calloc(m->inputs.n / 8 + 1, sizeof(char *));
+	if (!q->inputs || !q->names)
+		return -ENOMEM;
+	while (r.left) {
+		struct object *o = state_find(s->v, rd_u64(&r), OBJECT_PROGRAM);
+		if (!o)
+			return -EBADMSG;
+		object_ref(o);
+		q->inputs[q->n_inputs++] = (struct program *)o;
+		size_t n = m->names.n ? strnlen(name, (size_t)(end - name)) : 0;
+		if (m->names.n && name + n >= end)
+			return -EBADMSG;
+		if (!(q->names[q->n_inputs - 1] = m->names.n ? strdup(name) : strdup("")))
+			return -ENOMEM;
+		name += m->names.n ? n + 1 : 0;
+	}
+	return 0;
+}
+
+static int get_request(struct session *s, struct build_request *q, const struct s_program *m)
+{
+	q->kind = (int)m->kind;
+	q->options = strndup((const char *)m->options.at, m->options.n);
+	if (m->kind > BE_LINK)
+		return -EBADMSG;
+	return q->options ? get_inputs(s, q, m) : -ENOMEM;
+}
+
+static int take_bytes(struct buf *to, struct p_blob bytes)
+{
+	buf_reset(to);
+	buf_put(to, bytes.at, bytes.n);
+	return to->failed ? -ENOMEM : 0;
+}
+
+// Builds, or builds again when what came is another request or a better binary.
+static int build(struct program *p, struct build_request *q)
+{
+	if (p->building) {
+		build_request_free(&p->next_request);
+		p->next_request = *q;
+		*q = (struct build_request){ 0 };
+		p->again = true;
+		return 0;
+	}
+	if (p->be)
+		p->o.session->v->be->ops->program_free(p->be);
+	p->be = NULL;
+	return program_start_build(p, q, true);
+}
+
+static int apply_program_build(struct program *p, const struct s_program *m)
+{
+	struct build_request request = { 0 };
+	bool better = m->native.n && m->native_shapes > p->native_shapes;
+	bool anew = m->requested && m->builds != p->builds;
+	int err = 0;
+
+	p->answer_seq = m->answer_seq;
+	p->wants_answer = m->wants_answer;
+	p->shapes = m->shapes;
+	p->builds = m->builds;
+	if (!better && !anew)
+		return 0;
+	err = get_request(p->o.session, &request, m);
+	if (err == 0 && better)
+		err = program_set_native(p, m->native.at, m->native.n, m->native_shapes);
+	if (err == 0)
+		err = build(p, &request);
+	build_request_free(&request);
+	return err;
+}
+
+static int apply_program(struct session *s, uint64_t serial, struct object **o, struct rd *r)
+{
+	struct s_program m;
+	struct program *p = (struct program *)*o;
+
+	if (s_get_program(r, &m) < 0 || m.origin > PROGRAM_LINKED || m.total > VGPU_SOURCE_MAX ||
+		m.text.n > m.total || (m.requested && m.text.n != m.total))
+		return -EBADMSG;
+	int err = p ? 0 : program_new(s, serial, (enum program_origin)m.origin, m.total, &p);
+	if (err < 0)
+		return err;
+	*o = &p->o;
+	if (!p->building && p->text.len != m.text.n)
+		err = take_bytes(&p->text, m.text);
+	return err < 0 ? err : apply_program_build(p, &m);
+}
+
+// ---- kernels and events
+
+int state_get_args(struct p_blob items, uint32_t n, struct arg_set **ret)
+{
+	struct rd r = rd_make(items.at, items.n);
+	struct arg_set *set = n <= KERNEL_ARGS_MAX ? arg_set_new(n) : NULL;
+	int err = set ? 0 : -EBADMSG;
+
+	for (uint32_t i = 0; err == 0 && i < n; i++) {
+		struct s_arg m;
+		struct arg *a = &set->args[i];
+		err = s_get_arg(&r, &m);
+		if (err == 0 && m.kind > PROTO_ARG_LOCAL)
+			err = -EBADMSG;
+		if (err < 0)
+			break;
+		a->version = m.is_set;
+		if (m.kind == PROTO_ARG_BYTES) {
+			err = arg_set_bytes(a, m.bytes.at, m.bytes.n);
+			continue;
+		}
+		a->kind = m.kind;
+		a->bytes = m.kind == PROTO_ARG_LOCAL ? (uint32_t)m.value : 0;
+		a->value.serial = m.kind == PROTO_ARG_BUFFER ? m.value : 0;
+	}
+	if (err < 0)
+		arg_set_unref(set);
+	else
+		*ret = set;
+	return err;
+}
+
+static int apply_kernel(struct session *s, uint64_t serial, struct object **o, struct rd *r)
+{
+	struct s_kernel m;
+	struct kernel *k = (struct kernel *)*o;
+	struct arg_set *set = NULL;
+	char name[PROTO_NAME_MAX + 1];
+
+	if (s_get_kernel(r, &m) < 0)
+		return -EBADMSG;
+	struct program *p = (struct program *)state_find(s->v, m.program, OBJECT_PROGRAM);
+	if (!p || p->o.session != s || (k && k->program != p))
+		return -EBADMSG;
+	memcpy(name, m.name.at, m.name.n);
+	name[m.name.n] = 0;
+	int err = m.has_args ? state_get_args(m.items, m.args, &set) : 0;
+	if (err == 0 && !k)
+		err = kernel_new(p, serial, name, &k);
+	if (err < 0) {
+		arg_set_unref(set);
+		return err;
+	}
+	*o = &k->o;
+	arg_set_unref(k->args);
+	k->args = set;
+	for (uint32_t i = 0; set && i < set->n; i++)
+		if (set->args[i].version)
+			set->args[i].version = ++k->versions;
+	return 0;
+}
+
+static int apply_event(struct session *s, uint64_t serial, struct object **o, struct rd *r)
+{
+	struct s_event m;
+	struct event *ev = (struct event *)*o;
+
+	if (s_get_event(r, &m) < 0 || m.status > CL_QUEUED)
+		return -EBADMSG;
+	int err = ev ? 0 : event_new(s, serial, &ev);
+	if (err < 0)
+		return err;
+	*o = &ev->o;
+	ev->user = m.user;
+	ev->status = m.status;
+	ev->times = (struct be_times){ m.queued, m.submitted, m.started, m.ended };
+	return 0;
+}
+
+// ---- records
+
+static int apply_body(
+	struct vgpu *v, const struct s_head *h, struct session *s, struct object **o, struct rd *r)
+{
+	switch (h->type) {
+	case OBJECT_SESSION:
+		return apply_session(v, h->serial, o, r);
+	case OBJECT_CONTEXT:
+		return apply_context(s, h->serial, o);
+	case OBJECT_QUEUE:
+		return apply_queue(s, h->serial, o, r);
+	case OBJECT_BUFFER:
+		return apply_buffer(s, h->serial, o, r);
+	case OBJECT_PROGRAM:
+		return apply_program(s, h->serial, o, r);
+	case OBJECT_KERNEL:
+		return apply_kernel(s, h->serial, o, r);
+	case OBJECT_EVENT:
+		return apply_event(s, h->serial, o, r);
+	default:
+		return -EBADMSG;
+	}
+}
+
+static int apply_object(struct vgpu *v, const struct s_head *h, struct rd *r)
+{
+	struct s_object m;
+
+	if (s_get_object(r, &m) < 0 || !h->serial)
+		return -EBADMSG;
+	struct session *s = (struct session *)state_find(v, m.session, OBJECT_SESSION);
+	struct object *o = registry_find(&v->registry, h->serial);
+	if ((h->type != OBJECT_SESSION && (!s || s->over)) || (o && o->type != h->type) ||
+		(o && o->session != (h->type == OBJECT_SESSION ? NULL : s)))
+		return -EBADMSG;
+	bool is_new = !o;
+	int err = apply_body(v, h, s, &o, r);
+	if (err < 0 || r->left) {
+		if (is_new && o && h->type != OBJECT_SESSION)
+			object_unref(o);
+		return err < 0 ? err : -EBADMSG;
+	}
+	if (h->type == OBJECT_SESSION)
+		return 0;
+	if (is_new)
+		o->incoming = true;
+	if (m.failed != CL_SUCCESS)
+		o->failed = m.failed;
+	return set_id(o, m.id);
+}
+
+static int apply_removed(struct vgpu *v, const struct s_head *h)
+{
+	struct object *o = registry_find(&v->registry, h->serial);
+
+	if (!o)
+		return 0; // it came and went between two collections
+	if (o->type == OBJECT_SESSION) {
+		session_end((struct session *)o);
+		return 0;
+	}
+	if (!o->incoming)
+		return -EBADMSG;
+	o->incoming = false;
+	object_ref(o);
+	leave_table(o);
+	object_unref(o);
+	object_unref(o);
+	return 0;
+}
+
+static int apply_end(struct vgpu *v, struct rd *r)
+{
+	struct s_end m;
+
+	if (s_get_end(r, &m) < 0 || v->state_ended)
+		return -EBADMSG;
+	v->clock_offset_ns += (int64_t)(m.now_ns - vgpu_now_ns(v));
+	if (m.next_serial > v->registry.next_serial)
+		v->registry.next_serial = m.next_serial;
+	v->state_ended = true;
+	return 0;
+}
+
+static int apply(struct vgpu *v, const struct s_head *h, struct rd *r)
+{
+	if (v->state_ended)
+		return -EBADMSG;
+	switch (h->kind) {
+	case STATE_OBJECT:
+		return apply_object(v, h, r);
+	case STATE_REMOVED:
+		return apply_removed(v, h);
+	case STATE_COMMAND:
+		return state_apply_command(v, r);
+	case STATE_STREAM:
+		return state_apply_stream(v, r);
+	case STATE_END:
+		return apply_end(v, r);
+	default:
+		return -EBADMSG;
+	}
+}
+
+int state_apply(struct vgpu *v, const void *record, size_t n, struct ferry_error *e)
+{
+	struct rd r = rd_make(record, n);
+	struct s_head h;
+	int err = s_get_head(&r, &h);
+
+	if (err == 0)
+		err = apply(v, &h, &r);
+	if (err == 0 && r.left)
+		err = -EBADMSG;
+	if (err == 0)
+		return 0;
+	return ferry_fail(e, err, "bad-state-record",
+		"object %llu of type %u (record kind %u) cannot be applied: %s",
+		(unsigned long long)h.serial, h.type, h.kind, strerror(-err));
+}
+
+bool state_is_complete(const struct vgpu *v)
+{
+	return v->state_ended && !v->restoring;
+}
+
+void state_own(struct vgpu *v)
+{
+	_cleanup_free_ struct object **list = NULL;
+	size_t n = 0;
+
+	if (registry_changed(&v->registry, 0, &list, &n) < 0)
+		return; // what nobody else holds stays until its session ends: only memory
+	for (size_t i = 0; i < n; i++) {
+		if (!list[i]->incoming)
+			continue;
+		list[i]->incoming = false;
+		if (list[i]->type == OBJECT_PROGRAM)
+			program_own((struct program *)list[i]);
+		object_unref(list[i]);
+	}
+	v->state_ended = false;
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+// A guest process whose vGPU moves under it, many times and at awkward moments: between two real
+// ferry-vgpu processes, over real channels. It must not be able to tell.
+#include "vgpu/testing/testhost.h"
+
+#include "base/test.h"
+
+#include <CL/cl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char *program, *tracker;
+static const char source[] =
+	"__kernel void advance(__global uint *a, uint k)\n"
+	"{ size_t i = get_global_id(0); a[i] = a[i] * 1664525u + k + (uint)i; }\n"
+	"__kernel void twice(__global uint *a) { a[get_global_id(0)] *= 2; }\n";
+
+#define N 4096
+
+static struct p_blob step_args(struct buf *b, uint32_t buffer, uint32_t k)
+{
+	struct p_arg items[] = { { 0, PROTO_ARG_BUFFER, buffer, { 0 } },
+		{ 1, PROTO_ARG_BYTES, 0, BYTES(&k, sizeof k) } };
+
+	buf_reset(b);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(p_put_arg_item(b, &items[i]), 0);
+	return BYTES(b->data, b->len);
+}
+
+#define ONE_D(n) .dims = 1, .global = { { n, 1, 1 } }
+
+static struct p_blob k_arg(struct buf *b, uint32_t k)
+{
+	struct p_arg item = { 1, PROTO_ARG_BYTES, 0, BYTES(&k, sizeof k) };
+
+	buf_reset(b);
+	CHECK_EQ(p_put_arg_item(b, &item), 0);
+	return BYTES(b->data, b->len);
+}
+
+struct run {
+	struct testhost host;
+	struct testclient c;
+	uint32_t k;
+	uint32_t expect[N];
+};
+
+static void begin(struct run *r)
+{
+	testhost_start(&r->host, program, false, tracker);
+	r->c = (struct testclient){ .fd = r->host.port };
+	r->k = 0;
+	for (uint32_t i = 0; i < N; i++)
+		r->expect[i] = i;
+	testclient_prepare(&r->c, source);
+	SEND(&r->c, buffer_create, 0, .id = 4, .context = 1, .size = sizeof r->expect);
+	SEND(&r->c, kernel_create, 0, .id = 5, .program = 3, .name = TEXT("advance"));
+	SEND(&r->c, write, 0, .queue = 2, .buffer = 4, .size = sizeof r->expect,
+		.bytes = BYTES(r->expect, sizeof r->expect));
+}
+
+static void expect_step(struct run *r)
+{
+	for (uint32_t i = 0; i < N; i++)
+		r->expect[i] = r->expect[i] * 1664525u + r->k + i;
+}
+
+// Launches without looking at the result; the first names the buffer too.
+static void steps(struct run *r, int n)
+{
+	_cleanup_buf_ struct buf args = { 0 };
+
+	for (int i = 0; i < n; i++) {
+		r->k++;
+		SEND(&r->c, launch, 0, .queue = 2, .kernel = 5, ONE_D(N),
+			.args = r->k == 1 ? step_args(&args, 4, r->k) : k_arg(&args, r->k));
+		expect_step(r);
+	}
+	testclient_send(&r->c);
+}
+
+static void check(struct run *r)
+{
+	uint32_t seq = SEND(&r->c, read, 0, .queue = 2, .buffer = 4, .size = sizeof r->expect);
+
+	testclient_send(&r->c);
+	CHECK_EQ(testclient_answer(&r->c, seq), CL_SUCCESS);
+	CHECK_EQ(r->c.body.len, sizeof r->expect);
+	CHECK(!memcmp(r->c.body.data, r->expect, sizeof r->expect));
+}
+
+static void more_steps(void *arg)
+{
+	steps(arg, 20);
+}
+
+static void move(struct run *r, int rounds)
+{
+	struct testhost to;
+
+	testhost_start(&to, program, true, tracker);
+	testhost_precopy(&r->host, &to, rounds, more_steps, r);
+	testhost_switch(&r->host, &to);
+	r->c.fd = to.port;
+	testhost_stop(&r->host);
+	close(r->host.port);
+	r->host = to;
+}
+
+static void end(struct run *r)
+{
+	testhost_stop(&r->host);
+	testclient_close(&r->c);
+}
+
+static void results_are_those_of_an_unmoved_run(void)
+{
+	static struct run r;
+
+	begin(&r);
+	steps(&r, 50);
+	for (int n = 0; n < 4; n++) {
+		move(&r, n % 3);
+		steps(&r, 30);
+		check(&r);
+	}
+	end(&r);
+}
+
+static void what_waits_moves_along(void)
+{
+	static struct run r;
+	_cleanup_buf_ struct buf args = { 0 };
+	uint32_t one = 1;
+
+	begin(&r);
+	steps(&r, 3);
+	check(&r);
+	// A launch and a read behind a user event, with arguments that later launches change.
+	SEND(&r.c, user_event_create, 0, .id = 8, .context = 1);
+	SEND(&r.c, queue_create, 0, .id = 9, .context = 1);
+	SEND(&r.c, buffer_create, 0, .id = 10, .context = 1, .size = 4096);
+	SEND(&r.c, write, 0, .queue = 2, .buffer = 10, .event = 11, .size = 4,
+		.bytes = BYTES(&one, 4));
+	SEND(&r.c, launch, 0, .queue = 9, .kernel = 5, .event = 12, ONE_D(1), .waits = WAITS(8),
+		.args = step_args(&args, 10, 1000));
+	uint32_t late = SEND(&r.c, read, 0, .queue = 9, .buffer = 10, .size = 4);
+	SEND(&r.c, launch, 0, .queue = 2, .kernel = 5, ONE_D(N),
+		.args = step_args(&args, 4, ++r.k));
+	expect_step(&r);
+	// The guest lets go of all that the waiting launch needs.
+	SEND(&r.c, release, 0, .objects = WAITS(10, 11));
+	testclient_send(&r.c);
+	move(&r, 1);
+	check(&r);
+	move(&r, 0);
+	SEND(&r.c, user_event_set, 0, .event = 8, .status = CL_COMPLETE);
+	testclient_send(&r.c);
+	CHECK_EQ(testclient_event(&r.c, 12), CL_COMPLETE);
+	CHECK_EQ(testclient_answer(&r.c, late), CL_SUCCESS);
+	CHECK_EQ(*(uint32_t *)r.c.body.data, 1664525u + 1000);
+	end(&r);
+}
+
+static void half_a_frame_and_half_a_write_move_along(void)
+{
+	static struct run r;
+	static uint8_t data[100000];
+	uint32_t seq;
+
+	for (size_t i = 0; i < sizeof data; i++)
+		data[i] = (uint8_t)(i * 7);
+	begin(&r);
+	SEND(&r.c, buffer_create, 0, .id = 6, .context = 1, .size = sizeof data);
+	uint32_t write = SEND(&r.c, write, 0, .queue = 2, .buffer = 6, .size = sizeof data,
+		.bytes = BYTES(data, 10));
+	SEND(&r.c, data, 0, .stream = write, .offset = 10, .bytes = BYTES(data + 10, 30000));
+	testclient_send(&r.c);
+	SEND(&r.c, data, 0, .stream = write, .offset = 30010, .bytes = BYTES(data + 30010, 30000));
+	struct buf rest = { 0 };
+	buf_put(&rest, r.c.out.data + 12345, r.c.out.len - 12345);
+	r.c.out.len = 12345; // in the middle of a frame
+	testclient_send(&r.c);
+	move(&r, 0);
+	buf_put(&r.c.out, rest.data, rest.len);
+	buf_free(&rest);
+	SEND(&r.c, data, 0, .stream = write, .offset = 60010, .bytes = BYTES(data + 60010, 32000));
+	testclient_send(&r.c);
+	move(&r, 2);
+	SEND(&r.c, data, 0, .stream = write, .offset = 92010,
+		.bytes = BYTES(data + 92010, sizeof data - 92010));
+	seq = SEND(&r.c, read, 0, .queue = 2, .buffer = 6, .size = sizeof data);
+	testclient_send(&r.c);
+	CHECK_EQ(testclient_answer(&r.c, seq), CL_SUCCESS);
+	CHECK(r.c.body.len == sizeof data && !memcmp(r.c.body.data, data, sizeof data));
+	end(&r);
+}
+
+static void answers_nobody_read_move_along(void)
+{
+	static struct run r;
+	static uint8_t zero[3 << 20];
+
+	begin(&r);
+	SEND(&r.c, buffer_create, 0, .id = 6, .context = 1, .size = sizeof zero);
+	// More than the socket and the backlog hold: the read itself is cut in two.
+	uint32_t seq = SEND(&r.c, read, 0, .queue = 2, .buffer = 6, .size = sizeof zero);
+	testclient_send(&r.c);
+	usleep(50000);
+	move(&r, 1);
+	CHECK_EQ(testclient_answer(&r.c, seq), CL_SUCCESS);
+	CHECK(r.c.body.len == sizeof zero && !memcmp(r.c.body.data, zero, sizeof zero));
+	check(&r);
+	end(&r);
+}
+
+static void an_aborted_move_leaves_no_trace(void)
+{
+	static struct run r;
+	struct testhost to;
+
+	begin(&r);
+	steps(&r, 10);
+	for (int when = 0; when < 3; when++) {
+		int pair[2];
+		testhost_start(&to, program, true, tracker);
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		json_decref(testhost_call(
+			&to, "move.receive", json_pack("{s:i}", "channels", 1), &pair[1], 1));
+		json_decref(testhost_call(&r.host, "move.begin",
+			json_pack("{s:s, s:i, s:i}", "mode", "precopy", "channels", 1,
+				"bandwidth_bytes_per_s", 0),
+			&pair[0], 1));
+		close(pair[0]);
+		close(pair[1]);
+		testhost_do(&r.host, "move.round", json_pack("{s:i}", "n", 1));
+		steps(&r, 5);
+		if (when > 0) {
+			testhost_do(&r.host, "gate.close", NULL);
+			testhost_do(&r.host, "ports.drain", NULL);
+			testhost_do(&r.host, "ports.take-back", NULL);
+		}
+		if (when > 1)
+			testhost_do(&r.host, "move.final", NULL);
+		testhost_stop(&to);
+		close(to.port);
+		testhost_do(&r.host, "move.abort", NULL);
+		steps(&r, 5);
+		check(&r);
+	}
+	testhost_refused(&r.host, "own", NULL, "bad-state");
+	testhost_refused(&r.host, "move.final", NULL, "bad-state");
+	testhost_refused(&r.host, "nonsense", NULL, "unknown-op");
+	move(&r, 1);
+	check(&r);
+	end(&r);
+}
+
+static void objects_come_and_go_between_rounds(void *arg)
+{
+	struct run *r = arg;
+	_cleanup_buf_ struct buf args = { 0 };
+	uint32_t id = 20 + r->k;
+
+	SEND(&r->c, release, 0, .objects = WAITS(4, 5));
+	SEND(&r->c, buffer_create, 0, .id = 5, .context = 1, .size = sizeof r->expect);
+	SEND(&r->c, kernel_create, 0, .id = 4, .program = 3, .name = TEXT("advance"));
+	SEND(&r->c, write, 0, .queue = 2, .buffer = 5, .size = sizeof r->expect,
+		.bytes = BYTES(r->expect, sizeof r->expect));
+	SEND(&r->c, launch, 0, .queue = 2, .kernel = 4, .event = id, ONE_D(N),
+		.args = step_args(&args, 5, ++r->k));
+	expect_step(r);
+	SEND(&r->c, marker, 0, .queue = 2, .event = id + 1);
+	// Back to the old numbers: types swap in the table.
+	SEND(&r->c, buffer_create, 0, .id = 6, .context = 1, .size = sizeof r->expect);
+	SEND(&r->c, copy, 0, .queue = 2, .from = 5, .to = 6, .size = sizeof r->expect);
+	SEND(&r->c, release, 0, .objects = WAITS(4, 5, id));
+	SEND(&r->c, buffer_create, 0, .id = 4, .context = 1, .size = sizeof r->expect);
+	SEND(&r->c, kernel_create, 0, .id = 5, .program = 3, .name = TEXT("advance"));
+	SEND(&r->c, copy, 0, .queue = 2, .from = 6, .to = 4, .size = sizeof r->expect);
+	SEND(&r->c, launch, 0, .queue = 2, .kernel = 5, ONE_D(N),
+		.args = step_args(&args, 4, ++r->k));
+	expect_step(r);
+	SEND(&r->c, release, 0, .objects = WAITS(6));
+	check(r);
+}
+
+static void numbers_are_used_again_while_it_moves(void)
+{
+	static struct run r;
+	struct testhost to;
+
+	begin(&r);
+	steps(&r, 1);
+	for (int n = 0; n < 2; n++) {
+		testhost_start(&to, program, true, tracker);
+		testhost_precopy(&r.host, &to, 3, objects_come_and_go_between_rounds, &r);
+		testhost_switch(&r.host, &to);
+		r.c.fd = to.port;
+		testhost_stop(&r.host);
+		close(r.host.port);
+		r.host = to;
+		objects_come_and_go_between_rounds(&r);
+	}
+	end(&r);
+}
+
+static void a_build_under_way_is_answered_once(void)
+{
+	static struct run r;
+	static const char other[] = "__kernel void other(__global int *a) { a[0] = 42; }";
+	_cleanup_buf_ struct buf args = { 0 };
+	struct p_arg item = { 0, PROTO_ARG_BUFFER, 4, { 0 } };
+
+	begin(&r);
+	SEND(&r.c, program_source, 0, .id = 6, .context = 1, .total = strlen(other),
+		.bytes = TEXT(other));
+	uint32_t seq = SEND(&r.c, program_build, 0, .program = 6);
+	testclient_send(&r.c);
+	move(&r, 0);
+	CHECK_EQ(testclient_answer(&r.c, seq), CL_SUCCESS);
+	SEND(&r.c, kernel_create, 0, .id = 7, .program = 6, .name = TEXT("other"));
+	CHECK_EQ(p_put_arg_item(&args, &item), 0);
+	SEND(&r.c, launch, 0, .queue = 2, .kernel = 7, ONE_D(1),
+		.args = BYTES(args.data, args.len));
+	r.expect[0] = 42;
+	check(&r);
+	end(&r);
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 3);
+	program = argv[1];
+	tracker = argv[2];
+	RUN(results_are_those_of_an_unmoved_run);
+	RUN(what_waits_moves_along);
+	RUN(half_a_frame_and_half_a_write_move_along);
+	RUN(answers_nobody_read_move_along);
+	RUN(an_aborted_move_leaves_no_trace);
+	RUN(numbers_are_used_again_while_it_moves);
+	RUN(a_build_under_way_is_answered_once);
+}

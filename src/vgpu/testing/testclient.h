@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: a hand-made guest process. It speaks frames over a descriptor and collects what comes
+// back; a wrong or missing answer ends the test.
+#pragma once
+
+#include <sys/types.h>
+#include "base/buf.h"
+#include "vgpu/protocol/protocol.h"
+
+struct testclient {
+	int fd;
+	uint32_t seq;
+	struct buf out;  // frames not sent yet
+	struct buf in;   // bytes not looked at yet
+	struct buf body; // of the last answer
+};
+
+// Starts the ferry-vgpu at `program` with --serve in a new folder, 64 MiB; returns its pid.
+pid_t testclient_start(const char *program, char *ret_path, size_t size);
+void testclient_connect(struct testclient *c, const char *path);
+void testclient_close(struct testclient *c);
+void testclient_hello(struct testclient *c);
+void testclient_send(struct testclient *c); // what is in `out`
+// The next frame that is no credit; the frame lies in `in` until the next call.
+struct p_frame testclient_next(struct testclient *c);
+// Frames up to the answer of `seq`: its status; answer_data for it is in `body`.
+int32_t testclient_answer(struct testclient *c, uint32_t seq);
+int32_t testclient_event(struct testclient *c, uint32_t event); // up to this event's status
+void testclient_expect_end(struct testclient *c);               // the host closes
+
+// Puts a message with the next seq, and returns that. `name` as in protocol.def.
+#define SEND(c, name, flags, ...)                                                                  \
+	({                                                                                         \
+		struct p_##name m_ = { __VA_ARGS__ };                                              \
+		uint32_t seq_ = ++(c)->seq;                                                        \
+		CHECK_EQ(p_put_##name(&(c)->out, flags, seq_, &m_), 0);                            \
+		seq_;                                                                              \
+	})
+#define TEXT(s)     ((struct p_blob){ (const uint8_t *)(s), strlen(s) })
+#define BYTES(p, n) ((struct p_blob){ (const uint8_t *)(p), (n) })
+#define WAITS(...)                                                                                 \
+	((struct p_ids){ .ids = (uint32_t[]){ __VA_ARGS__ },                                       \
+		.n = sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t) })
+
+// Objects 1 to 3 are a context, an in-order queue with profiling and a program of `source`, built.
+void testclient_prepare(struct testclient *c, const char *source);

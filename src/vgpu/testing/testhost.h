@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: a ferry-vgpu with a control socket and one VM port, and moves between two of them. The
+// test is ferryd, QEMU and the guest in one: the guest's end of the port is a testclient's socket.
+#pragma once
+
+#include <jansson.h>
+#include <sys/types.h>
+#include "vgpu/testing/testclient.h"
+
+struct testhost {
+	pid_t pid;
+	int control;
+	int64_t id;
+	int port; // QEMU's end: what the guest reads and writes
+	char folder[64];
+	struct buf in;
+};
+
+void testhost_start(struct testhost *h, const char *program, bool incoming, const char *tracker);
+void testhost_stop(struct testhost *h); // kills, waits, removes the folder
+
+// A request's answer, which must be ok; events that come before it are dropped.
+json_t *testhost_call(struct testhost *h, const char *op, json_t *args, const int *fds, size_t n);
+void testhost_do(struct testhost *h, const char *op, json_t *args); // the answer does not matter
+// Its error's code instead.
+void testhost_refused(struct testhost *h, const char *op, json_t *args, const char *code);
+json_t *testhost_event(struct testhost *h, const char *event);
+
+// A move in two halves. `to` was started incoming. Opens the channels and does `rounds` rounds of
+// pre-copy (0: stop-copy), with between(arg), when not NULL, after each.
+void testhost_precopy(struct testhost *from, struct testhost *to, int rounds,
+	void (*between)(void *arg), void *arg);
+// The guest is stopped: closes the gate, moves the rest, checks that the roots agree, freezes the
+// source, and lets the destination run.
+void testhost_switch(struct testhost *from, struct testhost *to);
