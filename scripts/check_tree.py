@@ -26,10 +26,11 @@ LAYERS = {
     "relay": {"base", "wire"},
     "host": {"base", "pages", "wire", "engine", "vgpu", "vm", "relay"},
     "guest": {"base", "vgpu"},
-    "cli": {"base", "vgpu"},
+    "cli": {"base", "vgpu", "host"},
     "web": {"base"},
 }
-PARTS = {"guest": "vgpu/protocol", "cli": "vgpu/profile"}  # all they may know of the vGPU
+# All that they may know of the vGPU and the daemon: tables.
+PARTS = {"guest": ("vgpu/protocol",), "cli": ("vgpu/profile", "host/settings_table")}
 
 
 def tracked() -> list[Path]:
@@ -50,7 +51,8 @@ def layers(path: Path) -> list[str]:
         found = re.match(r'\s*#\s*include\s+"(([a-z]+)/[^"]+)"', line)
         if not found or found[2] == own:
             continue
-        allowed = found[2] in LAYERS[own] and (found[2] != "vgpu" or found[1].startswith(PARTS.get(own, "vgpu/")))
+        allowed = found[2] in LAYERS[own] and (own not in PARTS or found[2] not in ("vgpu", "host")
+                                               or found[1].startswith(PARTS[own]))
         if not allowed:
             problems.append(f"{path}:{number}: src/{own} must not use {found[1]}")
     return problems

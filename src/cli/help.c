@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "cli/output.h"
+#include "host/settings_table.h"
 
 static bool begins_with(int argc, char **argv, const char *words, int *ret_words)
 {
@@ -57,12 +58,17 @@ static void overview(void)
 
 static void settings_help(void)
 {
-	puts("Settings of a VM: `ferry vm set NAME KEY=VALUE`, `ferry vm get NAME` shows values,\n"
-	     "defaults and what each is for. The nearest wins: command line, VM, host, file, "
-	     "default.\n");
-	puts("  vgpu.hotmigrate.enabled  migration.stun-limit   migration.target-stun\n"
-	     "  migration.policy         migration.channels     migration.bandwidth\n"
-	     "  migration.tracker        migration.dedup");
+	char may[200];
+
+	puts("Settings of a VM: `ferry vm set NAME KEY=VALUE`, `ferry vm get NAME` shows values "
+	     "and\n"
+	     "where each comes from. The nearest wins: command line, VM, host, file, default.");
+	for (size_t i = 0; i < settings_count; i++) {
+		const struct setting *s = &settings_table[i];
+		setting_may(s, may, sizeof may);
+		printf("\n  %s  (default %s)\n      %s\n      %s\n", s->key, s->fallback, s->help,
+			may);
+	}
 }
 
 int cli_help(int argc, char **argv)
