@@ -226,8 +226,8 @@ static void need_person(struct source *s, const char *code, const char *text, st
 	ferry_fail(&s->reason, EREMOTEIO, code, "%s", text);
 	ferry_error_remedy(&s->reason, "bring the destination or the link back: this host keeps "
 				       "asking");
-	ferry_error_remedy(&s->reason, "when the VM surely does not run on the destination: ferry "
-				       "recover, run-here");
+	ferry_error_remedy(&s->reason, "when the VM surely does not run on the destination: "
+				       "`ferry recover NAME --decision run-here`");
 	s->phase = source_state_name(s->state);
 	source_go(s, SOURCE_UNANSWERED, code, out);
 	actions_add(out, ACT_OUTCOME)->outcome = OUTCOME_PERSON;
