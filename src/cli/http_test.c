@@ -205,11 +205,17 @@ static void test_exec_gives_the_programs_status(void)
 	CHECK(strstr(said, "ferry: gone"));
 }
 
+static void remove_folder(void)
+{
+	path_remove(folder, NULL);
+}
+
 int main(void)
 {
 	pthread_t thread;
 
 	CHECK(mkdtemp(folder));
+	atexit(remove_folder); // also after a failed CHECK
 	snprintf(socket_path, sizeof socket_path, "%s/s", folder);
 	int listener = unix_listen(socket_path, NULL);
 	CHECK(listener >= 0);
@@ -226,6 +232,5 @@ int main(void)
 	shutdown(listener, SHUT_RDWR);
 	pthread_join(thread, NULL);
 	close(listener);
-	path_remove(folder, NULL);
 	return 0;
 }
