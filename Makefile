@@ -36,7 +36,7 @@ check: build image
 	@python3 tests/run
 
 bench: build
-	@meson test -C $(BUILD) --benchmark --no-rebuild --verbose
+	@tests/bench/run
 
 lint:
 	@scripts/install-deps scripts/packages-lint.txt
