@@ -56,6 +56,7 @@ static struct host {
 	uint32_t dest_rounds;
 	uint64_t bandwidth;
 	bool refuse_objects, damage;
+	bool building; // the destination still compiles what it was sent
 	pthread_t relay;
 	int relay_in, relay_out;
 	size_t damage_at;
@@ -85,6 +86,11 @@ static int apply(void *arg, const void *bytes, size_t n, struct ferry_error *e)
 	if (!note.count)
 		return page_space_free(h.b.space, note.first);
 	return page_space_claim(h.b.space, (struct page_run){ note.first, note.count }, e);
+}
+
+static bool settled(void *arg)
+{
+	return !h.building;
 }
 
 static void note_change(uint64_t first, uint64_t count)
@@ -227,7 +233,7 @@ static void open_ends(void)
 		.space = h.b.space,
 		.n_fds = h.channels,
 		.vm_log = h.b.vm_log,
-		.objects = { .apply = h.apply ? h.apply : apply },
+		.objects = { .apply = h.apply ? h.apply : apply, .settled = settled },
 		.events = { .round = on_dest_round,
 			.received = on_received,
 			.failed = on_dest_failed } };
@@ -451,6 +457,27 @@ static void the_destinations_reason_arrives(void)
 }
 
 // One bit is wrong on the way: both ends refuse, and the source's memory is as it was.
+static void a_round_waits_for_what_it_brought_to_be_built(void)
+{
+	int64_t since = clock_now_ns();
+
+	set_up(&tracker_digest, MOVE_PRECOPY, 2);
+	h.building = true;
+	open_ends();
+	h.answered = false;
+	CHECK_EQ(move_source_round(h.source, 1, on_round, NULL, NULL), 0);
+	while (clock_now_ns() - since < 300 * NSEC_PER_MSEC)
+		loop_once(h.loop, 20);
+	CHECK(!h.answered && h.b.applied > 0);
+	h.building = false;
+	move_dest_settled(h.dest);
+	CHECK(run_until(&h.answered, false));
+	CHECK(h.result.ms < 200); // the wait is not the link's
+	run_final();
+	check_spaces_equal();
+	tear_down();
+}
+
 static void damage_on_the_way_is_found(void)
 {
 	static const struct {
@@ -643,6 +670,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	RUN(wrong_calls_are_refused);
 	RUN(the_destinations_reason_arrives);
+	RUN(a_round_waits_for_what_it_brought_to_be_built);
 	RUN(damage_on_the_way_is_found);
 	RUN(abort_ends_a_blocked_round);
 	RUN(large_objects_and_no_pages);
