@@ -67,7 +67,8 @@ def _tree(folder: Path) -> Path:
 
 def image(folder: Path) -> Path:
     """The ext4 image with hashcat in it; made once. Unavailable when its packages cannot be had."""
-    path = folder / "hashcat.img"
+    made_by = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]  # what is on it is said in this file
+    path = folder / f"hashcat-{made_by}.img"
     if path.exists():
         return path
     try:
