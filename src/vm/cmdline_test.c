@@ -41,7 +41,7 @@ static void the_smallest_vm(void)
 		"qemu-system-x86_64\n-nodefaults\n-no-user-config\n-name\nguest=llm\n"
 		"-machine\npc-q35-7.2,vmport=off,hpet=off,sata=off,smbus=off\n"
 		"-accel\ntcg,tb-size=256\n-cpu\nmax,la57=off,erms=off,fsrm=off\n-smp\n1\n-"
-		"m\n512M\n-display\nnone\n"
+		"m\n524280K\n-display\nnone\n"
 		"-sandbox\non,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol="
 		"deny\n"
 		"-msg\ntimestamp=on\n"

@@ -17,13 +17,14 @@ from lab.ferry import Answer, Ferry, Running
 
 LOG_LINE = "vGPU Page Transfer Start"
 VM = "vm"
-OVERLAY_PROGRAM = "build/release/tests/e2e/pattern"
+OVERLAY_PROGRAMS = ("pattern", "memory")
 
 
 def overlay(folder: Path) -> Path:
     root = folder / "overlay"
     (root / "usr/bin").mkdir(parents=True, exist_ok=True)
-    shutil.copy(model.ROOT / OVERLAY_PROGRAM, root / "usr/bin/pattern")
+    for program in OVERLAY_PROGRAMS:
+        shutil.copy(model.ROOT / "build/release/tests/e2e" / program, root / "usr/bin")
     return root
 
 
