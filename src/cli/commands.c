@@ -29,11 +29,15 @@ const struct cli_command cli_commands[] = {
 	{ "vm show", "NAME", "one VM: state, epoch, owner, address, processes, log", NULL,
 		cmd_vm_show },
 	{ "vm log", "NAME", "print the VM's log", NULL, cmd_vm_log },
-	{ "vm exec", "NAME [--detach] -- CMD...", "run CMD in the guest",
-		"Its output and exit status come back. When the VM moves to another host "
-		"meanwhile, the\n"
-		"program runs on there; this command then says so and ends with status 1.\n"
-		"  --detach       start it and return; its output goes to the guest's console\n",
+	{ "vm exec", "NAME [--detach] -- CMD... | NAME --attach JOB:OUT:ERR",
+		"run CMD in the guest",
+		"Its output and exit status come back, also when the VM moves to another host "
+		"meanwhile.\n"
+		"When this command is interrupted the program ends.\n"
+		"  --detach       start it and return; its output goes to the guest's console\n"
+		"  --attach JOB:OUT:ERR  go on with a program whose host could not be reached, "
+		"from where\n"
+		"                 its output was lost: as the error said it\n",
 		cmd_vm_exec },
 	{ "vm set", "NAME KEY=VALUE", "set a setting of a VM; KEY= goes back to the host's",
 		"`ferry help settings` lists the keys.\n", cmd_vm_set },

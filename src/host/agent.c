@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/agent.h"
-#include "host/exec.h"
+#include "host/guest_route.h"
+#include "host/guest_serve.h"
 #include "host/host.h"
 
 #include <errno.h>
@@ -63,21 +64,10 @@ void agent_power_off(struct vm *vm)
 
 void agent_follow(struct vm *vm)
 {
-	struct ferry_error e = FERRY_ERROR_INIT;
 	char path[160];
 
 	vm_path(vm, "agent.sock", path, sizeof path);
 	agent_set_path(vm->agent, vm->state == VM_RUNNING && vm->qemu.pid ? path : NULL);
-	if (vm->state == VM_RELEASED) {
-		ferry_fail(&e, EREMOTE, "moved",
-			"VM '%s' has moved to host %s; the program runs on there", vm->name,
-			vm->owner);
-		ferry_error_remedy(&e, "give commands to host %s from now on", vm->owner);
-		ferry_error_remedy(
-			&e, "write results to a file in the guest where the VM may move");
-		exec_end_all(vm, &e);
-	} else if (vm->state == VM_STOPPED) {
-		ferry_fail(&e, ECHILD, "vm-stopped", "VM '%s' has stopped", vm->name);
-		exec_end_all(vm, &e);
-	}
+	guest_routes_follow(vm);
+	guest_serve_follow(vm);
 }

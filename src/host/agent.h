@@ -12,7 +12,7 @@ struct agent_wait *agent_wait_new(struct vm *vm, int timeout_ms, agent_fn fn, vo
 struct agent_wait *agent_wait_free(struct agent_wait *w); // fn is not called; NULL-safe; NULL
 
 // Points the VM's agent client at its guest while the VM is RUNNING here, and nowhere else otherwise;
-// programs of `ferry vm exec` end when the VM has gone. After each change of state.
+// who asks it follows the VM when that has gone. After each change of state.
 void agent_follow(struct vm *vm);
 
 // Asks the guest to power off; no answer is awaited.

@@ -5,6 +5,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "host/api/api.h"
+#include "host/exec.h"
+#include "host/guest_route.h"
+#include "host/guest_serve.h"
 #include "host/inventory.h"
 #include "host/listener.h"
 #include "host/migration/migration.h"
@@ -123,6 +126,9 @@ int host_open(struct host *h, struct loop *l, const struct config *c, struct fer
 void host_close(struct host *h)
 {
 	h->api = api_free(h->api);
+	exec_close(h);
+	guest_routes_close(h);
+	guest_serve_close(h);
 	h->listener = listener_free(h->listener);
 	peer_close_all(h);
 	if (h->inventory)

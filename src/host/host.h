@@ -20,6 +20,9 @@
 #define PEER_PROTOCOL      1 // docs/interfaces.md, section 6
 
 struct api;
+struct exec;
+struct guest_route;
+struct guest_server;
 struct inventory;
 struct listener;
 struct migrations;
@@ -38,8 +41,11 @@ struct host {
 	struct faults *faults;
 	struct api *api;
 	struct listener *listener;
-	struct migrations *migrations; // the migration driver's own; it sets and frees it
-	struct peer *accepted;         // peers that nobody took yet
+	struct migrations *migrations;      // the migration driver's own; it sets and frees it
+	struct peer *accepted;              // peers that nobody took yet
+	struct exec *execs;                 // programs of `ferry vm exec`; exec.h
+	struct guest_route *routes;         // ways to guests, here and elsewhere; guest_route.h
+	struct guest_server *guest_servers; // connections that ask guests here; guest_serve.h
 };
 
 // Opens everything below the configured state folder (the caller has changed into it), finds the

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "host/dial.h"
+#include "host/guest_serve.h"
 #include "host/host.h"
 #include "host/migration/migration.h"
 #include "host/precheck/precheck.h"
@@ -144,6 +145,8 @@ static void on_request(
 		link_refuse(k, id, &e);
 	} else if (p->untaken && !strcmp(op, "check")) {
 		precheck_answer(p->host, p, id, args);
+	} else if (p->untaken && !strcmp(op, "guest")) {
+		guest_serve(p->host, p, id, args);
 	} else if (p->untaken) {
 		migration_peer_request(p->host, p, id, op, args);
 	} else if (p->ops && p->ops->request) {
@@ -188,15 +191,17 @@ static void on_hello_answer(
 	maybe_ready(p);
 }
 
-// A peer that vanishes without a word is noticed: 4 s of silence, then three probes a second apart.
+// A peer that vanishes without a word is noticed: 4 s of silence, then three probes a second apart. The
+// probes are not sent while something waits to be acknowledged: then the time itself counts (tcp(7)).
 static void keep_alive(int fd)
 {
-	int one = 1, idle = 4, interval = 1, count = 3;
+	int one = 1, idle = 4, interval = 1, count = 3, unacknowledged_ms = 7000;
 
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 

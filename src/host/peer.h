@@ -31,7 +31,7 @@ struct peer *peer_connect(
 	struct host *h, const char *name, int timeout_ms, const struct peer_ops *ops, void *arg);
 
 // Serves a connection that the listener accepted and whose preface said 'C'; takes the descriptor.
-// Requests go to the daemon's own table ("check") and, the others, to migration_peer_request(),
+// Requests go to the daemon's own table ("check", "guest") and, the others, to migration_peer_request(),
 // until somebody takes the peer over with peer_take().
 int peer_accept(struct host *h, int fd, struct ferry_error *e);
 // From now on this accepted peer belongs to the caller, who frees it: all comes to `ops`.

@@ -3,7 +3,8 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "host/exec.h"
+#include "host/guest_route.h"
+#include "host/guest_serve.h"
 #include "host/host.h"
 #include "host/inventory.h"
 #include "host/vm_link.h"
@@ -107,7 +108,8 @@ void vm_free(struct vm *vm)
 		at = &(*at)->next;
 	if (*at)
 		*at = vm->next;
-	exec_end_all(vm, NULL);
+	guest_routes_forget(vm);
+	guest_serve_forget(vm);
 	vm->agent = agent_free(vm->agent);
 	vm_disconnect(vm);
 	watch_remove(vm->qemu.exit);

@@ -17,7 +17,6 @@
 #include "wire/link.h"
 
 struct host;
-struct exec;
 struct migration;
 struct vm;
 struct vm_kill;
@@ -106,7 +105,6 @@ struct vm {
 	struct vm_vgpu vgpus[VM_GPUS_MAX];
 	unsigned n_vgpus;    // as configured; 0 for profile "none"
 	struct agent *agent; // the guest's; its socket is set while the VM is RUNNING here
-	struct exec *execs;  // programs of `ferry vm exec` that are running; exec.h
 
 	int log_fd;            // vms/NAME/vm.log; -1 when it cannot be written
 	bool booted;           // the guest's agent answered since the last start here

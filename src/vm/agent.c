@@ -347,11 +347,26 @@ int64_t agent_request(
 void agent_forget(struct agent *a, int64_t id)
 {
 	for (struct request *r = a->requests; r; r = r->next)
-		if (r->id == id)
-			r->fn = NULL;
+		if (r->id == id) {
+			drop_request(a, r);
+			return;
+		}
 }
 
-struct loop *agent_loop(struct agent *a)
+static int64_t way_request(
+	void *at, const char *op, json_t *args, int limit_ms, agent_reply_fn fn, void *arg)
 {
-	return a->loop;
+	return agent_request(at, op, args, limit_ms, fn, arg);
+}
+
+static void way_forget(void *at, int64_t id)
+{
+	agent_forget(at, id);
+}
+
+struct agent_way agent_way(struct agent *a)
+{
+	return (struct agent_way){
+		.request = way_request, .forget = way_forget, .loop = a->loop, .at = a
+	};
 }

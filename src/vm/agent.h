@@ -31,7 +31,18 @@ int agent_set_path(struct agent *a, const char *path);
 // must not hold "id" and "op". `fn` may be NULL. Returns the request's id, or -errno and no callback.
 int64_t agent_request(
 	struct agent *a, const char *op, json_t *args, int limit_ms, agent_reply_fn fn, void *arg);
-// The callback of this request is not called any more. No effect on an unknown id.
+// The callback of this request is not called any more, and it is not sent again: a `start` that
+// comes back with its guest minutes later would be a second one. No effect on an unknown id.
 void agent_forget(struct agent *a, int64_t id);
 
-struct loop *agent_loop(struct agent *a);
+// How requests reach an agent. What takes one of these does not care whether it is a client of this
+// host or something that knows where the guest is just now. `request` and `forget` as above; no
+// callback comes inside `request`.
+struct agent_way {
+	int64_t (*request)(
+		void *at, const char *op, json_t *args, int limit_ms, agent_reply_fn fn, void *arg);
+	void (*forget)(void *at, int64_t id);
+	struct loop *loop;
+	void *at;
+};
+struct agent_way agent_way(struct agent *a); // straight; valid as long as the client

@@ -17,16 +17,15 @@
 #define CHUNK_MAX   65536 // more than an agent sends
 
 struct agent_exec {
-	struct agent *agent;
+	struct agent_way way;
 	struct agent_exec_handlers handlers;
 	void *arg;
-	char job[17];
+	struct agent_job job;
 	bool detach, paused, cancelled;
 	unsigned busy;
 	int64_t request; // under way; 0: none
 	int64_t wait_ns;
 	struct watch *timer;
-	uint64_t taken[2]; // bytes of output and error output
 };
 
 static void ask_read(void *arg);
@@ -40,12 +39,12 @@ static void destroy(struct agent_exec *x)
 // The agent's copy of the job is not needed any more, or must die.
 static void send_end(struct agent_exec *x)
 {
-	agent_request(x->agent, "end", json_pack("{s:s}", "job", x->job), 0, NULL, NULL);
+	x->way.request(x->way.at, "end", json_pack("{s:s}", "job", x->job.id), 0, NULL, NULL);
 }
 
 static void finish(struct agent_exec *x, int status, const struct ferry_error *e)
 {
-	if (!x->detach)
+	if (!x->detach && !e)
 		send_end(x);
 	x->busy++;
 	x->handlers.done(x->arg, status, e);
@@ -62,7 +61,7 @@ static ssize_t take(struct agent_exec *x, int stream, const json_t *answer)
 
 	if (n <= 0)
 		return n < 0 ? -EPROTO : 0;
-	x->taken[stream - 1] += (uint64_t)n;
+	x->job.taken[stream - 1] += (uint64_t)n;
 	if (x->handlers.output)
 		x->handlers.output(x->arg, stream, bytes, (size_t)n);
 	return n;
@@ -74,23 +73,30 @@ static void ask_later(struct agent_exec *x, int64_t wait_ns)
 	watch_set_timer(x->timer, clock_now_ns() + x->wait_ns);
 }
 
+// Of a program whose agent cannot be talked with nothing more will be heard.
+static void give_up_on(struct agent_exec *x, const char *why)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+
+	ferry_fail(&e, EPROTO, "bad-message", "%s", why);
+	send_end(x);
+	finish(x, -1, &e);
+}
+
 // What the answer to a read means for what comes next.
 static void go_on(struct agent_exec *x, const json_t *answer, ssize_t out, ssize_t err)
 {
-	struct ferry_error e = FERRY_ERROR_INIT;
 	int64_t status = json_int_or(answer, "exit", -1);
 
 	if (out < 0 || err < 0) {
-		ferry_fail(&e, EPROTO, "bad-message", "the guest's agent answered nonsense");
-		finish(x, -1, &e);
+		give_up_on(x, "the guest's agent answered nonsense");
 	} else if (out || err) {
 		x->wait_ns = 0;
 		ask_read(x);
 	} else if (json_bool_or(answer, "running", true)) {
 		ask_later(x, x->wait_ns ? 2 * x->wait_ns : POLL_MIN_NS);
 	} else if (status < 0 || status > 255) {
-		ferry_fail(&e, EPROTO, "bad-message", "the guest's agent gave no exit status");
-		finish(x, -1, &e);
+		give_up_on(x, "the guest's agent gave no exit status");
 	} else {
 		finish(x, (int)status, NULL);
 	}
@@ -124,9 +130,9 @@ static void ask_read(void *arg)
 
 	if (x->paused || x->request)
 		return;
-	int64_t id = agent_request(x->agent, "read",
-		json_pack("{s:s, s:I, s:I}", "job", x->job, "out", (json_int_t)x->taken[0], "err",
-			(json_int_t)x->taken[1]),
+	int64_t id = x->way.request(x->way.at, "read",
+		json_pack("{s:s, s:I, s:I}", "job", x->job.id, "out", (json_int_t)x->job.taken[0],
+			"err", (json_int_t)x->job.taken[1]),
 		0, on_read, x);
 	if (id < 0) {
 		ferry_fail(&e, (int)id, "no-memory", "cannot ask the guest's agent");
@@ -149,40 +155,69 @@ static void on_started(void *arg, const json_t *answer, const struct ferry_error
 
 static int send_start(struct agent_exec *x, const struct agent_exec_spec *spec)
 {
-	json_t *args = json_pack("{s:s, s:O, s:b}", "job", x->job, "argv", (json_t *)spec->argv,
+	json_t *args = json_pack("{s:s, s:O, s:b}", "job", x->job.id, "argv", (json_t *)spec->argv,
 		"detach", spec->detach);
 
 	if (args && spec->env)
 		json_object_set(args, "env", (json_t *)spec->env);
 	if (!args)
 		return -EINVAL;
-	x->request = agent_request(x->agent, "start", args, 0, on_started, x);
+	x->request = x->way.request(x->way.at, "start", args, 0, on_started, x);
 	return x->request < 0 ? (int)x->request : 0;
 }
 
-struct agent_exec *agent_exec_start(struct agent *a, const struct agent_exec_spec *spec,
-	const struct agent_exec_handlers *handlers, void *arg, struct ferry_error *e)
+static struct agent_exec *exec_new(struct agent_way way, const struct agent_exec_handlers *handlers,
+	void *arg, struct ferry_error *e)
 {
 	struct agent_exec *x = calloc(1, sizeof *x);
-	uint64_t job = 0;
 
-	if (!x || getrandom(&job, sizeof job, 0) != sizeof job) {
-		free(x);
-		ferry_fail(e, ENOMEM, "no-memory", "no memory to run a program");
-		return NULL;
+	if (x) {
+		*x = (struct agent_exec){ .way = way, .handlers = *handlers, .arg = arg };
+		x->timer = loop_timer(way.loop, -1, ask_read, x);
 	}
-	*x = (struct agent_exec){
-		.agent = a, .handlers = *handlers, .arg = arg, .detach = spec->detach
-	};
-	snprintf(x->job, sizeof x->job, "%016" PRIx64, job);
-	x->timer = loop_timer(agent_loop(a), -1, ask_read, x);
-	int r = x->timer ? send_start(x, spec) : -ENOMEM;
+	if (x && x->timer)
+		return x;
+	free(x);
+	ferry_fail(e, ENOMEM, "no-memory", "no memory to run a program");
+	return NULL;
+}
+
+struct agent_exec *agent_exec_start(struct agent_way way, const struct agent_exec_spec *spec,
+	const struct agent_exec_handlers *handlers, void *arg, struct ferry_error *e)
+{
+	uint64_t job = 0;
+	struct agent_exec *x = exec_new(way, handlers, arg, e);
+
+	if (!x)
+		return NULL;
+	x->detach = spec->detach;
+	int r = getrandom(&job, sizeof job, 0) == sizeof job ? 0 : -EIO;
+	snprintf(x->job.id, sizeof x->job.id, "%016" PRIx64, job);
+	if (r == 0)
+		r = send_start(x, spec);
 	if (r < 0) {
 		ferry_fail(e, r, "bad-message", "cannot ask the guest's agent: %s", strerror(-r));
 		destroy(x);
 		return NULL;
 	}
 	return x;
+}
+
+struct agent_exec *agent_exec_attach(struct agent_way way, const struct agent_job *job,
+	const struct agent_exec_handlers *handlers, void *arg, struct ferry_error *e)
+{
+	struct agent_exec *x = exec_new(way, handlers, arg, e);
+
+	if (x) {
+		x->job = *job;
+		ask_later(x, 0);
+	}
+	return x;
+}
+
+const struct agent_job *agent_exec_job(const struct agent_exec *x)
+{
+	return &x->job;
 }
 
 void agent_exec_pause(struct agent_exec *x, bool paused)
@@ -198,7 +233,7 @@ static void give_up(struct agent_exec *x, bool kill)
 		return;
 	x->cancelled = true;
 	if (x->request > 0)
-		agent_forget(x->agent, x->request);
+		x->way.forget(x->way.at, x->request);
 	if (kill)
 		send_end(x);
 	if (!x->busy)

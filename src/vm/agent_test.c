@@ -160,7 +160,7 @@ static struct agent_exec *start(struct agent *a, bool detach)
 	struct agent_exec_spec spec = { .argv = argv, .detach = detach };
 
 	done = 0, status = -2, output[0] = '\0';
-	struct agent_exec *x = agent_exec_start(a, &spec, &handlers, NULL, NULL);
+	struct agent_exec *x = agent_exec_start(agent_way(a), &spec, &handlers, NULL, NULL);
 	CHECK(x);
 	return x;
 }
@@ -273,6 +273,26 @@ static void silence_has_a_limit(void)
 	guest_stop();
 }
 
+// Its guest may come back while the request would still be sent again.
+static void what_is_forgotten_is_never_sent(void)
+{
+	struct agent *a = agent_new(loop);
+
+	guest_start("");
+	int64_t id = agent_request(a, "start", json_pack("{s:s}", "job", "x"), 0, on_reply, NULL);
+	replies = 0;
+	CHECK(id > 0);
+	agent_forget(a, id);
+	agent_set_path(a, socket_path("one"));
+	CHECK(agent_request(a, "ping", NULL, 0, on_reply, NULL) > 0);
+	turn_until(&replies, 2000);
+	CHECK_EQ(replies, 1);
+	CHECK_EQ(guest.starts, 0);
+	CHECK_EQ(guest.others, 1);
+	agent_free(a);
+	guest_stop();
+}
+
 static void a_cancelled_program_is_ended(void)
 {
 	struct agent *a = agent_new(loop);
@@ -326,6 +346,7 @@ int main(void)
 	RUN(lost_answers_lose_and_repeat_nothing);
 	RUN(a_guest_may_move_to_another_socket);
 	RUN(silence_has_a_limit);
+	RUN(what_is_forgotten_is_never_sent);
 	RUN(a_cancelled_program_is_ended);
 	RUN(a_paused_reader_asks_nothing);
 	loop_free(loop);

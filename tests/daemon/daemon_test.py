@@ -285,7 +285,8 @@ class DaemonTest(unittest.TestCase):
             status, doc = self.a.http(method, f"/v1/vms/vm1/{path}", b"[1]")
             self.assertEqual((status, doc["error"]["code"]), (400, "bad-json"))
         for body in (b"{}", b'{"argv":[]}', b'{"argv":[1]}', b'{"argv":"ls"}', b'{"argv":["ls"],"env":[]}',
-                     json.dumps({"argv": ["x"] * 1000}).encode()):
+                     b'{"attach":[]}', b'{"attach":{}}', b'{"attach":{"job":"x","out":0,"err":0}}',
+                     b'{"attach":{"job":"0011223344556677","out":-1,"err":0}}', json.dumps({"argv": ["x"] * 1000}).encode()):
             self.assertEqual(self.a.http("POST", "/v1/vms/vm1/exec", body)[0], 400)
 
     def test_paths_that_are_none(self) -> None:

@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import base64
+import re
+import signal
+
+from lab import control
+from lab.ferry import Answer
 from tests.e2e.machine import VM, VmTest
 
 
@@ -108,17 +114,55 @@ class PlainVmTest(VmTest):
         self.wait("the verdict", lambda: verdict().startswith("memory"), 60)
         self.assertRegex(verdict(), r"memory ok \d+")
 
-    def test_what_runs_in_it_runs_on(self) -> None:
-        """`ferry vm exec` follows no VM: it says that it moved; the program does, there and back."""
-        script = "echo $$ >/tmp/running; i=0; while [ $i -lt 600 ]; do i=$((i+1)); echo $i; sleep 0.2; done"
+    def test_what_runs_in_it_is_heard_on_both_hosts(self) -> None:
+        """`ferry vm exec` follows the VM there and back: all of the output, in order, once, and the status."""
+        script = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i; echo e$i >&2; sleep 0.02; done; exit 7"
         away, back = ("a", "b") if self.state("a") == "running" else ("b", "a")
         running = self.ferry.start(away, "vm", "exec", VM, "--", "sh", "-c", script)
-        self.wait("the program", lambda: self.ferry.guest(away, VM, "test", "-s", "/tmp/running")[0] == 0, 20)
+        for source, destination in ((away, back), (back, away)):
+            said = len(running.answer.lines)
+            self.wait("output before the move", lambda: len(running.answer.lines) > said, 20)
+            self.migrate(source, destination)
+        ended = running.wait(60)
+        self.assertEqual(ended.exit, 7, self.describe(ended))
+        self.assertEqual(self.output(ended, "stdout").split(), [str(i) for i in range(1, 401)])
+        self.assertEqual(self.output(ended, "stderr").split(), [f"e{i}" for i in range(1, 401)])
+
+    def test_an_interrupted_command_ends_its_program_wherever_it_is(self) -> None:
+        away, back = ("a", "b") if self.state("a") == "running" else ("b", "a")
+        for host in (away, back):  # silent programs: nothing would be noticed by writing
+            running = self.ferry.start(away, "vm", "exec", VM, "--", "sh", "-c", "echo $$ >/tmp/silent; exec sleep 600")
+            self.wait("the program", lambda: self.ferry.guest(away, VM, "test", "-s", "/tmp/silent")[0] == 0, 20)
+            alive = ("sh", "-c", "kill -0 $(cat /tmp/silent)")
+            if host == back:
+                self.migrate(away, back)
+            self.assertEqual(self.ferry.guest(host, VM, *alive)[0], 0)
+            running.process.send_signal(signal.SIGINT)
+            running.wait(10)
+            self.wait("the program's end", lambda: self.ferry.guest(host, VM, *alive)[0] != 0, 10)
+            self.ferry.guest(host, VM, "rm", "/tmp/silent")
+
+    def test_where_the_hosts_lose_each_other_the_command_says_how_to_go_on(self) -> None:
+        away, back = ("a", "b") if self.state("a") == "running" else ("b", "a")
+        script = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo $i; sleep 0.1; done; exit 5"
+        running = self.ferry.start(away, "vm", "exec", VM, "--", "sh", "-c", script)
         self.migrate(away, back)
-        ended = running.wait(20)
-        self.assertEqual(ended.exit, 1, self.describe(ended))
-        alive = ("sh", "-c", "kill -0 $(cat /tmp/running)")
-        self.assertEqual(self.ferry.guest(back, VM, *alive)[0], 0)
-        self.migrate(back, away)
-        self.assertEqual(self.ferry.guest(away, VM, *alive)[0], 0)
-        self.ferry.guest(away, VM, "sh", "-c", "kill $(cat /tmp/running)")
+        said = len(running.answer.lines)
+        self.wait("output from there", lambda: len(running.answer.lines) > said, 20)
+        control.cut(self.lab, "a", "b", one_way=False)
+        try:
+            lost = running.wait(60)
+        finally:
+            control.heal(self.lab, "a", "b")
+        self.assertEqual((lost.exit, lost.code), (1, "peer-unreachable"), self.describe(lost))
+        remedy = lost.result["error"]["remedies"][0]
+        found = re.search(rf"on host {back}: ferry vm exec {VM} --attach (\S+)$", remedy)
+        assert found, remedy
+        rest = self.ferry.run(back, "vm", "exec", VM, "--attach", found[1])
+        self.assertEqual(rest.exit, 5, self.describe(rest))
+        self.assertEqual((self.output(lost, "stdout") + self.output(rest, "stdout")).split(),
+                         [str(i) for i in range(1, 301)])
+
+    @staticmethod
+    def output(answer: Answer, stream: str) -> str:
+        return b"".join(base64.b64decode(line[stream]) for line in answer.lines if stream in line).decode()

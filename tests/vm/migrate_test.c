@@ -80,7 +80,7 @@ static void start(struct agent *a, struct output *o, const char *script)
 	struct agent_exec_spec spec = { .argv = argv };
 
 	memset(o, 0, sizeof *o);
-	CHECK(agent_exec_start(a, &spec, &handlers, o, NULL));
+	CHECK(agent_exec_start(agent_way(a), &spec, &handlers, o, NULL));
 }
 
 static void run(struct agent *a, struct output *o, const char *script)

@@ -28,8 +28,12 @@ const char *request_query(const struct request *r, const char *key); // NULL whe
 // The body as a JSON object, {} for an empty one; NULL after having answered with the error.
 json_t *request_body(struct request *r);
 
-// Whether the client has hung up; it is noticed when a line cannot be written.
+// Whether the client has hung up; it is noticed when a line cannot be written, and when somebody asked
+// to be told.
 bool request_gone(const struct request *r);
+// Calls fn when the client hangs up before the request was ended; fn ends it. Once, and never inside
+// this call. A client that closes only its sending half counts as gone.
+void request_on_gone(struct request *r, void (*fn)(void *arg), void *arg);
 
 // Exactly one of these ends the request:
 void request_answer(struct request *r, int status, json_t *doc); // steals doc

@@ -59,19 +59,52 @@ static int check_vm(const struct vm *vm, struct ferry_error *e)
 	return r;
 }
 
-static void post_exec(struct request *r)
+static void start(struct vm *vm, struct request *r, const json_t *body)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
-	_cleanup_json_ json_t *body = request_body(r);
-	struct vm *vm = body ? request_vm(r) : NULL;
+	struct agent_exec_spec spec = { .argv = json_object_get(body, "argv"),
+		.env = json_object_get(body, "env"),
+		.detach = json_bool_or(body, "detach", false) };
 
-	if (!vm)
-		return;
-	const json_t *argv = json_object_get(body, "argv"), *env = json_object_get(body, "env");
-	if (check_argv(argv, &e) < 0 || check_env(env, &e) < 0 || check_vm(vm, &e) < 0)
+	if (check_argv(spec.argv, &e) < 0 || check_env(spec.env, &e) < 0 || check_vm(vm, &e) < 0)
 		request_fail(r, &e);
 	else
-		exec_start(vm, r, argv, env, json_bool_or(body, "detach", false));
+		exec_start(vm, r, &spec);
+}
+
+static int read_job(const json_t *doc, struct agent_job *ret, struct ferry_error *e)
+{
+	if (json_get_string(doc, "job", ret->id, sizeof ret->id, e) < 0 ||
+		json_get_u64(doc, "out", INT64_MAX, &ret->taken[0], e) < 0 ||
+		json_get_u64(doc, "err", INT64_MAX, &ret->taken[1], e) < 0)
+		return -EINVAL;
+	if (strlen(ret->id) != 16 || strspn(ret->id, "0123456789abcdef") != 16)
+		return ferry_fail(e, EINVAL, "bad-request", "'job' is not 16 hex digits");
+	return 0;
+}
+
+// The program's VM may have moved away: it is followed.
+static void attach(struct vm *vm, struct request *r, const json_t *doc)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+	struct agent_job job = { .id = "" };
+
+	if (read_job(doc, &job, &e) < 0 || (vm->state != VM_RELEASED && check_vm(vm, &e) < 0))
+		request_fail(r, &e);
+	else
+		exec_attach(vm, r, &job);
+}
+
+static void post_exec(struct request *r)
+{
+	_cleanup_json_ json_t *body = request_body(r);
+	struct vm *vm = body ? request_vm(r) : NULL;
+	const json_t *job = json_object_get(body, "attach");
+
+	if (vm && job)
+		attach(vm, r, job);
+	else if (vm)
+		start(vm, r, body);
 }
 
 const struct route exec_routes[] = {

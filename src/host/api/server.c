@@ -39,6 +39,9 @@ struct request {
 	bool queued;    // the response is MHD's
 	bool answered;  // the handler is done
 	int status;
+	struct watch *hang_up; // of the connection's socket, while somebody wants to know
+	void (*gone)(void *arg);
+	void *gone_arg;
 	struct buf out; // the answer, or lines that the client has not read
 };
 
@@ -51,6 +54,7 @@ static void drop_if_done(struct request *r)
 		at = &(*at)->next;
 	if (*at)
 		*at = r->next;
+	watch_remove(r->hang_up);
 	buf_free(&r->body);
 	buf_free(&r->out);
 	free(r);
@@ -90,6 +94,35 @@ const char *request_query(const struct request *r, const char *key)
 bool request_gone(const struct request *r)
 {
 	return !r->connection || r->out.failed;
+}
+
+static void tell_gone(struct request *r)
+{
+	void (*fn)(void *) = r->answered ? NULL : r->gone;
+
+	r->hang_up = watch_remove(r->hang_up);
+	r->gone = NULL;
+	if (fn)
+		fn(r->gone_arg);
+}
+
+static void on_hang_up(void *arg, int fd, uint32_t events)
+{
+	tell_gone(arg);
+}
+
+void request_on_gone(struct request *r, void (*fn)(void *arg), void *arg)
+{
+	const union MHD_ConnectionInfo *info =
+		r->connection
+			? MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+			: NULL;
+
+	r->gone = fn;
+	r->gone_arg = arg;
+	if (info) // MHD looks at no connection that is suspended
+		r->hang_up =
+			loop_fd(r->api->host->loop, info->connect_fd, EPOLLRDHUP, on_hang_up, r);
 }
 
 json_t *request_body(struct request *r)
@@ -313,6 +346,11 @@ static void on_completed(
 	*slot = NULL;
 	r->connection = NULL;
 	r->suspended = false;
+	if (r->gone && !r->answered && !r->api->closing) {
+		tell_gone(r); // its owner ends it
+		return;
+	}
+	r->hang_up = watch_remove(r->hang_up); // before the descriptor is another's
 	drop_if_done(r);
 }
 
