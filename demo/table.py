@@ -36,4 +36,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         own = result["precopy_stun_ms"] - result["no_vgpu_stun_ms"]
         out.append(f"  Ferry's own part of the pre-copy stun: {ms(result['precopy_stun_ms'])} less "
                    f"{ms(result['no_vgpu_stun_ms'])} without a vGPU = {own:.0f} ms")
+    verify = max((m.get("verify_ms") or 0 for m in result["migrations"]), default=0)
+    out.append(f"  client's gap: the longest wait for a token in the whole migration; it includes up to {ms(verify)} in which both "
+               "framebuffers were compared (--verify), no part of the stun")
     return out
