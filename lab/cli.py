@@ -38,6 +38,9 @@ def _parser() -> argparse.ArgumentParser:
 
     rate = sub.add_parser("rate", help="limit the migration link")
     rate.add_argument("rate", metavar="1gbit|off")
+    memory = sub.add_parser("memory", help="cap what a host gives to VMs")
+    memory.add_argument("host")
+    memory.add_argument("memory", metavar="4G|off")
     cut = sub.add_parser("cut", help="drop silently what A and B send to each other on the migration link")
     cut.add_argument("a")
     cut.add_argument("b")
@@ -115,6 +118,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "rate":
         with model.locked(name):
             print(control.set_rate(lab, None if args.rate == "off" else args.rate))
+    elif args.command == "memory":
+        with model.locked(name):
+            control.set_memory(lab, lab.host(args.host), None if args.memory == "off" else args.memory)
     elif args.command == "cut":
         control.cut(lab, args.a, args.b, args.one_way)
     elif args.command == "heal":

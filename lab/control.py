@@ -99,6 +99,14 @@ def set_rate(lab: Lab, rate: str | None) -> str:
     return f"{rate}, by a token bucket on each port" if rate else "no limit"
 
 
+def set_memory(lab: Lab, host: Host, memory: str | None) -> None:
+    """Caps what a host gives to VMs; its ferryd is started again."""
+    host.memory = memory
+    lifecycle.write_config(lab, host, bandwidth=lab.rate if lab.rate_method == "channels" else None)
+    lab.save()
+    send(lab, host, "restart", "ferryd", None)
+
+
 def cut(lab: Lab, a: str, b: str, one_way: bool) -> None:
     for sender, receiver in ((a, b),) if one_way else ((a, b), (b, a)):
         address = network.migration_address(lab.host(receiver).index)

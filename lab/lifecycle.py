@@ -50,7 +50,7 @@ def write_config(lab: Lab, host: Host, bandwidth: str | None = None) -> None:
         "listen": f"{network.migration_address(host.index)}:{PORT}", "peers": peers,
         "guest": {"bridge": "br0", "subnet": network.GUEST_NET, "first": network.first_guest_address(host.index)},
         "image": str(image_folder()), "programs": str(lab.folder / "programs"), "faults": True,
-        "bandwidth": bandwidth, "vgpu": {"tracker": "auto"}, "env": {}}, indent=1) + "\n")
+        "bandwidth": bandwidth, "memory": host.memory, "vgpu": {"tracker": "auto"}, "env": {}}, indent=1) + "\n")
 
 
 @dataclass

@@ -27,6 +27,7 @@ class Host:
     index: int  # from 1
     supervisor: Process
     folder: Path
+    memory: str | None = None  # cap on what it gives to VMs
 
     @property
     def state(self) -> Path:
@@ -91,7 +92,7 @@ class Lab:
             "client": self.switch.pid, "client_start": self.switch.start,
             "hosts": {h.name: {"index": h.index, "supervisor": h.supervisor.pid,
                                "supervisor_start": h.supervisor.start, "socket": h.socket,
-                               "state": str(h.state)} for h in self.hosts.values()}}
+                               "state": str(h.state), "memory": h.memory} for h in self.hosts.values()}}
         path = self.folder / "lab.json"
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(document, indent=1) + "\n")
@@ -118,7 +119,7 @@ def load(name: str) -> Lab | None:
                   Process(document["client"], document["client_start"]))
         for host, h in document["hosts"].items():
             process = Process(h["supervisor"], h["supervisor_start"])
-            lab.hosts[host] = Host(host, h["index"], process, folder / host)
+            lab.hosts[host] = Host(host, h["index"], process, folder / host, h["memory"])
         return lab
     except FileNotFoundError:
         return None

@@ -5,7 +5,8 @@
 
 static void print_host(const json_t *h)
 {
-	char memory[16];
+	int64_t cap = json_int_or(h, "memory_bytes", 0);
+	char memory[16], given[16], all[16];
 	const char *name;
 	json_t *address;
 
@@ -13,9 +14,13 @@ static void print_host(const json_t *h)
 	printf("host %s, ferryd %s, QEMU %s (%s)\n", json_string_or(h, "host", "?"),
 		json_string_or(h, "version", "?"), json_string_or(h, "qemu_version", "none"),
 		json_string_or(h, "machine", "?"));
+	size_format((uint64_t)json_int_or(h, "given_bytes", 0), given, sizeof given);
+	size_format((uint64_t)cap, all, sizeof all);
 	printf("accelerator %s: %s\n", json_string_or(h, "accelerator", "?"),
 		json_string_or(h, "accelerator_reason", ""));
-	printf("tracker %s, %s of memory free\n", json_string_or(h, "tracker", "?"), memory);
+	printf("tracker %s, %s of memory free, VMs have %s%s%s\n",
+		json_string_or(h, "tracker", "?"), memory, given, cap ? " of at most " : "",
+		cap ? all : "");
 	json_object_foreach(json_object_get(h, "peers"), name, address)
 		printf("peer %s at %s\n", name, json_string_value(address));
 }

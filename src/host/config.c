@@ -162,11 +162,17 @@ static int read_settings(const json_t *doc, struct config *c, struct ferry_error
 static int read_limits(const json_t *doc, struct config *c, struct ferry_error *e)
 {
 	const json_t *vgpu = json_object_get(doc, "vgpu");
-	char rate[40];
+	char rate[40], memory[40] = "";
 	int r = get_text(doc, "bandwidth", rate, sizeof rate, e);
 
 	if (r == 0 && rate[0])
 		r = rate_parse(rate, &c->bandwidth_bytes_per_s, e);
+	if (r == 0)
+		r = get_text(doc, "memory", memory, sizeof memory, e);
+	if (r == 0 && memory[0])
+		r = size_parse(memory, &c->memory_bytes, e);
+	if (r == 0 && memory[0] && !c->memory_bytes)
+		r = bad(e, "'memory' is nothing: leave it out where VMs may have all");
 	if (r < 0)
 		return r;
 	if (vgpu && !json_is_object(vgpu))
@@ -185,7 +191,7 @@ static int read_limits(const json_t *doc, struct config *c, struct ferry_error *
 static int check_fields(const json_t *doc, struct ferry_error *e)
 {
 	static const char *const known[] = { "host", "state", "listen", "peers", "guest", "image",
-		"programs", "faults", "bandwidth", "vgpu", "env", "settings", NULL };
+		"programs", "faults", "bandwidth", "memory", "vgpu", "env", "settings", NULL };
 	const char *key;
 	json_t *value;
 

@@ -35,6 +35,7 @@ struct config {
 	char programs[4096];            // folder with ferry-vgpu and ferry-relay; absolute
 	bool faults;                    // fault points may be set
 	uint64_t bandwidth_bytes_per_s; // cap on migration traffic; 0: none
+	uint64_t memory_bytes;          // cap on what VMs are given, RAM and framebuffers; 0: none
 	char tracker[16];               // "auto", "wp" or "digest"
 	char **env;                     // "NAME=value" for ferry-vgpu, NULL-terminated; owned
 	json_t *settings; // {"key":"value"}, for all VMs of the hosts with this file; owned, or NULL

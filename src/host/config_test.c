@@ -7,13 +7,14 @@
 
 static json_t *sample(void)
 {
-	return json_pack("{s:s, s:s, s:s, s:{s:s}, s:{s:s, s:s, s:s}, s:s, s:s, s:b, s:s, s:{s:s},"
-			 " s:{s:s}, s:{s:s}}",
+	return json_pack(
+		"{s:s, s:s, s:s, s:{s:s}, s:{s:s, s:s, s:s}, s:s, s:s, s:b, s:s, s:s, s:{s:s},"
+		" s:{s:s}, s:{s:s}}",
 		"host", "a", "state", "state", "listen", "10.98.0.1:7700", "peers", "b",
 		"10.98.0.2:7700", "guest", "bridge", "br0", "subnet", "10.77.0.0/16", "first",
 		"10.77.1.1", "image", "/image", "programs", "/programs", "faults", 1, "bandwidth",
-		"1gbit", "vgpu", "tracker", "wp", "env", "POCL_MAX", "2", "settings",
-		"migration.channels", "2");
+		"1gbit", "memory", "24G", "vgpu", "tracker", "wp", "env", "POCL_MAX", "2",
+		"settings", "migration.channels", "2");
 }
 
 static void test_a_whole_file(void)
@@ -32,6 +33,7 @@ static void test_a_whole_file(void)
 	CHECK_EQ(c.guest.first, ntohl(inet_addr("10.77.1.1")));
 	CHECK_STR(c.guest.gateway, "10.77.0.1");
 	CHECK_EQ(c.bandwidth_bytes_per_s, 125000000);
+	CHECK_EQ(c.memory_bytes, 24ull << 30);
 	CHECK_STR(c.tracker, "wp");
 	CHECK_STR(c.env[0], "POCL_MAX=2");
 	CHECK(!c.env[1] && c.faults && c.settings);
@@ -47,6 +49,7 @@ static void test_host_and_state_are_enough(void)
 	CHECK_EQ(config_parse(doc, &c, NULL), 0);
 	CHECK(!c.listen[0] && !c.n_peers && !c.guest.bridge[0] && !c.faults);
 	CHECK_EQ(c.bandwidth_bytes_per_s, 0);
+	CHECK_EQ(c.memory_bytes, 0);
 	CHECK_STR(c.tracker, "auto");
 	config_free(&c);
 	json_decref(doc);
@@ -74,7 +77,7 @@ static int parse_with(const char *key, json_t *value, struct ferry_error *e)
 static void test_every_field_has_a_type(void)
 {
 	static const char *const keys[] = { "host", "state", "listen", "peers", "guest", "image",
-		"programs", "faults", "bandwidth", "vgpu", "env", "settings", NULL };
+		"programs", "faults", "bandwidth", "memory", "vgpu", "env", "settings", NULL };
 
 	for (const char *const *k = keys; *k; k++) {
 		struct ferry_error e = FERRY_ERROR_INIT;
@@ -92,7 +95,8 @@ static void test_values_are_checked(void)
 		const char *key, *text;
 	} bad[] = { { "host", "" }, { "host", "a/b" },
 		{ "host", "a name that is longer than they may be" }, { "state", "" },
-		{ "bandwidth", "fast" }, { NULL, NULL } };
+		{ "bandwidth", "fast" }, { "memory", "0" }, { "memory", "much" },
+		{ "memory", "-1G" }, { NULL, NULL } };
 	static const char *const subnets[] = { "10.77.0.0", "10.77.0.0/7", "10.77.0.0/30", "x/16",
 		"10.77.0.300/16", NULL };
 

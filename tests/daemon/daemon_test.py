@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,8 @@ def free_port() -> int:
 class Daemon:
     """One host: its folder, its configuration, its process."""
 
-    def __init__(self, folder: Path, name: str, ports: dict[str, int]) -> None:
+    def __init__(self, folder: Path, name: str, ports: dict[str, int], **more: str) -> None:
+        self.port = ports[name]
         self.state = folder / name
         self.socket = self.state / "ferryd.sock"
         self.config = folder / f"{name}.json"
@@ -41,7 +43,7 @@ class Daemon:
         peers = {n: f"127.0.0.1:{p}" for n, p in ports.items() if n != name}
         self.config.write_text(json.dumps({
             "host": name, "state": str(self.state), "listen": f"127.0.0.1:{ports[name]}",
-            "peers": peers, "faults": True, "image": str(folder), "programs": str(folder)}))
+            "peers": peers, "faults": True, "image": str(folder), "programs": str(folder), **more}))
         self.start()
 
     def start(self) -> None:
@@ -83,11 +85,11 @@ class Daemon:
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(0.3)
             s.connect(str(self.socket))
-            s.sendall(data)
-            s.shutdown(socket.SHUT_WR)
             try:
+                s.sendall(data)
+                s.shutdown(socket.SHUT_WR)
                 return s.recv(65536)
-            except TimeoutError:
+            except (TimeoutError, BrokenPipeError, ConnectionResetError):  # it may hang up before it has read all
                 return b""
 
     def run(self, *args: str) -> tuple[int, str, str]:
@@ -100,6 +102,38 @@ class Daemon:
         return status, json.loads(out)
 
 
+class Link:
+    """A peer's control connection, by hand (docs/interfaces.md, sections 1, 4 and 6)."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.sendall(b"FERRYC\x01\0".ljust(64, b"\0"))
+        self.ask("hello", {"protocol": 1, "host": "stranger", "version": "0"})
+
+    def ask(self, op: str, args: dict[str, Any]) -> Any:
+        """One request; its answer, `ok` or `error`."""
+        self._send({"id": 1, "op": op, "args": args})
+        while True:
+            (length,) = struct.unpack("<I", self._receive(4))
+            message = json.loads(self._receive(length))
+            if "op" in message:
+                self._send({"id": message["id"], "ok": {}})
+            elif message.get("id") == 1:
+                return message
+
+    def _send(self, message: dict[str, Any]) -> None:
+        text = json.dumps(message).encode()
+        self.socket.sendall(struct.pack("<I", len(text)) + text)
+
+    def _receive(self, n: int) -> bytes:
+        data = b""
+        while len(data) < n:
+            more = self.socket.recv(n - len(data))
+            assert more, "the peer hung up"
+            data += more
+        return data
+
+
 class DaemonTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
@@ -108,7 +142,7 @@ class DaemonTest(unittest.TestCase):
         ports = {"a": free_port(), "b": free_port(), "nobody": free_port()}
         cls.a = Daemon(cls.folder, "a", ports)
         cls.addClassCleanup(cls.a.end)
-        cls.b = Daemon(cls.folder, "b", ports)
+        cls.b = Daemon(cls.folder, "b", ports, memory="1G")
         cls.addClassCleanup(cls.b.end)
 
     def tearDown(self) -> None:
@@ -252,6 +286,23 @@ class DaemonTest(unittest.TestCase):
             self.assertIn(f["remedy"], told)
         status, doc = self.a.json("migrate", "vm1", "--to", "b")
         self.assertEqual((status, doc["exit"], len(doc["findings"])), (3, 3, len(findings)))
+
+    def test_a_host_gives_no_more_memory_than_it_may(self) -> None:
+        """Refused where a VM is started, in a check, and by a `prepare` that nobody checked."""
+        config = {k: v for k, v in self.create("vm1", "--memory", "768M").items() if k in (
+            "name", "profile", "vgpus", "memory_bytes", "vcpus", "overlay", "disk", "devices", "settings", "machine",
+            "accel", "cpu_key", "mac", "ip", "prefix", "gateway")}
+        cause = "VM 'vm1' needs 1.2 GiB, host b has 1 GiB left of the 1 GiB that it gives to VMs"
+        self.assertEqual(self.check("b")[1]["no-memory"]["cause"], cause)
+        link = Link(self.b.port)
+        with link.socket:
+            answer = link.ask("prepare", {"migration": "0" * 32, "epoch": 2, "mode": "precopy", "channels": 1,
+                                          "verify": False, "vm": config})
+        self.assertEqual((answer["error"]["code"], answer["error"]["message"]), ("no-memory", cause))
+        self.assertEqual(self.b.json("vm", "list")[1], [])
+        self.assertEqual(self.b.json("vm", "create", "vm1", "--profile", PROFILE, "--memory", "768M")[0], 0)
+        status, doc = self.b.json("vm", "start", "vm1")
+        self.assertEqual((status, doc["error"]["message"]), (3, cause))
 
     def test_hosts_that_are_no_destination(self) -> None:
         self.create()

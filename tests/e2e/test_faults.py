@@ -233,6 +233,22 @@ class RefusedTest(VmTest):
         finally:
             control.send(self.lab, self.lab.host("b"), "restart", "ferryd", None)
 
+    def test_a_destination_without_room(self) -> None:
+        b = self.lab.host("b")
+        control.set_memory(self.lab, b, "600M")
+        try:
+            for command in (("check", VM, "--to", "b"), ("migrate", VM, "--to", "b")):
+                answer = self.refused(3, *command)
+                [finding] = [f for f in answer.result["findings"] if f["severity"] == "refuse"]
+                self.assertEqual(finding["code"], "no-memory")
+                self.assertIn("needs 704 MiB, host b has 600 MiB left of the 600 MiB", finding["cause"])
+                self.assertIn("host b", finding["remedy"])
+            self.assertEqual(self.ferry.guest("a", VM, "echo", "runs on"), (0, "runs on\n"))
+            self.assertEqual(self.ferry.must("b", "vm", "list"), [])
+        finally:
+            control.set_memory(self.lab, b, None)
+        self.assertEqual(self.ferry.run("a", "check", VM, "--to", "b").exit, 0)
+
     def test_name_taken_at_the_destination(self) -> None:
         self.ferry.must("b", "vm", "create", VM, "--profile", "ferry_cpu-05q", "--memory", "128M")
         try:

@@ -27,12 +27,14 @@ static void get_host(struct request *r)
 	for (size_t i = 0; i < h->config.n_peers; i++)
 		json_object_set_new(
 			peers, h->config.peers[i].name, json_string(h->config.peers[i].address));
-	json_t *doc = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "host",
-		h->config.host, "version", FERRY_VERSION_TEXT, "protocol", PEER_PROTOCOL,
+	json_t *doc = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o}",
+		"host", h->config.host, "version", FERRY_VERSION_TEXT, "protocol", PEER_PROTOCOL,
 		"accelerator", vm_accel_name(h->accel.accel), "accelerator_reason", h->accel.reason,
 		"qemu_version", h->facts.qemu_version, "machine", h->facts.default_machine,
 		"tracker", h->config.tracker, "available_bytes",
-		(json_int_t)host_available_memory(), "peers", peers, "profiles", profiles_json());
+		(json_int_t)host_available_memory(), "memory_bytes",
+		(json_int_t)h->config.memory_bytes, "given_bytes", (json_int_t)host_given_memory(h),
+		"peers", peers, "profiles", profiles_json());
 	request_answer(r, 200, doc);
 }
 

@@ -3,6 +3,7 @@
 #include "host/migration/driver.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "host/precheck/precheck.h"
 
 #include <errno.h>
 #include <string.h>
@@ -146,6 +147,17 @@ static int read_prepare(json_t *args, struct prepare *ret, struct ferry_error *e
 	return 0;
 }
 
+// The precheck looked already; another VM may have come since.
+static int check_room(struct host *h, const json_t *config, struct ferry_error *e)
+{
+	struct vm_spec s;
+	int r = vm_doc_check(config, e);
+
+	if (r == 0)
+		r = vm_doc_read(config, &s, e);
+	return r < 0 ? r : precheck_room(h, &s, e);
+}
+
 int dest_prepare(struct host *h, struct peer *p, int64_t id, json_t *args, struct ferry_error *e)
 {
 	struct prepare x;
@@ -160,7 +172,9 @@ int dest_prepare(struct host *h, struct peer *p, int64_t id, json_t *args, struc
 			e, EEXIST, "migration-known", "migration %.8s is under way here", x.id);
 	if (getrandom(token, sizeof token, 0) != (ssize_t)sizeof token)
 		return ferry_fail(e, EIO, "random", "no random numbers: %m");
-	r = vm_create_incoming(h, x.config, x.epoch, peer_name(p), &vm, e);
+	r = check_room(h, x.config, e);
+	if (r == 0)
+		r = vm_create_incoming(h, x.config, x.epoch, peer_name(p), &vm, e);
 	if (r < 0)
 		return r;
 	struct migration *m = driver_new(h, ROLE_DEST, vm, x.id);

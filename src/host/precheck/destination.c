@@ -3,26 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "base/units.h"
 #include "host/host.h"
 #include "host/precheck/precheck.h"
 #include "vgpu/profile.h"
 #include "host/vm_doc.h"
-
-uint64_t host_available_memory(void)
-{
-	_cleanup_free_ char *text = NULL;
-	unsigned long long kib = 0;
-
-	if (file_read("/proc/meminfo", 65536, &text, NULL, NULL) < 0)
-		return 0;
-	const char *at = strstr(text, "MemAvailable:");
-	if (!at || sscanf(at, "MemAvailable: %llu", &kib) != 1)
-		return 0;
-	return (uint64_t)kib << 10;
-}
 
 static void check_name(struct host *h, const char *name, json_t *findings)
 {
@@ -32,26 +16,6 @@ static void check_name(struct host *h, const char *name, json_t *findings)
 		finding_add(findings, SEVERITY_REFUSE, "name-taken",
 			"remove or rename the VM at the destination", "host %s has a VM '%s' (%s)",
 			h->config.host, name, vm_state_name(there->state));
-}
-
-static void check_memory(
-	struct host *h, const struct vm_spec *s, uint64_t allocated, json_t *findings)
-{
-	uint64_t available = host_available_memory();
-	uint64_t now = s->memory_bytes + allocated;
-	uint64_t full = s->memory_bytes + s->vgpus * s->framebuffer_bytes;
-	char need[16], have[16];
-
-	size_format(now > available ? now : full, need, sizeof need);
-	size_format(available, have, sizeof have);
-	if (now > available)
-		finding_add(findings, SEVERITY_REFUSE, "no-memory",
-			"free memory at the destination, or choose another host",
-			"the VM needs %s, host %s has %s free", need, h->config.host, have);
-	else if (full > available)
-		finding_add(findings, SEVERITY_WARN, "memory-tight",
-			"free memory at the destination before the VM uses its whole framebuffer",
-			"the VM may grow to %s, host %s has %s free", need, h->config.host, have);
 }
 
 // "7.2.22" -> 702.
@@ -156,30 +120,9 @@ int precheck_destination(
 	if (json_get_u64(args, "allocated_bytes", 1ull << 50, &allocated, NULL) < 0)
 		allocated = s.vgpus * s.framebuffer_bytes;
 	check_name(h, s.name, findings);
-	check_memory(h, &s, allocated, findings);
+	precheck_memory(h, &s, allocated, findings);
 	check_qemu(h, &s, args, findings);
 	check_processor(h, config, findings);
 	check_files(h, &s, findings);
 	return 0;
-}
-
-int precheck_placement(struct host *h, const json_t *config, struct ferry_error *e)
-{
-	struct vm_spec s;
-	char need[16], have[16];
-	int r = vm_doc_read(config, &s, e);
-
-	if (r < 0)
-		return r;
-	uint64_t needed = s.memory_bytes + s.vgpus * s.framebuffer_bytes;
-	uint64_t available = host_available_memory();
-	if (needed <= available)
-		return 0;
-	size_format(needed, need, sizeof need);
-	size_format(available, have, sizeof have);
-	r = ferry_fail(e, ENOMEM, "no-memory", "VM '%s' needs %s, host %s has %s free", s.name,
-		need, h->config.host, have);
-	ferry_error_remedy(e, "choose a smaller profile or less --memory");
-	ferry_error_remedy(e, "stop or move another VM");
-	return r;
 }

@@ -117,6 +117,49 @@ static void test_memory(void)
 		json_decref(args);
 }
 
+static struct vm *other_vm(const char *name, enum vm_state state)
+{
+	json_t *args = question();
+	json_t *config = json_deep_copy(vm_of(args));
+
+	json_decref(args);
+	json_object_set_new(config, "name", json_string(name));
+	struct vm *vm = vm_new(&h, config, NULL);
+	vm->state = state;
+	return vm;
+}
+
+// Each of these VMs has 128 MiB of RAM and 512 MiB of framebuffer: 640 MiB.
+static void test_a_cap_on_what_vms_are_given(void)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+	struct vm_spec s;
+
+	h.config.memory_bytes = 640ull << 20;
+	CHECK_STR(codes(question()), "");
+	h.config.memory_bytes--;
+	CHECK_STR(codes(question()), "no-memory ");
+	h.config.memory_bytes = 1280ull << 20;
+	struct vm *one = other_vm("one", VM_RUNNING), *two = other_vm("two", VM_STOPPED);
+	CHECK_EQ(host_given_memory(&h), 640ull << 20);
+	CHECK_STR(codes(question()), "");
+	two->state = VM_INCOMING; // reserved before its processes are there
+	CHECK_STR(codes(question()), "no-memory ");
+	two->state = VM_RELEASED;
+	two->qemu.pid = 1; // its frozen copy
+	CHECK_STR(codes(question()), "no-memory ");
+	CHECK_EQ(vm_doc_read(two->config, &s, NULL), 0);
+	CHECK(precheck_room(&h, &s, &e) < 0);
+	CHECK_STR(e.message, "VM 'two' needs 640 MiB, host b has 0 B left of the 1.2 GiB that it "
+			     "gives to VMs");
+	CHECK(precheck_placement(&h, two->config, NULL) < 0);
+	two->qemu.pid = 0;
+	CHECK_EQ(precheck_placement(&h, two->config, NULL), 0);
+	vm_free(one);
+	vm_free(two);
+	h.config.memory_bytes = 0;
+}
+
 static void test_the_name(void)
 {
 	json_t *args = question();
@@ -189,6 +232,7 @@ int main(void)
 	RUN(test_a_host_that_fits);
 	RUN(test_one_finding_for_each_cause);
 	RUN(test_memory);
+	RUN(test_a_cap_on_what_vms_are_given);
 	RUN(test_the_name);
 	RUN(test_a_peer_that_asks_nonsense);
 	RUN(test_a_report_that_refuses);

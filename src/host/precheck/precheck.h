@@ -13,6 +13,7 @@
 #include "host/vm.h"
 
 struct peer;
+struct vm_spec;
 
 // fn once, never inside this call, with a borrowed report.
 typedef void (*precheck_fn)(void *arg, const json_t *report);
@@ -27,6 +28,11 @@ void precheck_answer(struct host *h, struct peer *p, int64_t id, const json_t *a
 
 // Whether this host has the memory to start the VM; code "no-memory".
 int precheck_placement(struct host *h, const json_t *config, struct ferry_error *e);
+// Whether the configured cap ("memory") leaves room for one more VM, its framebuffers in full; code
+// "no-memory". 0 where there is no cap.
+int precheck_room(const struct host *h, const struct vm_spec *s, struct ferry_error *e);
+// Bytes that VMs here may use: RAM and framebuffers of all that run, start, arrive or are not gone yet.
+uint64_t host_given_memory(const struct host *h);
 
 // ---- inside src/host/precheck ----
 
@@ -38,4 +44,6 @@ void precheck_source(struct vm *vm, const char *to, json_t *findings);
 // What the destination finds; `args` is a peer's and trusted in nothing. An error: not a check.
 int precheck_destination(
 	struct host *h, const json_t *args, json_t *findings, struct ferry_error *e);
+void precheck_memory(
+	const struct host *h, const struct vm_spec *s, uint64_t allocated, json_t *findings);
 uint64_t host_available_memory(void); // bytes, MemAvailable of proc(5)
