@@ -58,24 +58,81 @@ void sim_drop_link(struct sim *sim, int64_t delay)
 			sim_tell(sim, h, delay, EV_LINK_LOST);
 }
 
-static void flow_end(struct sim *sim, unsigned long stream)
+#define REST_BYTES 1000000 // what a VM has left that writes next to nothing
+
+static void stop_vm(struct sim *sim, uint64_t rest_bytes)
 {
-	if (stream != sim->stream || sim->host[A].vm != VM_RUNNING)
-		return;
+	sim->rest_bytes = rest_bytes > REST_BYTES ? rest_bytes : REST_BYTES;
 	sim_vm_set(sim, A, VM_STOPPED);
 	sim_tell(sim, A, 0, EV_VM_STOPPED);
-	sim_tell(sim, A, MS, EV_VM_HELD)->ram.remaining_bytes = 1000000;
+	sim_tell(sim, A, MS, EV_VM_HELD)->ram.remaining_bytes = sim->rest_bytes;
+}
+
+static uint64_t flow_left(const struct sim *sim)
+{
+	int64_t left = sim->flow_left_ns - (sim->now - sim->flow_since);
+
+	return left > 0 ? (uint64_t)left * (sim->rate / 1000000) / 1000 : 0;
+}
+
+static void tell_ram(struct sim *sim)
+{
+	struct event_ram *ram = &sim_tell(sim, A, 0, EV_RAM)->ram;
+
+	ram->remaining_bytes = flow_left(sim);
+	ram->sent_bytes = sim->stream_bytes + sim->pass_bytes - ram->remaining_bytes;
+	ram->pass = sim->pass;
+}
+
+// What the guest wrote while the pass went on, at most all that it ever writes.
+static uint64_t written(const struct sim *sim)
+{
+	int64_t ns = sim_send_ns(sim, sim->pass_bytes - flow_left(sim));
+	uint64_t bytes = (uint64_t)((double)sim->ram_dirty_rate * (double)ns / 1e9);
+
+	return bytes < sim->ram_hot_bytes ? bytes : sim->ram_hot_bytes;
+}
+
+// A pass is over when nothing is left of it: the VM looks what was written, and stops if that fits.
+static void flow_end(struct sim *sim, unsigned long stream)
+{
+	uint64_t dirty = written(sim);
+
+	if (stream != sim->stream || sim->host[A].vm != VM_RUNNING)
+		return;
+	if (sim_send_ns(sim, dirty) <= sim->ram_budget_ns) {
+		stop_vm(sim, dirty);
+		return;
+	}
+	sim->stream_bytes += sim->pass_bytes;
+	sim->pass_bytes = dirty;
+	sim->pass++;
+	sim->flow_left_ns = sim_send_ns(sim, dirty);
+	sim->flow_since = sim->now;
+	sim_later(sim, sim->flow_left_ns, flow_end, sim->stream);
+	tell_ram(sim);
+}
+
+// The VM looks again with its new budget.
+static void force_vm(struct sim *sim, unsigned long arg)
+{
+	uint64_t rest = flow_left(sim) + written(sim);
+
+	(void)arg;
+	if (sim->flows && sim->host[A].vm == VM_RUNNING && !sim->never_stops &&
+		sim_send_ns(sim, rest) <= sim->ram_budget_ns) {
+		sim->stream++;
+		stop_vm(sim, rest);
+	}
 }
 
 // How far the VM's stream is, as a driver asks for it.
 static void flow_tick(struct sim *sim, unsigned long stream)
 {
-	int64_t left = sim->flow_left_ns - (sim->now - sim->flow_since);
-
-	if (stream != sim->stream || left <= 0)
+	if (stream != sim->stream || sim->host[A].vm != VM_RUNNING)
 		return;
-	sim_tell(sim, A, 0, EV_RAM)->ram.remaining_bytes =
-		(uint64_t)left * (sim->rate / 1000000) / 1000;
+	if (flow_left(sim) > 0)
+		tell_ram(sim);
 	sim_later(sim, 50 * MS, flow_tick, stream);
 }
 
@@ -123,7 +180,7 @@ static void vm_continue(struct sim *sim)
 		return;
 	}
 	sim_vm_set(sim, A, VM_DEVICE);
-	sim_later(sim, 20 * MS, vm_arrived, 0);
+	sim_later(sim, 19 * MS + sim_send_ns(sim, sim->rest_bytes), vm_arrived, 0);
 }
 
 static void final_arrived(struct sim *sim, unsigned long arg)
@@ -230,6 +287,11 @@ void sim_do_source(struct sim *sim, const struct action *a)
 	case ACT_STREAM_RELEASE:
 	case ACT_STREAM_HOLD:
 		flow(sim, a->type == ACT_STREAM_RELEASE);
+		return;
+	case ACT_STREAM_FORCE:
+		if (!sim->never_stops)
+			sim->ram_budget_ns = a->budget_ns;
+		sim_later(sim, 100 * MS, force_vm, 0);
 		return;
 	case ACT_GATE_CLOSE:
 		if (sim_gpu_alive(sim->host[A].gpu)) {

@@ -300,6 +300,9 @@ void sim_init(struct sim *sim, enum mode mode, bool gpu, bool verify)
 		.link_up = true,
 	};
 	sim->flow_left_ns = sim_send_ns(sim, sim->ram_bytes);
+	sim->pass = 1;
+	sim->pass_bytes = sim->ram_bytes;
+	sim->ram_budget_ns = sim->cfg.ram_budget_ns;
 	for (int h = 0; h < 2; h++) {
 		sim->host[h].up = true;
 		sim->host[h].incarnation = 1;

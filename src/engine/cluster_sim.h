@@ -67,8 +67,11 @@ struct sim_host {
 struct sim {
 	struct source_config cfg;
 	uint64_t gpu_bytes, ram_bytes, rate, dirty_rate;
-	unsigned refuse_cont; // so many times
-	int64_t drain_ns;     // how long kernels run: 3 ms, unless they are long
+	uint64_t ram_dirty_rate,
+		ram_hot_bytes; // the guest writes so much of its RAM, again and again
+	bool never_stops;      // the VM, although it may stop over its budget
+	unsigned refuse_cont;  // so many times
+	int64_t drain_ns;      // how long kernels run: 3 ms, unless they are long
 
 	int64_t now;
 	struct sim_host host[2];
@@ -84,9 +87,12 @@ struct sim {
 	unsigned links;
 	unsigned stream;      // number of the VM's flow, to forget an old one
 	bool stream_intact;   // VM and vGPU data connections
-	int64_t flow_left_ns; // of the VM's stream
+	int64_t flow_left_ns; // of the pass of the VM's stream
 	int64_t flow_since;
 	bool flows;
+	uint64_t pass, pass_bytes, stream_bytes; // the pass under way, its size, those before it
+	uint64_t rest_bytes;                     // of RAM when the VM stopped
+	int64_t ram_budget_ns;
 
 	unsigned actions, strike_at[3], strikes; // faults still to come
 	enum sim_fault fault[3];

@@ -8,27 +8,39 @@ struct variant {
 	enum mode mode;
 	bool gpu, verify;
 	unsigned refuse_cont;
-	int64_t drain_ns; // 0: as the simulation has it
+	int64_t drain_ns;        // 0: as the simulation has it
+	uint64_t ram_dirty_rate; // bytes/s, of RAM_HOT bytes
 };
 
+#define RAM_HOT 200000000 // takes 200 ms: more than the VM's budget of 150 ms
+
 static const struct variant variants[] = {
-	{ "precopy", MODE_PRECOPY, true, false, 0, 0 },
-	{ "precopy verified", MODE_PRECOPY, true, true, 0, 0 },
-	{ "precopy, lock held", MODE_PRECOPY, true, false, 3, 0 },
-	{ "precopy, long kernels", MODE_PRECOPY, true, false, 0, 120 * ENGINE_NSEC_MSEC },
-	{ "stop-copy", MODE_STOP_COPY, true, false, 0, 0 },
-	{ "single-pass", MODE_SINGLE_PASS, true, false, 0, 0 },
-	{ "no vGPU", MODE_PRECOPY, false, false, 0, 0 },
+	{ "precopy", MODE_PRECOPY, true, false, 0, 0, 0 },
+	{ "precopy verified", MODE_PRECOPY, true, true, 0, 0, 0 },
+	{ "precopy, lock held", MODE_PRECOPY, true, false, 3, 0, 0 },
+	{ "precopy, long kernels", MODE_PRECOPY, true, false, 0, 120 * ENGINE_NSEC_MSEC, 0 },
+	{ "stop-copy", MODE_STOP_COPY, true, false, 0, 0, 0 },
+	{ "single-pass", MODE_SINGLE_PASS, true, false, 0, 0, 0 },
+	{ "no vGPU", MODE_PRECOPY, false, false, 0, 0, 0 },
+	{ "no vGPU, RAM written fast", MODE_PRECOPY, false, false, 0, 0, 2000000000 },
+	{ "precopy, RAM written fast", MODE_PRECOPY, true, false, 0, 0, 2000000000 },
 };
 
 static struct sim sim;
 
+static void apply(struct sim *to, const struct variant *v)
+{
+	sim_init(to, v->mode, v->gpu, v->verify);
+	to->refuse_cont = v->refuse_cont;
+	if (v->drain_ns)
+		to->drain_ns = v->drain_ns;
+	to->ram_dirty_rate = v->ram_dirty_rate;
+	to->ram_hot_bytes = RAM_HOT;
+}
+
 static void prepare(const struct variant *v)
 {
-	sim_init(&sim, v->mode, v->gpu, v->verify);
-	sim.refuse_cont = v->refuse_cont;
-	if (v->drain_ns)
-		sim.drain_ns = v->drain_ns;
+	apply(&sim, v);
 }
 
 #define EXPECT(cond)                                                                               \
@@ -42,10 +54,7 @@ static void explain(const char *what, const struct variant *v)
 {
 	struct sim again;
 
-	sim_init(&again, v->mode, v->gpu, v->verify);
-	again.refuse_cont = v->refuse_cont;
-	if (v->drain_ns)
-		again.drain_ns = v->drain_ns;
+	apply(&again, v);
 	again.tracing = true;
 	for (unsigned i = 0; i < sim.strikes; i++)
 		sim_fault_after(&again, sim.strike_at[i], sim.fault[i]);
@@ -193,6 +202,80 @@ static void test_a_workload_that_writes_too_fast_is_left_alone(void)
 	EXPECT(sim.outcome == OUTCOME_COMPLETED);
 }
 
+enum { NO_GPU = 6, NO_GPU_RAM_FAST, GPU_RAM_FAST }; // of the variants
+
+// Passes 2, 3 and 4 have the same to send: the VM is let stop when the fourth begins.
+static void test_ram_written_too_fast_is_switched_over_when_that_fits(void)
+{
+	const struct variant *v = &variants[NO_GPU_RAM_FAST];
+
+	prepare(v);
+	sim.cfg.target_ns = 200 * ENGINE_NSEC_MSEC;
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+	CHECK(sim.source.forced);
+	CHECK_EQ(sim.source.ram.pass, 4);
+	CHECK(sim.source.at.stopped - sim.source.ram.began_ns <= 101 * ENGINE_NSEC_MSEC);
+	int64_t stun = sim.dest.at.running - sim.source.at.stopped;
+	int64_t off = sim.source.forecast_at_switch_ns - stun;
+	CHECK(off > -30 * ENGINE_NSEC_MSEC && off < 30 * ENGINE_NSEC_MSEC);
+	// With a target that the rest fits it is no forced switch, only one that the VM must be told.
+	prepare(v);
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+	CHECK(sim.source.ram.forced && !sim.source.forced);
+	prepare(&variants[GPU_RAM_FAST]);
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+	CHECK(sim.source.ram.forced);
+}
+
+static void test_ram_written_too_fast_for_the_limit_is_left_alone(void)
+{
+	for (int i = NO_GPU_RAM_FAST; i <= GPU_RAM_FAST; i++) {
+		const struct variant *v = &variants[i];
+		prepare(v);
+		sim.cfg.limit_ns = 220 * ENGINE_NSEC_MSEC;
+		sim.cfg.target_ns = 210 * ENGINE_NSEC_MSEC;
+		sim_run(&sim);
+		EXPECT(sim.outcome == OUTCOME_ABORTED);
+		CHECK_STR(sim.source.reason.code, "not-converging");
+		CHECK_STR(sim.source.phase, "flowing");
+		CHECK(strstr(sim.source.reason.message, "RAM"));
+		CHECK(sim.source.reason.remedies[0][0] && sim.source.reason.remedies[1][0]);
+		CHECK_EQ(sim.source.at.stopped, 0);
+		CHECK_EQ(sim.source.ram.pass, 4);
+		EXPECT(sim.host[0].vm == VM_RUNNING);
+	}
+}
+
+// It was let stop and finds that its rest never fits: three passes more, and that was it.
+static void test_a_vm_that_may_stop_and_does_not_is_left_alone(void)
+{
+	const struct variant *v = &variants[NO_GPU_RAM_FAST];
+
+	prepare(v);
+	sim.never_stops = true;
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_ABORTED);
+	CHECK_STR(sim.source.reason.code, "not-converging");
+	CHECK_EQ(sim.source.ram.pass, 7);
+	EXPECT(sim.host[0].vm == VM_RUNNING);
+}
+
+// Slower than the link: each pass is shorter than the one before, and nobody is forced.
+static void test_ram_that_converges_is_given_its_passes(void)
+{
+	const struct variant *v = &variants[NO_GPU];
+
+	prepare(v);
+	sim.ram_dirty_rate = sim.rate / 10 * 8;
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+	CHECK(!sim.source.ram.forced && !sim.source.forced);
+	CHECK_EQ(sim.pass, 3); // 250 MB, 200, 160; 128 MB take less than the budget's 150 ms
+}
+
 static void test_stop_copy_over_the_limit_is_refused_before_the_stun(void)
 {
 	const struct variant *v = &variants[4];
@@ -252,6 +335,10 @@ int main(void)
 	RUN(test_a_stun_limit_in_the_stun_resumes_the_source);
 	RUN(test_long_kernels_end_before_the_stun);
 	RUN(test_a_workload_that_writes_too_fast_is_left_alone);
+	RUN(test_ram_written_too_fast_is_switched_over_when_that_fits);
+	RUN(test_ram_written_too_fast_for_the_limit_is_left_alone);
+	RUN(test_a_vm_that_may_stop_and_does_not_is_left_alone);
+	RUN(test_ram_that_converges_is_given_its_passes);
 	RUN(test_stop_copy_over_the_limit_is_refused_before_the_stun);
 	RUN(test_seal_of_other_pages_or_another_migration_aborts);
 	RUN(test_the_destination_refuses_a_commit_of_another_epoch);

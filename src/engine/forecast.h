@@ -5,11 +5,12 @@
 //
 // drain       how long the kernels in flight still run (0 where unknown)
 // gpu rest    dirty bytes of the framebuffer; all that is allocated where no round was made
-// rate        bytes/s that the last round of at least FORECAST_MIN_SAMPLE bytes reached (zero pages
+// rate        bytes/s that the last round (without a vGPU: pass over the RAM) of at least FORECAST_MIN_SAMPLE bytes reached (zero pages
 //             cost nothing and count nothing), else a smaller first round's, or what the caller
 //             knows of the link
-// ram rest    bytes the VM still has to send over the same rate, once the VM has said so; before
-//             that, the whole part of the budget that the VM was given (its own downtime limit)
+// ram rest    bytes the VM still has to send over the same rate, once the VM has stopped or may
+//             stop over its budget; before that, the whole part of the budget that the VM was given
+//             (its own downtime limit): it stops no sooner than its rest fits
 // device      from continue to completed with nothing left to send: the last migration's figure,
 //             else 30 ms (2-50 ms measured for an idle 256 MiB VM)
 // handshakes  FORECAST_ROUND_TRIPS times the link's round trip, and 3 durable records
@@ -28,7 +29,7 @@
 struct forecast {
 	uint64_t gpu_bytes;    // dirty pages and deltas
 	uint64_t ram_bytes;    // what the VM says that it has left
-	bool ram_known;        // it has said so
+	bool ram_known;        // that is what it will have left in the stun
 	int64_t ram_budget_ns; // counted until then
 	uint64_t rate;         // bytes/s, 0 unknown
 	uint64_t rate_cap;     // the operator's bandwidth, 0 none

@@ -118,6 +118,19 @@ static void test_the_other_modes(void)
 	CHECK_EQ(ask(MODE_SINGLE_PASS, 1, false, 1001), POLICY_OVER_LIMIT);
 }
 
+static void test_passes_end_when_they_no_longer_help(void)
+{
+	struct convergence c = { .without = CONVERGENCE_ROUNDS - 1, .rounds = 1 };
+
+	CHECK(!policy_passes_end(&c));
+	c.without++;
+	CHECK(policy_passes_end(&c));
+	c = (struct convergence){ .without = 1, .rounds = POLICY_MAX_PASSES - 1 };
+	CHECK(!policy_passes_end(&c));
+	c.rounds++;
+	CHECK(policy_passes_end(&c));
+}
+
 static void test_mode_names(void)
 {
 	enum mode m = MODE_PRECOPY;
@@ -137,6 +150,7 @@ int main(void)
 	RUN(test_a_tenth_less_is_progress);
 	RUN(test_precopy_boundaries);
 	RUN(test_the_other_modes);
+	RUN(test_passes_end_when_they_no_longer_help);
 	RUN(test_mode_names);
 	return 0;
 }

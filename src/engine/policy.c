@@ -56,6 +56,11 @@ enum policy_step policy_next(enum mode m, const struct policy_input *in)
 	return modes[m].next(in);
 }
 
+bool policy_passes_end(const struct convergence *convergence)
+{
+	return convergence_stuck(convergence) || convergence->rounds >= POLICY_MAX_PASSES;
+}
+
 const char *mode_name(enum mode m)
 {
 	return modes[m].name;

@@ -24,6 +24,7 @@ struct policy_input {
 
 #define POLICY_MIN_ROUNDS 2 // pre-copy: the second shows how fast the workload writes
 #define POLICY_MAX_ROUNDS 60
+#define POLICY_MAX_PASSES 60 // of the VM over its RAM
 
 // Part of a round's time in which nothing is sent: single-pass first watches which buffers are
 // written (docs/interfaces.md, section 3).
@@ -33,6 +34,10 @@ int64_t policy_watch_ns(enum mode m);
 bool policy_rounds_go_on(enum mode m);
 // Called before the first round and after each; not once the switchover began.
 enum policy_step policy_next(enum mode m, const struct policy_input *in);
+
+// In every mode: do the VM's passes over its RAM no longer help? Called when a pass has begun;
+// `convergence` has what remained at the beginning of this one and of those before.
+bool policy_passes_end(const struct convergence *convergence);
 
 const char *mode_name(enum mode m);
 // 0, or -EINVAL for a name that is none.

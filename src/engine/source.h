@@ -59,6 +59,16 @@ struct source_times {
 
 #define SOURCE_ROUNDS_KEPT 64
 
+// The VM's passes over its RAM while its stream flows (docs/migration.md, "RAM that does not
+// converge").
+struct source_ram {
+	uint64_t pass;       // the one under way, 0: none was seen
+	uint64_t sent_bytes; // of the stream, when it began
+	int64_t began_ns;
+	struct convergence convergence; // of what remains when a pass begins
+	bool forced;                    // the VM was let stop over its budget
+};
+
 struct source {
 	struct source_config cfg;
 	enum source_state state;
@@ -69,6 +79,7 @@ struct source {
 	// What is known so far.
 	struct forecast forecast;
 	struct convergence convergence;
+	struct source_ram ram;
 	struct event_armed size;
 	unsigned rounds; // finished
 	struct event_round kept[SOURCE_ROUNDS_KEPT];

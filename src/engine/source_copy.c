@@ -4,10 +4,10 @@
 #include "engine/source_impl.h"
 
 #include <errno.h>
+#include <stdio.h>
 
-static void keep_quiet(struct source *s, int64_t now_ns, struct actions *out)
+void source_keep_quiet(int64_t now_ns, struct actions *out)
 {
-	(void)s;
 	actions_timer(out, EV_STALLED, now_ns + SOURCE_STALL_NS);
 }
 
@@ -16,7 +16,7 @@ void source_on_start(struct source *s, const struct event *ev, struct actions *o
 	s->at.start = ev->now_ns;
 	s->link_up = true;
 	source_go(s, SOURCE_RECORDING, "asked to migrate", out);
-	keep_quiet(s, ev->now_ns, out);
+	source_keep_quiet(ev->now_ns, out);
 	source_write(s, RECORD_ACTIVE, s->cfg.epoch, ev->now_ns, out);
 }
 
@@ -29,14 +29,14 @@ void source_on_active(struct source *s, const struct event *ev, struct actions *
 
 void source_on_prepared(struct source *s, const struct event *ev, struct actions *out)
 {
-	keep_quiet(s, ev->now_ns, out);
+	source_keep_quiet(ev->now_ns, out);
 	source_go(s, SOURCE_ARMING, "destination prepared", out);
 	actions_add(out, ACT_ARM);
 }
 
 void source_on_progress(struct source *s, const struct event *ev, struct actions *out)
 {
-	keep_quiet(s, ev->now_ns, out);
+	source_keep_quiet(ev->now_ns, out);
 }
 
 int64_t source_forecast(struct source *s)
@@ -67,28 +67,44 @@ static void flow(struct source *s, const char *reason, int64_t now_ns, struct ac
 		actions_timer(out, EV_ROUND_DUE, now_ns + SOURCE_ROUND_GAP_NS);
 }
 
-static void give_up(struct source *s, enum policy_step why, int64_t now_ns, struct actions *out)
+static int64_t seconds_above(int64_t ns)
+{
+	return ns / ENGINE_NSEC_SEC + 1;
+}
+
+void source_give_up(
+	struct source *s, const struct source_give_up *why, int64_t now_ns, struct actions *out)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
-	int64_t ms = source_forecast(s) / ENGINE_NSEC_MSEC;
-	int64_t limit_ms = s->cfg.limit_ns / ENGINE_NSEC_MSEC;
+	int64_t ns = source_forecast(s);
+
+	ferry_fail(&e, ETIME, why->code, "%s, a stun of %lld ms against a limit of %lld ms",
+		why->cause, (long long)(ns / ENGINE_NSEC_MSEC),
+		(long long)(s->cfg.limit_ns / ENGINE_NSEC_MSEC));
+	ferry_error_remedy(
+		&e, "raise the stun limit (--stun-limit %lld)", (long long)seconds_above(ns));
+	ferry_error_remedy(&e, "%s", why->relief);
+	source_abort(s, &e, now_ns, out);
+}
+
+static void give_up(struct source *s, enum policy_step why, int64_t now_ns, struct actions *out)
+{
+	char cause[120];
 
 	if (why == POLICY_NOT_CONVERGING)
-		ferry_fail(&e, ETIME, "not-converging",
-			"rounds no longer shrink: %llu MiB dirty after round %u, a stun of %lld ms "
-			"against a limit of %lld ms",
-			(unsigned long long)(s->forecast.gpu_bytes >> 20), s->rounds, (long long)ms,
-			(long long)limit_ms);
+		snprintf(cause, sizeof cause,
+			"rounds no longer shrink: %llu MiB dirty after round %u",
+			(unsigned long long)(s->forecast.gpu_bytes >> 20), s->rounds);
 	else
-		ferry_fail(&e, ETIME, "stun-limit",
-			"mode %s needs a stun of %lld ms, the limit is %lld ms",
-			mode_name(s->cfg.mode), (long long)ms, (long long)limit_ms);
-	ferry_error_remedy(&e, "raise the stun limit above %lld ms (--stun-limit)", (long long)ms);
-	ferry_error_remedy(&e, why == POLICY_NOT_CONVERGING
-				       ? "give the migration more bandwidth, or migrate while the "
-					 "workload writes less"
-				       : "use mode precopy, or give the migration more bandwidth");
-	source_abort(s, &e, now_ns, out);
+		snprintf(cause, sizeof cause, "mode %s does not fit", mode_name(s->cfg.mode));
+	source_give_up(s,
+		why == POLICY_NOT_CONVERGING
+			? &(struct source_give_up){ "not-converging", cause,
+				  "give the migration more bandwidth, or migrate while the "
+				  "workload writes less" }
+			: &(struct source_give_up){ "stun-limit", cause,
+				  "use mode precopy, or give the migration more bandwidth" },
+		now_ns, out);
 }
 
 static enum policy_step ask_policy(struct source *s)
@@ -132,7 +148,7 @@ void source_on_armed(struct source *s, const struct event *ev, struct actions *o
 	s->at.armed = ev->now_ns;
 	s->size = ev->armed;
 	s->forecast.gpu_bytes = s->cfg.gpu ? ev->armed.gpu_bytes : 0;
-	keep_quiet(s, ev->now_ns, out);
+	source_keep_quiet(ev->now_ns, out);
 	actions_add(out, ACT_STREAM_START);
 	decide(s, ev->now_ns, out);
 }
@@ -155,17 +171,18 @@ static void take_round(struct source *s, const struct event *ev)
 void source_on_round(struct source *s, const struct event *ev, struct actions *out)
 {
 	take_round(s, ev);
-	keep_quiet(s, ev->now_ns, out);
+	source_keep_quiet(ev->now_ns, out);
 	if (s->state == SOURCE_COPYING) {
 		decide(s, ev->now_ns, out);
 		return;
 	}
 	int64_t forecast = source_forecast(s);
-	if (!s->forced && !s->gate_asked && forecast / SOURCE_HOLD_FACTOR > s->cfg.target_ns) {
+	if (!s->forced && !s->ram.forced && !s->gate_asked &&
+		forecast / SOURCE_HOLD_FACTOR > s->cfg.target_ns) {
 		// The workload began to write faster: hold the VM back before it stops.
 		actions_add(out, ACT_STREAM_HOLD);
 		s->stream_flows = false;
-		s->convergence = (struct convergence){ 0 };
+		s->convergence = s->ram.convergence = (struct convergence){ 0 };
 		source_go(s, SOURCE_COPYING, "forecast no longer fits", out);
 		start_round(s, out);
 		return;
@@ -178,31 +195,6 @@ void source_on_round_due(struct source *s, const struct event *ev, struct action
 	(void)ev;
 	if (!s->round_running && !s->gate_asked)
 		start_round(s, out);
-}
-
-static void take_ram(struct source *s, const struct event_ram *ram)
-{
-	s->forecast.ram_bytes = ram->remaining_bytes;
-	if (s->forecast.rate == 0)
-		s->forecast.rate = ram->rate_bytes_per_s;
-}
-
-void source_on_ram(struct source *s, const struct event *ev, struct actions *out)
-{
-	if (ev->ram.remaining_bytes != s->forecast.ram_bytes)
-		keep_quiet(s, ev->now_ns, out);
-	take_ram(s, &ev->ram);
-	if (s->state != SOURCE_FLOWING || !s->cfg.gpu || s->gate_asked)
-		return;
-	// Long kernels: let them end while the guest still runs, not in the stun.
-	int64_t drain = s->kernels_ns;
-	if (drain < SOURCE_LONG_DRAIN_NS ||
-		forecast_send_ns(&s->forecast, ev->ram.remaining_bytes) > drain)
-		return;
-	s->gate_asked = true;
-	s->at.gate_asked = ev->now_ns;
-	actions_timer(out, EV_STUN_LIMIT, ev->now_ns + s->cfg.limit_ns);
-	actions_add(out, ACT_GATE_CLOSE);
 }
 
 void source_on_gate_early(struct source *s, const struct event *ev, struct actions *out)
@@ -235,22 +227,8 @@ void source_on_stopped(struct source *s, const struct event *ev, struct actions 
 	actions_add(out, ACT_GATE_CLOSE);
 }
 
-void source_on_ram_last(struct source *s, const struct event *ev, struct actions *out)
-{
-	(void)out;
-	take_ram(s, &ev->ram);
-}
-
 void source_on_last_round(struct source *s, const struct event *ev, struct actions *out)
 {
 	take_round(s, ev);
 	source_stopping_got(s, SOURCE_WAIT_ROUND, ev->now_ns, out);
-}
-
-void source_on_held(struct source *s, const struct event *ev, struct actions *out)
-{
-	s->at.held = ev->now_ns;
-	take_ram(s, &ev->ram);
-	s->forecast.ram_known = true;
-	source_stopping_got(s, SOURCE_WAIT_HELD, ev->now_ns, out);
 }

@@ -21,12 +21,21 @@ typedef void (*source_fn)(struct source *s, const struct event *ev, struct actio
 void source_go(struct source *s, enum source_state to, const char *reason, struct actions *out);
 void source_write(
 	struct source *s, enum record_state r, uint64_t epoch, int64_t now_ns, struct actions *out);
+// Something moved: the stall timer starts anew.
+void source_keep_quiet(int64_t now_ns, struct actions *out);
 // Keeps the first cause, writes ABORTED.
 void source_abort(
 	struct source *s, const struct ferry_error *why, int64_t now_ns, struct actions *out);
 // One thing that the state waited for has come; true when it was the last.
 bool source_got(struct source *s, uint32_t wait);
 int64_t source_forecast(struct source *s);
+// Ends it before the stun because of what that would take: `cause` is the reason's first half,
+// `relief` the second remedy.
+struct source_give_up {
+	const char *code, *cause, *relief;
+};
+void source_give_up(
+	struct source *s, const struct source_give_up *why, int64_t now_ns, struct actions *out);
 // One thing less to wait for before the ports are drained.
 void source_stopping_got(struct source *s, uint32_t wait, int64_t now_ns, struct actions *out);
 // Asks for everything that makes the guest run here again.
@@ -39,13 +48,16 @@ void source_on_prepared(struct source *, const struct event *, struct actions *)
 void source_on_armed(struct source *, const struct event *, struct actions *);
 void source_on_round(struct source *, const struct event *, struct actions *);
 void source_on_round_due(struct source *, const struct event *, struct actions *);
-void source_on_ram(struct source *, const struct event *, struct actions *);
 void source_on_progress(struct source *, const struct event *, struct actions *);
 void source_on_gate_early(struct source *, const struct event *, struct actions *);
 void source_on_stopped(struct source *, const struct event *, struct actions *);
 
-// source_switch.c: the stun.
+// source_ram.c: how far the VM's stream is.
+void source_on_ram(struct source *, const struct event *, struct actions *);
+void source_on_ram_last(struct source *, const struct event *, struct actions *);
 void source_on_held(struct source *, const struct event *, struct actions *);
+
+// source_switch.c: the stun.
 void source_on_gate(struct source *, const struct event *, struct actions *);
 void source_on_last_round(struct source *, const struct event *, struct actions *);
 void source_on_ports(struct source *, const struct event *, struct actions *);
@@ -53,7 +65,6 @@ void source_on_final(struct source *, const struct event *, struct actions *);
 void source_on_completed(struct source *, const struct event *, struct actions *);
 void source_on_sealed(struct source *, const struct event *, struct actions *);
 void source_on_verified(struct source *, const struct event *, struct actions *);
-void source_on_ram_last(struct source *, const struct event *, struct actions *);
 
 // source_own.c: commit, abort and what follows.
 void source_on_committed(struct source *, const struct event *, struct actions *);

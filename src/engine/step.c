@@ -84,6 +84,7 @@ static const char *const action_names[ACT_COUNT] = {
 	[ACT_STREAM_START] = "stream-start",
 	[ACT_STREAM_RELEASE] = "stream-release",
 	[ACT_STREAM_HOLD] = "stream-hold",
+	[ACT_STREAM_FORCE] = "stream-force",
 	[ACT_GATE_CLOSE] = "gate-close",
 	[ACT_PORTS_DRAIN] = "ports-drain",
 	[ACT_PEER_SWITCH] = "peer-switch",

@@ -100,9 +100,13 @@ struct event_round {
 	int64_t drain_ns;     // how long a drain would take now, 0 where unknown
 };
 
+// The VM goes over its RAM in passes: each begins by looking what was written since the last one
+// did, and sends that. What remains falls within a pass, and no sooner grows than the next begins.
 struct event_ram {
-	uint64_t remaining_bytes;
+	uint64_t remaining_bytes;  // of the pass under way
 	uint64_t rate_bytes_per_s; // 0 where unknown
+	uint64_t sent_bytes;       // of the VM's stream so far
+	uint64_t pass;             // the one under way: 1, 2, ...; 0 where unknown
 };
 
 struct event_final {
@@ -155,6 +159,7 @@ enum action_type {
 	ACT_STREAM_START,   // start the VM's own stream, held
 	ACT_STREAM_RELEASE, // let it flow
 	ACT_STREAM_HOLD,    // hold it again
+	ACT_STREAM_FORCE,   // budget_ns: the VM may stop as soon as it can send its rest in that
 	ACT_GATE_CLOSE,     // -> EV_GATE_CLOSED
 	ACT_PORTS_DRAIN,    // -> EV_PORTS_DRAINED
 	ACT_PEER_SWITCH,    // tell the destination
@@ -209,6 +214,7 @@ struct action {
 			int64_t at_ns;
 		} timer;
 		uint32_t round;
+		int64_t budget_ns;
 		enum answer answer;
 		enum outcome outcome;
 		enum event_type event; // ACT_ILLEGAL

@@ -96,28 +96,60 @@ class PlainVmTest(VmTest):
         self.assertEqual(self.ferry.guest("b", VM, "echo", "here"), (0, "here\n"))
         self.assert_runs_only_on("b")
 
+    def whereabouts(self) -> tuple[str, str]:
+        return ("a", "b") if self.state("a") == "running" else ("b", "a")
+
+    def start_memory(self, host: str, mebibytes: int) -> None:
+        """A program that writes so much of the guest's memory again and again."""
+        script = (f"memory {mebibytes} >/tmp/memory 2>&1 & echo $! >/tmp/memory.pid; "
+                  "while ! grep -q counting /tmp/memory; do sleep 0.1; done")
+        self.ferry.guest(host, VM, "sh", "-c", script)
+
+    def finish_memory(self, host: str) -> str:
+        """Ends it; its verdict."""
+        self.ferry.guest(host, VM, "sh", "-c", "kill -TERM $(cat /tmp/memory.pid)")
+
+        def verdict() -> str:
+            return self.ferry.guest(host, VM, "tail", "-n", "1", "/tmp/memory")[1].strip()
+
+        self.wait("the verdict", lambda: verdict().startswith("memory"), 60)
+        return verdict()
+
+    def test_ram_that_does_not_converge(self) -> None:
+        """The guest writes 32 MiB of its memory faster than the link carries it: each pass has as much to send as the one
+        before. 100 Mbit/s take 2.7 s for that, which is over a stun limit of 1 s and within one of 60 s."""
+        away, back = self.whereabouts()
+        self.start_memory(away, 32)
+        stayed = self.begin(away, back, "--bandwidth", "100mbit", "--stun-limit", "1").wait(60)
+        self.assertEqual((stayed.exit, stayed.code), (1, "not-converging"), self.describe(stayed))
+        self.assertEqual(stayed.result["outcome"], "aborted")
+        self.assertEqual(stayed.result["phase"], "flowing")
+        self.assertIn("RAM", stayed.result["reason"]["message"])
+        self.assertEqual(len(stayed.result["reason"]["remedies"]), 2, stayed.result)
+        self.assertEqual(stayed.result["stop_at_ns"], 0)
+        self.assert_runs_only_on(away)
+
+        moved = self.migrate(away, back, "--bandwidth", "100mbit", "--stun-limit", "60")
+        self.assertEqual(moved["policy"], "limit")
+        self.assertLess(moved["stun_ms"], 10000)
+        self.assert_runs_only_on(back)
+        self.assertRegex(self.finish_memory(back), r"memory ok \d+")
+
     def test_every_byte_of_the_guests_memory_comes_along(self) -> None:
         """Pages that were written while they were copied, and not again afterwards."""
-        away, back = ("a", "b") if self.state("a") == "running" else ("b", "a")
-        count = "memory 64 >/tmp/memory 2>&1 & echo $! >/tmp/memory.pid; while ! grep -q counting /tmp/memory; do sleep 0.1; done"
-        self.ferry.guest(away, VM, "sh", "-c", count)
+        away, back = self.whereabouts()
+        self.start_memory(away, 64)
         for _ in range(2):
             # So slow that QEMU needs several passes: what is written between two of them counts.
             moved = self.migrate(away, back, "--bandwidth", "100MB/s", "--target-stun", "20")
             self.assertGreater(moved["ram"]["rounds"], 2)
             away, back = back, away
-        self.ferry.guest(away, VM, "sh", "-c", "kill -TERM $(cat /tmp/memory.pid)")
-
-        def verdict() -> str:
-            return self.ferry.guest(away, VM, "tail", "-n", "1", "/tmp/memory")[1].strip()
-
-        self.wait("the verdict", lambda: verdict().startswith("memory"), 60)
-        self.assertRegex(verdict(), r"memory ok \d+")
+        self.assertRegex(self.finish_memory(away), r"memory ok \d+")
 
     def test_what_runs_in_it_is_heard_on_both_hosts(self) -> None:
         """`ferry vm exec` follows the VM there and back: all of the output, in order, once, and the status."""
         script = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i; echo e$i >&2; sleep 0.02; done; exit 7"
-        away, back = ("a", "b") if self.state("a") == "running" else ("b", "a")
+        away, back = self.whereabouts()
         running = self.ferry.start(away, "vm", "exec", VM, "--", "sh", "-c", script)
         for source, destination in ((away, back), (back, away)):
             said = len(running.answer.lines)
@@ -129,7 +161,7 @@ class PlainVmTest(VmTest):
         self.assertEqual(self.output(ended, "stderr").split(), [f"e{i}" for i in range(1, 401)])
 
     def test_an_interrupted_command_ends_its_program_wherever_it_is(self) -> None:
-        away, back = ("a", "b") if self.state("a") == "running" else ("b", "a")
+        away, back = self.whereabouts()
         for host in (away, back):  # silent programs: nothing would be noticed by writing
             running = self.ferry.start(away, "vm", "exec", VM, "--", "sh", "-c", "echo $$ >/tmp/silent; exec sleep 600")
             self.wait("the program", lambda: self.ferry.guest(away, VM, "test", "-s", "/tmp/silent")[0] == 0, 20)
@@ -143,7 +175,7 @@ class PlainVmTest(VmTest):
             self.ferry.guest(host, VM, "rm", "/tmp/silent")
 
     def test_where_the_hosts_lose_each_other_the_command_says_how_to_go_on(self) -> None:
-        away, back = ("a", "b") if self.state("a") == "running" else ("b", "a")
+        away, back = self.whereabouts()
         script = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo $i; sleep 0.1; done; exit 5"
         running = self.ferry.start(away, "vm", "exec", VM, "--", "sh", "-c", script)
         self.migrate(away, back)

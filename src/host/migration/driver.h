@@ -200,6 +200,7 @@ void source_verify(struct migration *m);
 // source_vm.c
 void source_stream_start(struct migration *m);
 void source_stream_flow(struct migration *m, bool on);
+void source_stream_force(struct migration *m, int64_t budget_ns);
 void source_continue(struct migration *m);
 void source_ports_drain(struct migration *m);
 void source_poll_stop(struct migration *m);

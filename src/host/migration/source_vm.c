@@ -9,9 +9,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define POLL_NS      (200 * NSEC_PER_MSEC)
-#define FROZEN_NS    (2 * NSEC_PER_MSEC) // between looks whether the VM has become "postmigrate"
-#define PAUSE_STATUS "pre-switchover"
+#define QEMU_DOWNTIME_MAX_MS 2000000 // MAX_MIGRATE_DOWNTIME of its migration/migration.h
+#define POLL_NS              (200 * NSEC_PER_MSEC)
+#define FROZEN_NS            (2 * NSEC_PER_MSEC) // between looks whether the VM has become "postmigrate"
+#define PAUSE_STATUS         "pre-switchover"
 
 // ---- the stream ----
 
@@ -51,6 +52,20 @@ void source_stream_flow(struct migration *m, bool on)
 	call_link(m, relay_link(m->relay), on ? "release" : "hold", NULL, NULL, 0, on_failure_only);
 }
 
+// In effect within the 100 ms after which QEMU measures its rate anew.
+void source_stream_force(struct migration *m, int64_t budget_ns)
+{
+	int64_t ms = budget_ns / NSEC_PER_MSEC;
+
+	ms = ms < 1 ? 1 : ms > QEMU_DOWNTIME_MAX_MS ? QEMU_DOWNTIME_MAX_MS : ms;
+	vm_log(m->vm,
+		"migration %.8s: passes over the RAM no longer shrink; QEMU may stop the guest for "
+		"%lld ms",
+		m->id, (long long)ms);
+	call_qemu(m, "migrate-set-parameters", json_pack("{sI}", "downtime-limit", (json_int_t)ms),
+		0, on_failure_only);
+}
+
 void source_continue(struct migration *m)
 {
 	source_poll_stop(m); // QEMU holds its big lock from here on: nothing but this goes to it
@@ -71,6 +86,8 @@ static void take_ram(struct migration *m, const json_t *doc, struct event *ev)
 
 	m->ram_bytes = (uint64_t)json_int_or(ram, "transferred", 0);
 	m->ram_rounds = (uint64_t)json_int_or(ram, "dirty-sync-count", 0);
+	ev->ram.sent_bytes = m->ram_bytes;
+	ev->ram.pass = m->ram_rounds;
 	ev->ram.remaining_bytes = left > 0 ? (uint64_t)left : 0;
 	ev->ram.rate_bytes_per_s = mbps > 0 && mbps < 1e7 ? (uint64_t)(mbps * 125000.0) : 0;
 }
@@ -84,10 +101,11 @@ static void on_progress_reply(struct migration *m, const json_t *ok, const struc
 	if (!e && !strcmp(json_string_or(ok, "status", ""), "active")) {
 		take_ram(m, ok, &ev);
 		result_progress(
-			m, json_pack("{ss sI sI sI}", "phase", source_state_name(m->source.state),
-				   "ram_bytes", (json_int_t)m->ram_bytes, "ram_remaining_bytes",
-				   (json_int_t)ev.ram.remaining_bytes, "ram_total_bytes",
-				   (json_int_t)m->ram_total_bytes));
+			m, json_pack("{ss sI sI sI sI}", "phase",
+				   source_state_name(m->source.state), "ram_bytes",
+				   (json_int_t)m->ram_bytes, "ram_pass", (json_int_t)m->ram_rounds,
+				   "ram_remaining_bytes", (json_int_t)ev.ram.remaining_bytes,
+				   "ram_total_bytes", (json_int_t)m->ram_total_bytes));
 		driver_feed(m, &ev);
 	}
 	if (m->poll)
@@ -190,6 +208,8 @@ static void on_event(
 		driver_feed_at(m, "source.stopped", &ev);
 	} else if (!strcmp(name, "RESUME")) {
 		driver_feed_type(m, EV_VM_RESUMED);
+	} else if (!strcmp(name, "MIGRATION_PASS") && m->poll) {
+		on_poll(m); // what remains now is what the pass has to send
 	} else if (!strcmp(name, "MIGRATION")) {
 		on_migration_status(m, json_string_or(data, "status", ""));
 	}
