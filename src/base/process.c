@@ -10,7 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define MAX_FDS 192
 
@@ -40,7 +42,14 @@ static int place_fds(const struct process_spec *spec, int first_free)
 	return 0;
 }
 
-static _Noreturn void run_child(const struct process_spec *spec, int report)
+int process_tie(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	return getppid() == parent ? 0 : -ESRCH; // it may have ended before the call above
+}
+
+static _Noreturn void run_child(const struct process_spec *spec, int report, pid_t parent)
 {
 	int highest = 2;
 	sigset_t none;
@@ -58,6 +67,11 @@ static _Noreturn void run_child(const struct process_spec *spec, int report)
 		child_failed(report);
 	if (spec->detached && setsid() < 0)
 		child_failed(report);
+	int tied = spec->tied ? process_tie(parent) : 0;
+	if (tied < 0) {
+		errno = -tied;
+		child_failed(report);
+	}
 	if (spec->cwd && chdir(spec->cwd) < 0)
 		child_failed(report);
 	for (const char *const *env = spec->env; env && *env; env++)
@@ -78,9 +92,9 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, struct ferry_
 			e, E2BIG, "process", "too many descriptors for %s", spec->argv[0]);
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		return ferry_fail(e, errno, "process", "cannot start %s: %m", spec->argv[0]);
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 	if (pid == 0)
-		run_child(spec, pipefd[1]);
+		run_child(spec, pipefd[1], parent);
 	close(pipefd[1]);
 	if (pid < 0) {
 		close(pipefd[0]);
@@ -99,9 +113,11 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, struct ferry_
 
 int process_run(const struct process_spec *spec, int *ret_status, struct ferry_error *e)
 {
+	struct process_spec tied = *spec;
 	pid_t pid;
-	int r = process_start(spec, &pid, e);
 
+	tied.tied = true;
+	int r = process_start(&tied, &pid, e);
 	if (r < 0)
 		return r;
 	while (waitpid(pid, ret_status, 0) < 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starting programs that outlive their starter, with chosen descriptors and nothing else open.
+// Starting programs, with chosen descriptors and nothing else open. They outlive their starter unless
+// they are tied to it.
 #pragma once
 
 #include <stdbool.h>
@@ -22,14 +23,20 @@ struct process_spec {
 	const struct process_fd *fds;
 	size_t n_fds;
 	bool detached; // its own session (setsid(2)): signals to our group do not reach it
+	bool tied;     // killed when the thread that starts it ends, in whatever way
 };
 
 // Standard input is /dev/null. Fails here, with the program's name, when it cannot be executed.
 // 0 and *ret_pid, which is our child: watch it with loop_process().
 int process_start(const struct process_spec *spec, pid_t *ret_pid, struct ferry_error *e);
 
-// Runs to its end; *ret_status as waitpid(2). Output goes to spec->log_fd.
+// Runs to its end, or to ours: it is tied. *ret_status as waitpid(2). Output goes to spec->log_fd.
 int process_run(const struct process_spec *spec, int *ret_status, struct ferry_error *e);
+
+// In a child of fork(2): SIGKILL comes when the parent's forking thread ends (PR_SET_PDEATHSIG of
+// prctl(2)). `parent`: its getpid(2) before the fork. -ESRCH when it has ended already: then no signal
+// will come, and the caller ends itself.
+int process_tie(pid_t parent);
 
 // A process's start time in clock ticks after boot (proc(5), field 22), 0 when there is none: with
 // it a recorded pid is told from a later process of the same number.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,8 +54,71 @@ static void a_recorded_pid_is_only_killed_when_it_is_the_same(void)
 	CHECK_EQ(process_start_time(pid), 0);
 }
 
+// A starter that starts a program, tied or not, says its pid, and hangs.
+static pid_t start_by_another(bool tied, pid_t *ret_starter)
+{
+	const char *argv[] = { "sleep", "60", NULL };
+	struct process_spec spec = { .argv = argv, .log_fd = -1, .detached = true, .tied = tied };
+	pid_t pid = 0;
+	int fds[2];
+
+	CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
+	*ret_starter = fork();
+	if (*ret_starter == 0) {
+		if (process_start(&spec, &pid, NULL) == 0 &&
+			write(fds[1], &pid, sizeof pid) == sizeof pid)
+			pause();
+		_exit(1);
+	}
+	close(fds[1]);
+	CHECK_EQ(read(fds[0], &pid, sizeof pid), sizeof pid);
+	close(fds[0]);
+	return pid;
+}
+
+// Our child by now: orphans come to us.
+static bool ends_within(pid_t pid, int ms)
+{
+	for (; ms > 0; ms -= 5) {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+		usleep(5000);
+	}
+	return false;
+}
+
+static void a_tied_program_dies_with_its_starter(void)
+{
+	for (int tied = 0; tied < 2; tied++) {
+		pid_t starter, pid = start_by_another(tied, &starter);
+		CHECK(process_start_time(pid) > 0);
+		CHECK_EQ(kill(starter, SIGKILL), 0);
+		CHECK_EQ(waitpid(starter, NULL, 0), starter);
+		CHECK_EQ(ends_within(pid, tied ? 2000 : 100), tied);
+		if (!tied) {
+			CHECK_EQ(kill(pid, SIGKILL), 0);
+			CHECK(ends_within(pid, 2000));
+		}
+	}
+}
+
+// As when the parent ends between fork(2) and prctl(2): another is our parent then.
+static void a_starter_that_has_ended_already_is_noticed(void)
+{
+	pid_t parent = getpid(), pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(process_tie(parent) == 0 && process_tie(parent + 1) == -ESRCH ? 0 : 1);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
 int main(void)
 {
+	CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	RUN(a_tied_program_dies_with_its_starter);
+	RUN(a_starter_that_has_ended_already_is_noticed);
 	RUN(descriptors_land_on_their_numbers);
 	RUN(a_missing_program_is_an_error_here);
 	RUN(a_recorded_pid_is_only_killed_when_it_is_the_same);

@@ -76,7 +76,9 @@ static int start_vgpu(
 	// A user's own cache, where there is one, spares the compiler; else it goes with the session.
 	const char *env[] = { getenv("POCL_CACHE_DIR") ? NULL : cache, NULL };
 	_cleanup_fd_ int log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	struct process_spec spec = { .argv = argv, .env = env, .log_fd = log_fd, .detached = true };
+	struct process_spec spec = {
+		.argv = argv, .env = env, .log_fd = log_fd, .detached = true, .tied = true
+	};
 
 	return process_start(&spec, &s->vgpu, e);
 }

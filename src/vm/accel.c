@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define PROBE_LIMIT_MS 1000
 #define CODE_AT        0x1000
@@ -129,9 +131,9 @@ static void probe_kvm(char *ret_why, size_t size)
 		snprintf(ret_why, size, "/dev/kvm cannot be opened: %s", strerror(errno));
 		return;
 	}
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 	if (pid == 0)
-		_exit(-vm_accel_run_guest(kvm) & 0x7f);
+		_exit(process_tie(parent) < 0 ? 1 : -vm_accel_run_guest(kvm) & 0x7f);
 	int r = pid < 0 ? -errno : await_child(pid);
 	if (r == -ETIMEDOUT)
 		snprintf(ret_why, size, "KVM is there but did not finish a small guest in %d ms",

@@ -90,6 +90,22 @@ class RunTest(unittest.TestCase):
         run.communicate()
         self.assert_nothing_left()
 
+    def test_a_killed_ferry_leaves_no_vgpu(self) -> None:
+        run = self.start("sh", "-c", "echo $$; exec sleep 60")
+        assert run.stdout
+        program = int(run.stdout.readline())
+        self.addCleanup(os.kill, program, signal.SIGKILL)  # it is the user's, and goes on
+        self.assertEqual(len(self.vgpus()), 1)
+        run.kill()
+        run.wait(10)
+        deadline = time.monotonic() + 5
+        while self.vgpus() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertEqual(self.vgpus(), [])
+        for pipe in (run.stdin, run.stdout, run.stderr):
+            if pipe:
+                pipe.close()
+
     def test_a_killed_vgpu_does_not_hang_the_program(self) -> None:
         run = self.start("sh", "-c", f"echo up; read line; {ALLOCATE} 1; echo status $?")
         assert run.stdout and run.stdin
