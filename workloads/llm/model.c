@@ -28,8 +28,17 @@ static int step_open(struct model *m, unsigned platform, unsigned device, struct
 
 static int step_compile(struct model *m, struct failure *f)
 {
+	const struct shape *s = &m->shape;
+	char options[512];
+
+	snprintf(options, sizeof options,
+		"-cl-std=CL1.2 -DDIM=%u -DHEAD_DIM=%u -DHEADS=%u -DKV_HEADS=%u "
+		"-DHIDDEN=%u -DVOCAB=%u -DCONTEXT=%u -DNORM_EPS=%.9ef -D%s%s",
+		s->dim, s->head_dim, s->heads, s->kv_heads, s->hidden, s->vocab, s->context,
+		(double)s->norm_eps, s->weights == WEIGHT_INT8 ? "WEIGHTS_INT8" : "WEIGHTS_F16",
+		m->gpu.cpu ? " -DCPU_DEVICE" : "");
 	snprintf(m->progress, sizeof m->progress, "kernels compiled");
-	return program_build(&m->gpu, &m->shape, &m->program, f);
+	return program_build(&m->gpu, options, &m->program, f);
 }
 
 static int step_allocate(struct model *m, struct failure *f)

@@ -6,16 +6,6 @@
 
 #define MAX_SOURCES 32
 
-static void build_options(const struct gpu *g, const struct shape *s, char *out, size_t size)
-{
-	snprintf(out, size,
-		"-cl-std=CL1.2 -DDIM=%u -DHEAD_DIM=%u -DHEADS=%u -DKV_HEADS=%u "
-		"-DHIDDEN=%u -DVOCAB=%u -DCONTEXT=%u -DNORM_EPS=%.9ef -D%s%s",
-		s->dim, s->head_dim, s->heads, s->kv_heads, s->hidden, s->vocab, s->context,
-		(double)s->norm_eps, s->weights == WEIGHT_INT8 ? "WEIGHTS_INT8" : "WEIGHTS_F16",
-		g->cpu ? " -DCPU_DEVICE" : "");
-}
-
 static int fail_build(struct gpu *g, cl_program program, cl_int status, struct failure *f)
 {
 	char log[3000] = "";
@@ -26,10 +16,9 @@ static int fail_build(struct gpu *g, cl_program program, cl_int status, struct f
 	return fail(f, EIO, "clBuildProgram: %s\n%s", cl_status_name(status), log);
 }
 
-int program_build(struct gpu *g, const struct shape *s, cl_program *ret, struct failure *f)
+int program_build(struct gpu *g, const char *options, cl_program *ret, struct failure *f)
 {
 	const char *texts[MAX_SOURCES];
-	char options[512];
 	cl_program program;
 	cl_int st;
 
@@ -38,7 +27,6 @@ int program_build(struct gpu *g, const struct shape *s, cl_program *ret, struct 
 	program = clCreateProgramWithSource(g->context, kernel_source_count, texts, NULL, &st);
 	if (!program)
 		return fail_cl(f, st, "clCreateProgramWithSource");
-	build_options(g, s, options, sizeof options);
 	st = clBuildProgram(program, 1, &g->device, options, NULL, NULL);
 	if (st) {
 		int r = fail_build(g, program, st, f);
