@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Native binaries of programs, taken on the worker's thread: for a move, and where the guest asks.
+#include "vgpu/session/port.h"
+#include "vgpu/session/program.h"
+#include "vgpu/session/session.h"
+#include "vgpu/session/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct binary_job {
+	struct program *p; // a reference
+	struct backend *be;
+	uint64_t shapes;
+	uint32_t seq;
+	bool answers; // a guest's query; otherwise for a move
+	void (*done)(void *arg);
+	void *arg;
+	int32_t result;
+	struct buf bytes;
+	// A copy, since the program may get a newer binary meanwhile.
+	struct be_origin from;
+};
+
+static void free_origin(struct be_origin *o)
+{
+	for (uint32_t i = 0; i < o->n_inputs; i++) {
+		free_origin(&o->inputs[i]);
+		if (o->names)
+			free(o->names[i]);
+	}
+	free(o->inputs);
+	free(o->names);
+	free(o->options);
+	buf_free(&o->bytes);
+}
+
+static void free_binary_job(struct binary_job *j)
+{
+	buf_free(&j->bytes);
+	free_origin(&j->from);
+	free(j);
+}
+
+static void run_binary(void *arg)
+{
+	struct binary_job *j = arg;
+
+	j->result = j->be->ops->program_get_binary(j->be, &j->from, &j->bytes);
+}
+
+static void keep_native(struct binary_job *j)
+{
+	struct program *p = j->p;
+
+	p->taking_native = false;
+	p->native_shapes = j->shapes;
+	if (j->result != CL_SUCCESS)
+		return;
+	buf_free(&p->native);
+	p->native = j->bytes;
+	j->bytes = (struct buf){ 0 };
+	object_touch(&p->o);
+}
+
+static void end_binary(void *arg)
+{
+	struct binary_job *j = arg;
+	struct session *s = j->p->o.session;
+	struct vgpu *v = s->v;
+
+	if (j->answers) {
+		if (j->result == CL_SUCCESS)
+			session_answer_data(s, j->seq, &j->bytes);
+		session_answer(s, j->seq, j->result, j->bytes.len);
+	} else {
+		keep_native(j);
+	}
+	if (j->done)
+		j->done(j->arg);
+	object_unref(&j->p->o);
+	free_binary_job(j);
+	ports_pump(v);
+}
+
+static int copy_origin(struct be_origin *to, const struct program *p);
+
+static int copy_inputs(struct be_origin *to, const struct build_request *how)
+{
+	to->inputs = calloc(how->n_inputs + 1, sizeof *to->inputs);
+	to->names = how->names ? calloc(how->n_inputs + 1, sizeof *to->names) : NULL;
+	if (!to->inputs || (how->names && !to->names))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < how->n_inputs; i++) {
+		to->n_inputs = i + 1;
+		if (to->names && !(to->names[i] = strdup(how->names[i])))
+			return -ENOMEM;
+		int r = copy_origin(&to->inputs[i], how->inputs[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+// What `p` was made of, all the way down. free_origin() afterwards, also on error.
+static int copy_origin(struct be_origin *to, const struct program *p)
+{
+	const struct buf *made_of = p->from_native ? &p->native : &p->text;
+
+	*to = (struct be_origin){ .binary = p->from_native || p->origin == PROGRAM_BINARY,
+		.built = p->requested,
+		.kind = p->from_native ? BE_BUILD : p->request.kind };
+	to->options = strdup(p->request.options ? p->request.options : "");
+	buf_put(&to->bytes, made_of->data, made_of->len);
+	if (!to->options || to->bytes.failed)
+		return -ENOMEM;
+	return p->from_native ? 0 : copy_inputs(to, &p->request);
+}
+
+static int start_binary(struct program *p, const struct binary_job *what)
+{
+	struct vgpu *v = p->o.session->v;
+	struct binary_job *j = malloc(sizeof *j);
+
+	if (!j)
+		return -ENOMEM;
+	*j = *what;
+	j->p = p;
+	j->be = v->be;
+	j->shapes = p->shapes;
+	int r = copy_origin(&j->from, p);
+	if (r == 0)
+		r = worker_add(v->worker, run_binary, end_binary, j);
+	if (r < 0) {
+		free_binary_job(j);
+		return r;
+	}
+	object_ref(&p->o);
+	return 0;
+}
+
+int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
+{
+	bool current = p->native.len && p->native_shapes == p->shapes;
+
+	if (current || p->taking_native || !program_is_executable(p)) {
+		done(arg);
+		return 0;
+	}
+	int r = start_binary(p, &(struct binary_job){ .done = done, .arg = arg });
+	p->taking_native = r == 0;
+	return r;
+}
+
+int program_query_binary(struct program *p, uint32_t seq)
+{
+	return start_binary(p, &(struct binary_job){ .answers = true, .seq = seq });
+}
