@@ -5,36 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/test.h"
-#include "fake_backend.h"
 #include "fuzz/driver.h"
-#include "vgpu/session/port.h"
 #include "vgpu/protocol/protocol.h"
-#include "vgpu/state/state.h"
-#include "vgpu/vgpu.h"
-
-#define MEMORY (1u << 20)
-
-static struct vgpu *new_vgpu(struct loop *loop, int *ret_guest)
-{
-	struct vgpu_config config = {
-		.loop = loop, .memory_bytes = MEMORY, .backend = &backend_fake
-	};
-	struct ferry_error e = FERRY_ERROR_INIT;
-	struct vgpu *v = NULL;
-	struct port *port;
-	int pair[2];
-
-	CHECK_EQ(vgpu_new(&config, &v, &e), 0);
-	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	CHECK_EQ(port_new(v, 0, pair[0], dup(pair[1]), &port, &e), 0);
-	*ret_guest = pair[1];
-	return v;
-}
+#include "vgpu/testing/fake_backend.h"
+#include "vgpu/testing/testvgpu.h"
 
 #define SEND(b, name, ...) CHECK_EQ(p_put_##name(b, 0, ++seq, &(struct p_##name){ __VA_ARGS__ }), 0)
 #define TEXT(s)                                                                                    \
@@ -56,117 +33,45 @@ static void put_beginning(struct buf *b)
 	SEND(b, program_build, .program = 6);
 }
 
-// Lets everything happen that can.
-static void settle(struct loop *loop, struct vgpu *v, int guest)
-{
-	uint8_t sink[65536];
-
-	for (int idle = 0; idle < 3; idle++) {
-		loop_once(loop, 1);
-		while (recv(guest, sink, sizeof sink, MSG_DONTWAIT) > 0)
-			idle = 0;
-	}
-}
-
-static void feed(struct loop *loop, struct vgpu *v, int guest, const uint8_t *data, size_t n)
-{
-	while (n) {
-		ssize_t sent = send(guest, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent > 0) {
-			data += sent;
-			n -= (size_t)sent;
-		}
-		settle(loop, v, guest);
-	}
-}
-
-struct records {
-	struct buf all; // blobs
-};
-
-static int emit(void *to, const void *record, size_t n)
-{
-	struct records *r = to;
-
-	buf_put_blob(&r->all, record, n);
-	return r->all.failed ? -1 : 0;
-}
-
-static void nothing(void *arg)
-{
-}
-
-static int apply_all(struct vgpu *v, const struct records *records, size_t damage, uint8_t with)
-{
-	_cleanup_buf_ struct buf copy = { 0 };
-	struct rd r = rd_make(records->all.data, records->all.len);
-	int result = 0;
-	size_t at = 0;
-
-	while (r.left && result == 0) {
-		size_t n;
-		const uint8_t *record = rd_blob(&r, SIZE_MAX, &n);
-		buf_reset(&copy);
-		buf_put(&copy, record, n);
-		if (damage >= at && damage < at + n)
-			copy.data[damage - at] ^= with;
-		at += n;
-		result = state_apply(v, copy.data, copy.len, NULL);
-	}
-	return result;
-}
-
 static void apply_elsewhere(
-	struct loop *loop, const struct records *records, size_t damage, uint8_t with)
+	struct loop *loop, const struct buf *records, size_t damage, uint8_t with)
 {
-	int guest;
-	struct vgpu *v = new_vgpu(loop, &guest);
+	struct testvgpu to;
 
-	gate_close(v, nothing, NULL);
-	v->ports_held = true;
-	int r = apply_all(v, records, damage, with);
-	if (!with)
-		CHECK_EQ(r, 0);
-	while (v->restoring)
+	testvgpu_start_incoming(&to, loop, &backend_fake);
+	int r = testvgpu_apply(&to, records, damage, with);
+	while (to.v->restoring)
 		loop_once(loop, 1);
-	if (!with)
-		CHECK(state_is_complete(v));
-	if (r == 0) {
-		state_own(v);
-		gate_open(v);
-		settle(loop, v, guest);
+	if (!with) {
+		CHECK_EQ(r, 0);
+		CHECK(state_is_complete(to.v));
 	}
-	vgpu_free(v);
-	close(guest);
+	if (r == 0)
+		testvgpu_own(&to);
+	testvgpu_stop(&to);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct loop *loop = loop_new();
-	_cleanup_buf_ struct buf beginning = { 0 };
+	_cleanup_buf_ struct buf beginning = { 0 }, records = { 0 };
 	struct state_source source;
-	struct records records = { 0 };
-	int guest;
-	struct vgpu *v = new_vgpu(loop, &guest);
+	struct testvgpu from;
 
+	testvgpu_start(&from, loop, &backend_fake);
 	put_beginning(&beginning);
-	feed(loop, v, guest, beginning.data, beginning.len);
-	feed(loop, v, guest, data, size);
-	state_source_begin(&source, v, true);
-	CHECK_EQ(gate_close(v, nothing, NULL), 0);
-	while (v->in_flight)
-		loop_once(loop, 1);
-	CHECK_EQ(state_collect(&source, true, emit, &records, NULL), 0);
+	testvgpu_feed(&from, beginning.data, beginning.len);
+	testvgpu_feed(&from, data, size);
+	state_source_begin(&source, from.v, true);
+	testvgpu_close_gate(&from);
+	CHECK_EQ(state_collect(&source, true, testvgpu_emit, &records, NULL), 0);
 	state_source_end(&source);
 	apply_elsewhere(loop, &records, SIZE_MAX, 0);
 	uint32_t pick = size ? (uint32_t)(data[size / 2] * 131u + data[size - 1] * 7u) : 0;
-	if (records.all.len)
-		apply_elsewhere(
-			loop, &records, pick % records.all.len, (uint8_t)(1u << (pick % 8)));
-	gate_open(v);
-	vgpu_free(v);
-	close(guest);
-	buf_free(&records.all);
+	if (records.len)
+		apply_elsewhere(loop, &records, pick % records.len, (uint8_t)(1u << (pick % 8)));
+	gate_open(from.v);
+	testvgpu_stop(&from);
 	loop_free(loop);
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fake_backend.h"
+#include "vgpu/testing/fake_backend.h"
 
 #include <errno.h>
 #include <stdlib.h>
