@@ -19,6 +19,17 @@ void build_request_free(struct build_request *r)
 	*r = (struct build_request){ 0 };
 }
 
+void program_forget_request(struct program *p)
+{
+	if (p->building)
+		return; // when it is over
+	struct build_request old[] = { p->request, p->next_request };
+	p->request = p->next_request = (struct build_request){ 0 };
+	p->requested = p->again = false;
+	for (int i = 0; i < 2; i++)
+		build_request_free(&old[i]);
+}
+
 static void destroy(struct object *o)
 {
 	struct program *p = (struct program *)o;
@@ -64,9 +75,14 @@ int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t 
 	return to->failed ? -ENOMEM : 0;
 }
 
+bool program_is_complete(const struct program *p)
+{
+	return p->text.len == p->total;
+}
+
 bool program_is_executable(const struct program *p)
 {
-	return p->executable && !p->building && p->be;
+	return p->executable && !p->building;
 }
 
 void program_specialised(struct program *p)

@@ -23,7 +23,7 @@ struct program {
 	enum program_origin origin;
 	struct buf text;       // source or the guest's own binary
 	uint64_t total;        // bytes of text that the guest announced
-	struct be_program *be; // not to be touched while building
+	struct be_program *be; // the worker's while building
 	bool building;
 	bool requested; // `request` is set: a build was asked for
 	struct build_request request;
@@ -47,6 +47,7 @@ struct program {
 // The first reference is the caller's; -errno.
 int program_new(struct session *s, uint64_t serial, enum program_origin origin, uint64_t total,
 	struct program **ret);
+bool program_is_complete(const struct program *p); // its text is here
 bool program_is_executable(const struct program *p);
 // A launch made the driver specialise it: a native binary taken before is worth less.
 void program_specialised(struct program *p);
@@ -56,6 +57,8 @@ void program_specialised(struct program *p);
 // given through program->wants_answer. 0 or -ENOMEM.
 int program_start_build(struct program *p, struct build_request *request, bool restoring);
 void build_request_free(struct build_request *r);
+// The program's session is over: programs that are each other's headers let go of each other.
+void program_forget_request(struct program *p);
 
 // An incoming native binary: used by the next build.
 int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t shapes);

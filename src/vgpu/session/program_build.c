@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens to programs on the worker's thread. A job holds a reference to its program; while it
-// runs, the main thread does not touch the program's device handle.
+// What happens to programs on the worker's thread. A job holds a reference to its program. Device
+// handles of programs are made there only, so jobs find what earlier ones have made; the main thread
+// uses them where no job can change them.
 #include "vgpu/session/port.h"
 #include "vgpu/session/program.h"
 #include "vgpu/session/session.h"
@@ -24,16 +25,37 @@ struct build {
 
 // ---- building
 
-static int32_t create(struct build *b)
+static int32_t create(struct backend *be, struct program *p)
 {
-	struct program *p = b->p;
-	const struct backend_ops *ops = b->be->ops;
-
-	if (p->be || b->how.kind == BE_LINK)
+	if (p->be)
 		return CL_SUCCESS;
 	if (p->origin == PROGRAM_BINARY)
-		return ops->program_binary(b->be, p->text.data, p->text.len, &p->be);
-	return ops->program_source(b->be, (const char *)p->text.data, p->text.len, &p->be);
+		return be->ops->program_binary(be, p->text.data, p->text.len, &p->be);
+	return be->ops->program_source(be, (const char *)p->text.data, p->text.len, &p->be);
+}
+
+// A header is often never built itself: then it is new to the driver.
+static int32_t gather_inputs(struct build *b)
+{
+	for (uint32_t i = 0; i < b->how.n_inputs; i++) {
+		struct program *input = b->p->request.inputs[i];
+		int32_t err = b->how.kind == BE_COMPILE ? create(b->be, input) : CL_SUCCESS;
+		if (err != CL_SUCCESS)
+			return err;
+		if (!input->be)
+			return CL_INVALID_PROGRAM;
+		b->inputs[i] = input->be;
+	}
+	return CL_SUCCESS;
+}
+
+static int32_t build_from_text(struct build *b)
+{
+	int32_t err = b->how.kind == BE_LINK ? CL_SUCCESS : create(b->be, b->p);
+
+	if (err == CL_SUCCESS)
+		err = gather_inputs(b);
+	return err == CL_SUCCESS ? b->be->ops->build(b->be, &b->p->be, &b->how) : err;
 }
 
 // A native binary needs no compiler; where the driver does not take it, its source does.
@@ -48,7 +70,8 @@ static bool restore_native(struct build *b)
 	if (ops->program_binary(b->be, p->native.data, p->native.len, &p->be) == CL_SUCCESS &&
 		ops->build(b->be, &p->be, &how) == CL_SUCCESS)
 		return true;
-	ops->program_free(p->be);
+	if (p->be)
+		ops->program_free(p->be);
 	p->be = NULL;
 	return false;
 }
@@ -65,32 +88,24 @@ static bool is_executable(const struct buf *body)
 static void run_build(void *arg)
 {
 	struct build *b = arg;
+	struct program *p = b->p;
 	const struct backend_ops *ops = b->be->ops;
 
-	if (restore_native(b)) {
-		b->result = CL_SUCCESS;
-		b->from_native = true;
-	} else {
-		b->result = create(b);
-		for (uint32_t i = 0; i < b->how.n_inputs; i++)
-			b->inputs[i] = b->p->request.inputs[i]->be;
-		if (b->result == CL_SUCCESS)
-			b->result = ops->build(b->be, &b->p->be, &b->how);
+	if (b->restoring && p->be) { // as if nothing had been built before
+		ops->program_free(p->be);
+		p->be = NULL;
 	}
-	if (b->p->be)
-		ops->build_result(b->p->be, &b->body);
+	b->from_native = restore_native(b);
+	b->result = b->from_native ? CL_SUCCESS : build_from_text(b);
+	if (p->be)
+		ops->build_result(p->be, &b->body);
 	b->executable = is_executable(&b->body);
 }
 
 // An incoming program for which better records came meanwhile.
 static void build_again(struct program *p)
 {
-	struct vgpu *v = p->o.session->v;
-
 	p->again = false;
-	if (p->be)
-		v->be->ops->program_free(p->be);
-	p->be = NULL;
 	if (p->next_native.len) {
 		buf_free(&p->native);
 		p->native = p->next_native;
@@ -140,7 +155,9 @@ static void end_build(void *arg)
 		keep_answer(b);
 	else
 		give_answer(p, &b->body);
-	if (p->again)
+	if (s->over)
+		program_forget_request(p);
+	else if (p->again)
 		build_again(p);
 	if (b->restoring && --v->restoring == 0 && v->restored)
 		v->restored(v->restored_arg);

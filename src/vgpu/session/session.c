@@ -4,6 +4,7 @@
 #include "vgpu/session/port.h"
 #include "vgpu/session/program.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -101,6 +102,26 @@ static void free_uploads(struct session *s)
 	s->n_uploads = 0;
 }
 
+// Objects that hold each other would stay for ever.
+static void break_cycles(struct session *s)
+{
+	_cleanup_free_ struct object **list = NULL;
+	size_t n = 0;
+
+	if (registry_changed(&s->v->registry, 0, &list, &n) < 0)
+		return; // they do stay: only memory
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->type == OBJECT_PROGRAM)
+			object_ref(list[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (list[i]->type != OBJECT_PROGRAM)
+			continue;
+		if (list[i]->session == s)
+			program_forget_request((struct program *)list[i]);
+		object_unref(list[i]);
+	}
+}
+
 void session_end(struct session *s)
 {
 	if (s->over)
@@ -123,6 +144,7 @@ void session_end(struct session *s)
 		s->table[id] = NULL;
 	}
 	free_uploads(s);
+	break_cycles(s);
 	object_unref(&s->o);
 }
 

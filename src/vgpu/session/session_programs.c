@@ -76,7 +76,7 @@ static char *text_of(struct p_blob blob)
 	return strndup(blob.n ? (const char *)blob.at : "", blob.n);
 }
 
-// The inputs' programs, all complete and not being built; a reference each.
+// The inputs' programs; a reference each.
 static int add_inputs(struct session *s, struct build_request *r, const struct p_ids *ids)
 {
 	r->inputs = calloc(ids->n + 1, sizeof(struct program *));
@@ -114,27 +114,9 @@ static int add_names(struct build_request *r, struct p_blob names)
 static bool usable_input(const struct build_request *r, uint32_t i)
 {
 	const struct program *p = r->inputs[i];
-	bool needs_compiled = r->kind == BE_LINK;
+	bool fits = r->kind == BE_LINK ? p->requested : p->origin == PROGRAM_SOURCE;
 
-	return !p->building && p->text.len == p->total && (!needs_compiled || p->be);
-}
-
-// A header is often never built itself, so the driver may not have it yet.
-static int32_t create_headers(struct session *s, const struct build_request *r)
-{
-	const struct backend_ops *ops = s->v->be->ops;
-	int32_t err = CL_SUCCESS;
-
-	for (uint32_t i = 0; i < r->n_inputs && err == CL_SUCCESS; i++) {
-		struct program *p = r->inputs[i];
-		if (p->be)
-			continue;
-		err = p->origin == PROGRAM_SOURCE
-			      ? ops->program_source(
-					s->v->be, (const char *)p->text.data, p->text.len, &p->be)
-			      : CL_INVALID_PROGRAM;
-	}
-	return err;
+	return fits && !p->building && program_is_complete(p);
 }
 
 // Starts it, or answers why not.
@@ -144,13 +126,11 @@ static int begin(struct session *s, const struct p_frame *f, struct program *p,
 	int32_t refused = CL_SUCCESS;
 	int r = 0;
 
-	if (p->building || p->text.len != p->total)
+	if (p->building || !program_is_complete(p))
 		refused = CL_INVALID_OPERATION;
 	for (uint32_t i = 0; i < request->n_inputs; i++)
 		if (!usable_input(request, i) || request->inputs[i] == p)
 			refused = CL_INVALID_PROGRAM;
-	if (refused == CL_SUCCESS && request->kind == BE_COMPILE)
-		refused = create_headers(s, request);
 	if (refused == CL_SUCCESS) {
 		p->answer_seq = f->seq;
 		p->wants_answer = true;
@@ -231,7 +211,7 @@ int session_on_program_query_binary(struct session *s, const struct p_frame *f)
 	struct program *p = find_program(s, m.program);
 	if (!p)
 		return -EBADMSG;
-	if (p->building || !p->be)
+	if (p->building || !p->requested)
 		session_answer(s, f->seq, CL_INVALID_PROGRAM_EXECUTABLE, 0);
 	else
 		r = program_query_binary(p, f->seq);

@@ -144,7 +144,7 @@ static int get_inputs(struct session *s, struct build_request *q, const struct s
 		return -ENOMEM;
 	while (r.left) {
 		struct object *o = state_find(s->v, rd_u64(&r), OBJECT_PROGRAM);
-		if (!o)
+		if (!o || !program_is_complete((struct program *)o))
 			return -EBADMSG;
 		object_ref(o);
 		q->inputs[q->n_inputs++] = (struct program *)o;
@@ -184,9 +184,6 @@ static int build(struct program *p, struct build_request *q)
 		p->again = true;
 		return 0;
 	}
-	if (p->be)
-		p->o.session->v->be->ops->program_free(p->be);
-	p->be = NULL;
 	return program_start_build(p, q, true);
 }
 
@@ -220,11 +217,13 @@ static int apply_program(struct session *s, uint64_t serial, struct object **o, 
 	if (s_get_program(r, &m) < 0 || m.origin > PROGRAM_LINKED || m.total > VGPU_SOURCE_MAX ||
 		m.text.n > m.total || (m.requested && m.text.n != m.total))
 		return -EBADMSG;
+	if (p && (m.total != p->total || m.text.n < p->text.len))
+		return -EBADMSG; // a text only grows: the worker may be reading it
 	int err = p ? 0 : program_new(s, serial, (enum program_origin)m.origin, m.total, &p);
 	if (err < 0)
 		return err;
 	*o = &p->o;
-	if (!p->building && p->text.len != m.text.n)
+	if (p->text.len != m.text.n)
 		err = take_bytes(&p->text, m.text);
 	return err < 0 ? err : apply_program_build(p, &m);
 }

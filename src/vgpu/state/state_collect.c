@@ -52,6 +52,16 @@ static void put_buffer(struct buf *b, const struct buffer *m)
 				.count = m->run.count });
 }
 
+// What a program is made of, and not what was asked to be done with it: for references to it.
+static void put_bare_program(struct buf *b, const struct program *p)
+{
+	state_put_head(b, STATE_OBJECT, OBJECT_PROGRAM, p->o.serial);
+	s_put_object(b, &(struct s_object){ p->o.session->o.serial, p->o.id, p->o.failed });
+	s_put_program(
+		b, &(struct s_program){
+			   .origin = p->origin, .total = p->total, .text = state_blob(&p->text) });
+}
+
 static void put_program(struct buf *b, const struct program *p, bool natives)
 {
 	_cleanup_buf_ struct buf inputs = { 0 }, names = { 0 };
@@ -186,6 +196,33 @@ static bool is_going(const struct object *o)
 	return s->over;
 }
 
+// A header may be younger than what was compiled with it, and two programs each other's headers.
+static int emit_headers(
+	struct state_source *s, const struct program *p, struct sink *k, struct ferry_error *e)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < p->request.n_inputs; i++) {
+		const struct program *header = p->request.inputs[i];
+		if (header->o.serial < p->o.serial || header->o.changed <= s->since)
+			continue;
+		put_bare_program(&k->record, header);
+		r = flush(k, e);
+	}
+	return r;
+}
+
+static int emit_object(
+	struct state_source *s, const struct object *o, struct sink *k, struct ferry_error *e)
+{
+	int r = o->type == OBJECT_PROGRAM ? emit_headers(s, (const struct program *)o, k, e) : 0;
+
+	if (r < 0)
+		return r;
+	put_object(&k->record, o, s->natives);
+	return flush(k, e);
+}
+
 static int emit_objects(struct state_source *s, struct sink *k, struct ferry_error *e)
 {
 	_cleanup_free_ struct object **list = NULL;
@@ -194,12 +231,9 @@ static int emit_objects(struct state_source *s, struct sink *k, struct ferry_err
 
 	if (r < 0)
 		return ferry_fail(e, r, "no-memory", "no memory for object state");
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (is_going(list[i]))
-			continue;
-		put_object(&k->record, list[i], s->natives);
-		r = flush(k, e);
-	}
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (!is_going(list[i]))
+			r = emit_object(s, list[i], k, e);
 	return r;
 }
 

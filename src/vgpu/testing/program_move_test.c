@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs that move, on a device that notes what it is asked to build: what the destination has
+// afterwards, and what that took.
+#include "vgpu/testing/fake_backend.h"
+#include "vgpu/testing/testclient.h"
+#include "vgpu/testing/testvgpu.h"
+
+#include "base/test.h"
+
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// ---- the device: a program is its text and what it was made with
+
+struct be_program {
+	bool is_built, is_native;
+	int kind;
+	char text[64], made_with[64]; // options; of a linked one its parts'
+};
+
+static struct backend_ops device;
+static atomic_int builds, compiles, links;
+static atomic_bool refuses_natives;
+static atomic_bool holds;    // compilations wait
+static char running[64];     // made_with of the program whose kernel was made last
+static char last_header[64]; // text of the header that was last compiled with
+
+static int open_device(const struct be_config *config, struct backend **ret, struct ferry_error *e)
+{
+	int r = backend_fake.open(config, ret, e);
+
+	if (r == 0)
+		(*ret)->ops = &device;
+	return r;
+}
+
+static struct be_program *new_program(const char *text, size_t n)
+{
+	struct be_program *p = calloc(1, sizeof *p);
+
+	CHECK(p && n < sizeof p->text);
+	memcpy(p->text, text, n);
+	return p;
+}
+
+static cl_int note_source(struct backend *be, const char *text, size_t n, struct be_program **ret)
+{
+	*ret = new_program(text, n);
+	return CL_SUCCESS;
+}
+
+static cl_int note_binary(struct backend *be, const void *bytes, size_t n, struct be_program **ret)
+{
+	if (atomic_load(&refuses_natives))
+		return CL_INVALID_BINARY;
+	*ret = new_program("", 0);
+	(*ret)->is_native = true;
+	CHECK(n < sizeof(*ret)->made_with);
+	memcpy((*ret)->made_with, bytes, n);
+	return CL_SUCCESS;
+}
+
+static void note_free(struct be_program *p)
+{
+	free(p);
+}
+
+static cl_int compile(struct be_program *p, const struct be_build *how)
+{
+	while (atomic_load(&holds))
+		usleep(1000);
+	atomic_fetch_add(&compiles, 1);
+	for (uint32_t i = 0; i < how->n_inputs; i++)
+		snprintf(last_header, sizeof last_header, "%s", how->inputs[i]->text);
+	p->is_built = !strstr(p->text, "wrong");
+	return p->is_built ? CL_SUCCESS : CL_COMPILE_PROGRAM_FAILURE;
+}
+
+static cl_int link_parts(struct be_program **ret, const struct be_build *how)
+{
+	atomic_fetch_add(&links, 1);
+	*ret = new_program("", 0);
+	for (uint32_t i = 0; i < how->n_inputs; i++) {
+		const struct be_program *part = how->inputs[i];
+		if (!part->is_built || part->kind != BE_COMPILE)
+			return CL_INVALID_OPERATION;
+		size_t n = strlen((*ret)->made_with);
+		snprintf((*ret)->made_with + n, sizeof(*ret)->made_with - n, "%s", part->made_with);
+	}
+	(*ret)->is_built = true;
+	return CL_SUCCESS;
+}
+
+static cl_int note_build(struct backend *be, struct be_program **p, const struct be_build *how)
+{
+	cl_int err = CL_SUCCESS;
+
+	if (how->kind == BE_LINK)
+		err = link_parts(p, how);
+	else if (how->kind == BE_COMPILE)
+		err = compile(*p, how);
+	else if (!(*p)->is_native)
+		atomic_fetch_add(&builds, 1);
+	(*p)->kind = how->kind;
+	if (how->kind == BE_LINK || (*p)->is_native)
+		return err;
+	snprintf((*p)->made_with, sizeof(*p)->made_with, "%s", how->options);
+	return err;
+}
+
+static int note_result(struct be_program *p, struct buf *body)
+{
+	return p_put_build_result_item(
+		body, &(struct p_build_result){ .build_status = CL_BUILD_SUCCESS,
+			      .binary_type = p->kind == BE_COMPILE
+						     ? CL_PROGRAM_BINARY_TYPE_COMPILED_OBJECT
+						     : CL_PROGRAM_BINARY_TYPE_EXECUTABLE });
+}
+
+// The bytes are what it was made with.
+static cl_int note_get_binary(struct backend *be, const struct be_origin *from, struct buf *binary)
+{
+	if (from->binary)
+		buf_put(binary, from->bytes.data, from->bytes.len);
+	else if (from->kind == BE_LINK)
+		for (uint32_t i = 0; i < from->n_inputs; i++)
+			note_get_binary(be, &from->inputs[i], binary);
+	else
+		buf_put(binary, from->options, strlen(from->options));
+	return CL_SUCCESS;
+}
+
+static cl_int note_kernel(
+	struct be_program *p, const char *name, struct be_kernel **ret, uint32_t *ret_args)
+{
+	snprintf(running, sizeof running, "%s", p->made_with);
+	return backend_fake.kernel_new(p, name, ret, ret_args);
+}
+
+static void set_up_device(void)
+{
+	device = backend_fake;
+	device.open = open_device;
+	device.program_source = note_source;
+	device.program_binary = note_binary;
+	device.program_free = note_free;
+	device.build = note_build;
+	device.build_result = note_result;
+	device.program_get_binary = note_get_binary;
+	device.kernel_new = note_kernel;
+}
+
+// ---- the guest
+
+struct run {
+	struct testvgpu t;
+	struct buf out; // as a testclient has it: for SEND
+	uint32_t seq;
+};
+
+static void begin(struct run *r)
+{
+	*r = (struct run){ 0 };
+	atomic_store(&refuses_natives, false);
+	testvgpu_start(&r->t, loop_new(), &device);
+	SEND(r, hello, 0, .magic = PROTO_HELLO_MAGIC, .version = PROTO_VERSION);
+	SEND(r, context_create, 0, .id = 1);
+	SEND(r, queue_create, 0, .id = 2, .context = 1);
+	SEND(r, buffer_create, 0, .id = 3, .context = 1, .size = 4096);
+}
+
+static void end(struct run *r)
+{
+	struct loop *loop = r->t.loop;
+
+	testvgpu_stop(&r->t);
+	buf_free(&r->out);
+	loop_free(loop);
+}
+
+static void forget_counts(void)
+{
+	builds = compiles = links = 0;
+}
+
+static void feed(struct run *r)
+{
+	testvgpu_feed(&r->t, r->out.data, r->out.len);
+	buf_reset(&r->out);
+}
+
+// Looks through what came for the answer. True when it was there.
+static bool find_answer(struct run *r, uint32_t seq, int32_t *ret)
+{
+	struct p_frame f;
+	bool found = false;
+
+	while (!found && p_frame_next(r->t.in.data, r->t.in.len, &f) == 1) {
+		struct p_answer m;
+		found = f.op == p_op_answer && p_get_answer(&f, &m) == 0 && m.stream == seq;
+		if (found)
+			*ret = m.status;
+		buf_consume(&r->t.in, f.length);
+	}
+	return found;
+}
+
+static int32_t answer(struct run *r, uint32_t seq)
+{
+	int32_t status = 0;
+	int left = 5000;
+
+	feed(r);
+	while (!find_answer(r, seq, &status) && --left)
+		testvgpu_settle(&r->t);
+	CHECK(left);
+	return status;
+}
+
+static void source(struct run *r, uint32_t id, const char *text)
+{
+	SEND(r, program_source, 0, .id = id, .context = 1, .total = strlen(text),
+		.bytes = TEXT(text));
+}
+
+static uint32_t compile_part(struct run *r, uint32_t id, const char *options)
+{
+	return SEND(r, program_compile, 0, .program = id, .options = TEXT(options));
+}
+
+static uint32_t compile_with(struct run *r, uint32_t id, uint32_t header)
+{
+	return SEND(r, program_compile, 0, .program = id, .headers = WAITS(header),
+		.names = BYTES("h", 2));
+}
+
+static uint32_t link_program(struct run *r, uint32_t id, struct p_ids parts)
+{
+	return SEND(r, program_link, 0, .id = id, .context = 1, .inputs = parts);
+}
+
+static uint32_t new_kernel(struct run *r, uint32_t program)
+{
+	return SEND(r, kernel_create, P_ANSWER, .id = 99, .program = program, .name = TEXT("k"));
+}
+
+// Program 10 of the parts 11 and 12, as hashcat does it: the parts are let go of at once.
+static void link_of_two(struct run *r)
+{
+	source(r, 11, "first");
+	source(r, 12, "second");
+	compile_part(r, 11, "a");
+	CHECK_EQ(answer(r, compile_part(r, 12, "b")), CL_SUCCESS);
+	CHECK_EQ(answer(r, link_program(r, 10, WAITS(11, 12))), CL_SUCCESS);
+}
+
+static void launch(struct run *r, uint32_t kernel)
+{
+	_cleanup_buf_ struct buf args = { 0 };
+	uint32_t four = 4;
+
+	p_put_arg_item(&args, &(struct p_arg){ 0, PROTO_ARG_BUFFER, 3, { 0 } });
+	p_put_arg_item(&args, &(struct p_arg){ 1, PROTO_ARG_BYTES, 0, BYTES(&four, 4) });
+	p_put_arg_item(&args, &(struct p_arg){ 2, PROTO_ARG_LOCAL, 64, { 0 } });
+	SEND(r, launch, 0, .queue = 2, .kernel = kernel, .dims = 1, .global = { { 1, 1, 1 } },
+		.args = BYTES(args.data, args.len));
+}
+
+static uint32_t finish(struct run *r)
+{
+	return SEND(r, finish, 0, .queue = 2);
+}
+
+// What a kernel of this program is made of that is made now and launched.
+static const char *runs(struct run *r, uint32_t program)
+{
+	running[0] = 0;
+	CHECK_EQ(answer(r, new_kernel(r, program)), CL_SUCCESS);
+	launch(r, 99);
+	CHECK_EQ(answer(r, finish(r)), CL_SUCCESS);
+	SEND(r, release, 0, .objects = WAITS(99));
+	feed(r);
+	return running;
+}
+
+// ---- moving
+
+static void taken(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void collect(struct run *r, struct state_source *s, bool final, struct buf *records)
+{
+	bool done = false;
+
+	CHECK_EQ(state_source_take_natives(s, taken, &done), 0);
+	while (!done)
+		loop_once(r->t.loop, 1);
+	CHECK_EQ(state_collect(s, final, testvgpu_emit, records, NULL), 0);
+}
+
+static void apply(struct testvgpu *to, struct buf *records)
+{
+	CHECK_EQ(testvgpu_apply(to, records, SIZE_MAX, 0), 0);
+	buf_reset(records);
+}
+
+// In two collections, with meanwhile(r) between them when not NULL.
+static void move(struct run *r, void (*meanwhile)(struct run *r))
+{
+	_cleanup_buf_ struct buf records = { 0 };
+	struct state_source s;
+	struct testvgpu to;
+
+	feed(r);
+	state_source_begin(&s, r->t.v, true);
+	testvgpu_start_incoming(&to, r->t.loop, &device);
+	if (meanwhile) {
+		collect(r, &s, false, &records);
+		apply(&to, &records);
+		meanwhile(r);
+	}
+	testvgpu_close_gate(&r->t);
+	collect(r, &s, true, &records);
+	apply(&to, &records);
+	state_source_end(&s);
+	forget_counts();
+	CHECK(!meanwhile || to.v->state_ended);
+	testvgpu_own(&to);
+	testvgpu_stop(&r->t);
+	r->t = to;
+}
+
+// ---- tests
+
+static void linked_programs_move(void)
+{
+	struct run r;
+
+	begin(&r);
+	link_of_two(&r);
+	CHECK_STR(runs(&r, 10), "ab");
+	move(&r, NULL);
+	CHECK_STR(runs(&r, 10), "ab");
+	end(&r);
+}
+
+static void a_header_moves_with_what_needs_it(void)
+{
+	struct run r;
+
+	begin(&r);
+	source(&r, 11, "part");
+	source(&r, 12, "header");
+	CHECK_EQ(answer(&r, compile_with(&r, 11, 12)), CL_SUCCESS);
+	CHECK_STR(last_header, "header");
+	last_header[0] = 0;
+	move(&r, NULL);
+	CHECK_EQ(answer(&r, link_program(&r, 10, WAITS(11))), CL_SUCCESS);
+	CHECK_STR(last_header, "header");
+	end(&r);
+}
+
+static void programs_can_be_each_others_headers(void)
+{
+	struct run r;
+
+	begin(&r);
+	source(&r, 11, "first");
+	source(&r, 12, "second");
+	CHECK_EQ(answer(&r, compile_with(&r, 11, 12)), CL_SUCCESS);
+	CHECK_EQ(answer(&r, compile_with(&r, 12, 11)), CL_SUCCESS);
+	move(&r, NULL);
+	CHECK_EQ(answer(&r, link_program(&r, 10, WAITS(11, 12))), CL_SUCCESS);
+	SEND(&r, release, 0, .objects = WAITS(11, 12));
+	feed(&r);
+	shutdown(r.t.guest, SHUT_RDWR);
+	for (int i = 0; r.t.v->registry.n && i < 1000; i++)
+		testvgpu_settle(&r.t);
+	CHECK_EQ(r.t.v->registry.n, 0);
+	end(&r);
+}
+
+int main(void)
+{
+	set_up_device();
+	RUN(linked_programs_move);
+	RUN(a_header_moves_with_what_needs_it);
+	RUN(programs_can_be_each_others_headers);
+}
