@@ -71,7 +71,7 @@ int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t 
 
 	buf_reset(to);
 	buf_put(to, bytes, n);
-	p->native_shapes = shapes;
+	p->native_shapes = n ? shapes : 0;
 	return to->failed ? -ENOMEM : 0;
 }
 

@@ -60,7 +60,7 @@ void build_request_free(struct build_request *r);
 // The program's session is over: programs that are each other's headers let go of each other.
 void program_forget_request(struct program *p);
 
-// An incoming native binary: used by the next build.
+// An incoming native binary, or none: used by the next build.
 int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t shapes);
 
 // This host owns it now: gives the answer that the guest waits for, if it does.

@@ -12,7 +12,7 @@
 struct binary_job {
 	struct program *p; // a reference
 	struct backend *be;
-	uint64_t shapes;
+	uint64_t shapes, builds; // the program's, when it began
 	uint32_t seq;
 	bool answers; // a guest's query; otherwise for a move
 	void (*done)(void *arg);
@@ -55,6 +55,8 @@ static void keep_native(struct binary_job *j)
 	struct program *p = j->p;
 
 	p->taking_native = false;
+	if (p->builds != j->builds)
+		return; // it is another program by now
 	p->native_shapes = j->shapes;
 	if (j->result != CL_SUCCESS)
 		return;
@@ -129,6 +131,7 @@ static int start_binary(struct program *p, const struct binary_job *what)
 	j->p = p;
 	j->be = v->be;
 	j->shapes = p->shapes;
+	j->builds = p->builds;
 	int r = copy_origin(&j->from, p);
 	if (r == 0)
 		r = worker_add(v->worker, run_binary, end_binary, j);

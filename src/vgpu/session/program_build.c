@@ -106,11 +106,9 @@ static void run_build(void *arg)
 static void build_again(struct program *p)
 {
 	p->again = false;
-	if (p->next_native.len) {
-		buf_free(&p->native);
-		p->native = p->next_native;
-		p->next_native = (struct buf){ 0 };
-	}
+	buf_free(&p->native);
+	p->native = p->next_native;
+	p->next_native = (struct buf){ 0 };
 	if (program_start_build(p, &p->next_request, true) < 0)
 		p->build_result = CL_OUT_OF_HOST_MEMORY;
 }
@@ -197,9 +195,11 @@ int program_start_build(struct program *p, struct build_request *request, bool r
 	p->building = true;
 	p->requested = true;
 	p->executable = false;
-	if (restoring)
+	if (restoring) {
 		v->restoring++;
-	else
+	} else {
 		p->builds++;
+		buf_free(&p->native); // of the build before
+	}
 	return 0;
 }

@@ -190,8 +190,8 @@ static int build(struct program *p, struct build_request *q)
 static int apply_program_build(struct program *p, const struct s_program *m)
 {
 	struct build_request request = { 0 };
-	bool better = m->native.n && m->native_shapes > p->native_shapes;
 	bool anew = m->requested && m->builds != p->builds;
+	bool better = m->native.n && m->native_shapes > p->native_shapes;
 	int err = 0;
 
 	p->answer_seq = m->answer_seq;
@@ -201,7 +201,7 @@ static int apply_program_build(struct program *p, const struct s_program *m)
 	if (!better && !anew)
 		return 0;
 	err = get_request(p->o.session, &request, m);
-	if (err == 0 && better)
+	if (err == 0) // none: what there was is of an earlier build
 		err = program_set_native(p, m->native.at, m->native.n, m->native_shapes);
 	if (err == 0)
 		err = build(p, &request);

@@ -224,6 +224,11 @@ static void source(struct run *r, uint32_t id, const char *text)
 		.bytes = TEXT(text));
 }
 
+static uint32_t build(struct run *r, uint32_t id, const char *options)
+{
+	return SEND(r, program_build, 0, .program = id, .options = TEXT(options));
+}
+
 static uint32_t compile_part(struct run *r, uint32_t id, const char *options)
 {
 	return SEND(r, program_compile, 0, .program = id, .options = TEXT(options));
@@ -335,6 +340,40 @@ static void move(struct run *r, void (*meanwhile)(struct run *r))
 
 // ---- tests
 
+static void build_anew(struct run *r)
+{
+	CHECK_EQ(answer(r, build(r, 10, "new")), CL_SUCCESS);
+}
+
+static void a_program_that_was_built_anew_is_the_new_one(void)
+{
+	struct run r;
+
+	begin(&r);
+	source(&r, 10, "text");
+	CHECK_EQ(answer(&r, build(&r, 10, "old")), CL_SUCCESS);
+	move(&r, NULL);
+	CHECK_STR(runs(&r, 10), "old");
+	move(&r, NULL);
+	build_anew(&r);
+	move(&r, NULL);
+	CHECK_STR(runs(&r, 10), "new");
+	end(&r);
+}
+
+static void a_program_that_is_built_anew_while_it_moves_is_the_new_one(void)
+{
+	struct run r;
+
+	begin(&r);
+	source(&r, 10, "text");
+	CHECK_EQ(answer(&r, build(&r, 10, "old")), CL_SUCCESS);
+	CHECK_STR(runs(&r, 10), "old");
+	move(&r, build_anew);
+	CHECK_STR(runs(&r, 10), "new");
+	end(&r);
+}
+
 static void linked_programs_move(void)
 {
 	struct run r;
@@ -389,4 +428,6 @@ int main(void)
 	RUN(linked_programs_move);
 	RUN(a_header_moves_with_what_needs_it);
 	RUN(programs_can_be_each_others_headers);
+	RUN(a_program_that_was_built_anew_is_the_new_one);
+	RUN(a_program_that_is_built_anew_while_it_moves_is_the_new_one);
 }
