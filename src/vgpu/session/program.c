@@ -25,7 +25,7 @@ void program_forget_request(struct program *p)
 		return; // when it is over
 	struct build_request old[] = { p->request, p->next_request };
 	p->request = p->next_request = (struct build_request){ 0 };
-	p->requested = p->again = false;
+	p->requested = p->deferred = p->again = false;
 	for (int i = 0; i < 2; i++)
 		build_request_free(&old[i]);
 }
@@ -83,6 +83,16 @@ bool program_is_complete(const struct program *p)
 bool program_is_executable(const struct program *p)
 {
 	return p->executable && !p->building;
+}
+
+bool program_is_busy(const struct program *p)
+{
+	return p->building && (!p->deferred || p->again);
+}
+
+const struct build_request *program_request(const struct program *p)
+{
+	return p->again ? &p->next_request : &p->request;
 }
 
 void program_specialised(struct program *p)

@@ -9,6 +9,13 @@
 
 enum program_origin { PROGRAM_SOURCE, PROGRAM_BINARY, PROGRAM_LINKED };
 
+// What a build is for.
+enum build_purpose {
+	BUILD_ASKED,    // the guest's, which waits for the answer
+	BUILD_INCOMING, // a move's: if a guest waits, it is answered once this host owns the program
+	BUILD_LATE,     // of a program whose build was deferred, and which is needed after all
+};
+
 // What the last build was asked to do; enough to do it again.
 struct build_request {
 	int kind; // BE_BUILD, BE_COMPILE, BE_LINK
@@ -27,6 +34,9 @@ struct program {
 	bool building;
 	bool requested; // `request` is set: a build was asked for
 	struct build_request request;
+	// The parts of a linked program whose native binary came along are compiled here only when
+	// something needs them; this is set until that is done.
+	bool deferred;
 	int32_t build_result; // of the last build: what clBuildProgram returned
 	bool executable;
 	bool from_native;    // this process made it of `native`
@@ -38,8 +48,10 @@ struct program {
 	struct buf native;   // taken when `shapes` was native_shapes; empty: none
 	uint64_t native_shapes;
 	bool taking_native;
-	// An incoming one, while it is being built: a better record came, build again from these.
+	// While it is being built: a better record came, or a guest asked that does not know of a
+	// late build; build again from these.
 	bool again;
+	enum build_purpose next_purpose;
 	struct build_request next_request;
 	struct buf next_native;
 };
@@ -49,13 +61,21 @@ int program_new(struct session *s, uint64_t serial, enum program_origin origin, 
 	struct program **ret);
 bool program_is_complete(const struct program *p); // its text is here
 bool program_is_executable(const struct program *p);
+bool program_is_busy(const struct program *p); // is being built, as far as its guest knows
+const struct build_request *program_request(const struct program *p); // what it was last asked
 // A launch made the driver specialise it: a native binary taken before is worth less.
 void program_specialised(struct program *p);
 
-// Starts a build on the worker. Takes over the request's members, also on error. `native` (may be
-// NULL) is a native binary to use in the compiler's place. The answer goes to the guest when seq is
-// given through program->wants_answer. 0 or -ENOMEM.
-int program_start_build(struct program *p, struct build_request *request, bool restoring);
+// Starts a build on the worker, or when the one under way is over. Takes over the request's members,
+// also on error. An incoming program's native binary is used in the compiler's place. The answer goes
+// to the guest when seq is given through program->wants_answer. 0 or -ENOMEM.
+int program_start_build(
+	struct program *p, struct build_request *request, enum build_purpose purpose);
+// An incoming compilation, which gave `result`: it is done when something needs it. Takes over the
+// request's members. Not while one is under way.
+void program_defer_build(struct program *p, struct build_request *request, int32_t result);
+// What the worker is given after this finds the program built, deferred or not. 0 or -ENOMEM.
+int program_need(struct program *p);
 void build_request_free(struct build_request *r);
 // The program's session is over: programs that are each other's headers let go of each other.
 void program_forget_request(struct program *p);

@@ -158,5 +158,7 @@ int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
 
 int program_query_binary(struct program *p, uint32_t seq)
 {
-	return start_binary(p, &(struct binary_job){ .answers = true, .seq = seq });
+	int r = program_need(p);
+
+	return r < 0 ? r : start_binary(p, &(struct binary_job){ .answers = true, .seq = seq });
 }

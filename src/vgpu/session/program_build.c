@@ -16,7 +16,8 @@ struct build {
 	struct backend *be;
 	struct be_build how;
 	struct be_program **inputs;
-	bool restoring;
+	enum build_purpose purpose;
+	bool without_parts; // they may not be compiled: it is made of its native binary, or not yet
 	// Results, the main thread's after run.
 	int32_t result;
 	struct buf body;
@@ -58,6 +59,11 @@ static int32_t build_from_text(struct build *b)
 	return err == CL_SUCCESS ? b->be->ops->build(b->be, &b->p->be, &b->how) : err;
 }
 
+static bool has_native(const struct program *p, enum build_purpose purpose)
+{
+	return purpose == BUILD_INCOMING && p->native.len;
+}
+
 // A native binary needs no compiler; where the driver does not take it, its source does.
 static bool restore_native(struct build *b)
 {
@@ -65,7 +71,7 @@ static bool restore_native(struct build *b)
 	const struct backend_ops *ops = b->be->ops;
 	struct be_build how = { .kind = BE_BUILD, .options = b->how.options };
 
-	if (!b->restoring || !p->native.len)
+	if (!has_native(p, b->purpose))
 		return false;
 	if (ops->program_binary(b->be, p->native.data, p->native.len, &p->be) == CL_SUCCESS &&
 		ops->build(b->be, &p->be, &how) == CL_SUCCESS)
@@ -91,26 +97,17 @@ static void run_build(void *arg)
 	struct program *p = b->p;
 	const struct backend_ops *ops = b->be->ops;
 
-	if (b->restoring && p->be) { // as if nothing had been built before
+	if (b->purpose != BUILD_ASKED && p->be) { // as if nothing had been built before
 		ops->program_free(p->be);
 		p->be = NULL;
 	}
 	b->from_native = restore_native(b);
+	if (!b->from_native && b->without_parts)
+		return;
 	b->result = b->from_native ? CL_SUCCESS : build_from_text(b);
 	if (p->be)
 		ops->build_result(p->be, &b->body);
 	b->executable = is_executable(&b->body);
-}
-
-// An incoming program for which better records came meanwhile.
-static void build_again(struct program *p)
-{
-	p->again = false;
-	buf_free(&p->native);
-	p->native = p->next_native;
-	p->next_native = (struct buf){ 0 };
-	if (program_start_build(p, &p->next_request, true) < 0)
-		p->build_result = CL_OUT_OF_HOST_MEMORY;
 }
 
 static void give_answer(struct program *p, const struct buf *body)
@@ -122,6 +119,35 @@ static void give_answer(struct program *p, const struct buf *body)
 	p->wants_answer = false;
 	session_answer_data(s, p->answer_seq, body);
 	session_answer(s, p->answer_seq, p->build_result, body->len);
+}
+
+static void start_or_fail(
+	struct program *p, struct build_request *request, enum build_purpose purpose)
+{
+	const struct buf nothing = { 0 };
+
+	if (program_start_build(p, request, purpose) == 0)
+		return;
+	p->build_result = CL_OUT_OF_HOST_MEMORY;
+	if (purpose == BUILD_ASKED)
+		give_answer(p, &nothing);
+}
+
+// What was asked for meanwhile.
+static void build_again(struct program *p)
+{
+	p->again = false;
+	buf_free(&p->native);
+	p->native = p->next_native;
+	p->next_native = (struct buf){ 0 };
+	start_or_fail(p, &p->next_request, p->next_purpose);
+}
+
+// The driver does not take its native binary.
+static void build_from_parts(struct program *p)
+{
+	buf_free(&p->native);
+	start_or_fail(p, &p->request, BUILD_INCOMING);
 }
 
 static void keep_answer(struct build *b)
@@ -137,6 +163,13 @@ void program_own(struct program *p)
 	buf_free(&p->restored);
 }
 
+static void free_build(struct build *b)
+{
+	buf_free(&b->body);
+	free(b->inputs);
+	free(b);
+}
+
 static void end_build(void *arg)
 {
 	struct build *b = arg;
@@ -144,62 +177,128 @@ static void end_build(void *arg)
 	struct session *s = p->o.session;
 	struct vgpu *v = s->v;
 
-	p->building = false;
+	p->building = p->deferred = false;
 	p->build_result = b->result;
 	p->executable = b->executable;
 	p->from_native = b->from_native;
 	object_touch(&p->o);
-	if (b->restoring)
+	if (b->purpose == BUILD_INCOMING)
 		keep_answer(b);
-	else
+	else if (b->purpose == BUILD_ASKED)
 		give_answer(p, &b->body);
 	if (s->over)
 		program_forget_request(p);
 	else if (p->again)
 		build_again(p);
-	if (b->restoring && --v->restoring == 0 && v->restored)
+	else if (b->without_parts && !b->from_native)
+		build_from_parts(p);
+	if (b->purpose == BUILD_INCOMING && --v->restoring == 0 && v->restored)
 		v->restored(v->restored_arg);
-	buf_free(&b->body);
-	free(b->inputs);
-	free(b);
+	free_build(b);
 	object_unref(&p->o);
 	ports_pump(v);
 }
 
-int program_start_build(struct program *p, struct build_request *request, bool restoring)
+static void take_request(struct build_request *to, struct build_request *from)
 {
-	struct vgpu *v = p->o.session->v;
-	struct build *b = calloc(1, sizeof *b);
+	if (to == from)
+		return;
+	build_request_free(to);
+	*to = *from;
+	*from = (struct build_request){ 0 };
+}
 
-	if (request != &p->request) {
-		build_request_free(&p->request);
-		p->request = *request;
-		*request = (struct build_request){ 0 };
+// Lets a deferred program be compiled: jobs that come after that find it built.
+static int need(struct program *p, enum build_purpose purpose)
+{
+	if (!p->deferred || p->building)
+		return 0;
+	int r = program_start_build(p, &p->request, purpose);
+	if (r == 0)
+		p->deferred = true;
+	return r;
+}
+
+static int need_parts(const struct build_request *request, enum build_purpose purpose)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < request->n_inputs; i++)
+		r = need(request->inputs[i], purpose == BUILD_ASKED ? BUILD_LATE : purpose);
+	return r;
+}
+
+int program_need(struct program *p)
+{
+	return need(p, BUILD_LATE);
+}
+
+void program_defer_build(struct program *p, struct build_request *request, int32_t result)
+{
+	take_request(&p->request, request);
+	p->build_result = result;
+	p->requested = p->deferred = true;
+	p->executable = false;
+}
+
+static int start_later(struct program *p, struct build_request *request, enum build_purpose purpose)
+{
+	take_request(&p->next_request, request);
+	p->next_purpose = purpose;
+	p->again = true;
+	object_touch(&p->o);
+	return 0;
+}
+
+// Of p->request.
+static struct build *new_build(struct program *p, enum build_purpose purpose)
+{
+	struct build *b = calloc(1, sizeof *b);
+	struct be_program **inputs = calloc(p->request.n_inputs + 1, sizeof(struct be_program *));
+
+	if (!b || !inputs) {
+		free(b);
+		free(inputs);
+		return NULL;
 	}
-	if (!b)
-		return -ENOMEM;
-	b->inputs = calloc(p->request.n_inputs + 1, sizeof(struct be_program *));
-	*b = (struct build){ .p = p, .be = v->be, .inputs = b->inputs, .restoring = restoring };
+	*b = (struct build){
+		.p = p, .be = p->o.session->v->be, .inputs = inputs, .purpose = purpose
+	};
 	b->how = (struct be_build){ .kind = p->request.kind,
 		.options = p->request.options,
-		.inputs = b->inputs,
+		.inputs = inputs,
 		.names = (const char *const *)p->request.names,
 		.n_inputs = p->request.n_inputs };
-	if (!b->inputs || worker_add(v->worker, run_build, end_build, b) < 0) {
-		free(b->inputs);
-		free(b);
+	return b;
+}
+
+int program_start_build(
+	struct program *p, struct build_request *request, enum build_purpose purpose)
+{
+	if (p->building)
+		return start_later(p, request, purpose);
+	struct vgpu *v = p->o.session->v;
+	bool links = request->kind == BE_LINK, without_parts = links && has_native(p, purpose);
+
+	take_request(&p->request, request);
+	if (links && !without_parts && need_parts(&p->request, purpose) < 0)
+		return -ENOMEM;
+	struct build *b = new_build(p, purpose);
+	if (!b)
+		return -ENOMEM;
+	b->without_parts = without_parts;
+	if (worker_add(v->worker, run_build, end_build, b) < 0) {
+		free_build(b);
 		return -ENOMEM;
 	}
 	object_ref(&p->o);
 	object_touch(&p->o);
 	p->building = true;
 	p->requested = true;
-	p->executable = false;
-	if (restoring) {
+	p->executable = p->deferred = false;
+	if (purpose == BUILD_INCOMING)
 		v->restoring++;
-	} else {
-		p->builds++;
+	if (purpose == BUILD_ASKED)
 		buf_free(&p->native); // of the build before
-	}
 	return 0;
 }

@@ -116,7 +116,7 @@ static bool usable_input(const struct build_request *r, uint32_t i)
 	const struct program *p = r->inputs[i];
 	bool fits = r->kind == BE_LINK ? p->requested : p->origin == PROGRAM_SOURCE;
 
-	return fits && !p->building && program_is_complete(p);
+	return fits && !program_is_busy(p) && program_is_complete(p);
 }
 
 // Starts it, or answers why not.
@@ -126,7 +126,7 @@ static int begin(struct session *s, const struct p_frame *f, struct program *p,
 	int32_t refused = CL_SUCCESS;
 	int r = 0;
 
-	if (p->building || !program_is_complete(p))
+	if (program_is_busy(p) || !program_is_complete(p))
 		refused = CL_INVALID_OPERATION;
 	for (uint32_t i = 0; i < request->n_inputs; i++)
 		if (!usable_input(request, i) || request->inputs[i] == p)
@@ -134,7 +134,8 @@ static int begin(struct session *s, const struct p_frame *f, struct program *p,
 	if (refused == CL_SUCCESS) {
 		p->answer_seq = f->seq;
 		p->wants_answer = true;
-		r = program_start_build(p, request, false);
+		p->builds++;
+		r = program_start_build(p, request, BUILD_ASKED);
 	} else {
 		session_answer(s, f->seq, refused, 0);
 	}
@@ -211,7 +212,7 @@ int session_on_program_query_binary(struct session *s, const struct p_frame *f)
 	struct program *p = find_program(s, m.program);
 	if (!p)
 		return -EBADMSG;
-	if (p->building || !p->requested)
+	if (program_is_busy(p) || !p->requested)
 		session_answer(s, f->seq, CL_INVALID_PROGRAM_EXECUTABLE, 0);
 	else
 		r = program_query_binary(p, f->seq);

@@ -174,17 +174,14 @@ static int take_bytes(struct buf *to, struct p_blob bytes)
 	return to->failed ? -ENOMEM : 0;
 }
 
-// Builds, or builds again when what came is another request or a better binary.
-static int build(struct program *p, struct build_request *q)
+// What was compiled is built when something needs it: a linked program is mostly made of its own
+// native binary here. Not where the guest waits for the compiler's answer.
+static int build(struct program *p, struct build_request *q, int32_t result)
 {
-	if (p->building) {
-		build_request_free(&p->next_request);
-		p->next_request = *q;
-		*q = (struct build_request){ 0 };
-		p->again = true;
-		return 0;
-	}
-	return program_start_build(p, q, true);
+	if (q->kind != BE_COMPILE || p->wants_answer || p->building)
+		return program_start_build(p, q, BUILD_INCOMING);
+	program_defer_build(p, q, result);
+	return 0;
 }
 
 static int apply_program_build(struct program *p, const struct s_program *m)
@@ -204,7 +201,7 @@ static int apply_program_build(struct program *p, const struct s_program *m)
 	if (err == 0) // none: what there was is of an earlier build
 		err = program_set_native(p, m->native.at, m->native.n, m->native_shapes);
 	if (err == 0)
-		err = build(p, &request);
+		err = build(p, &request, m->result);
 	build_request_free(&request);
 	return err;
 }

@@ -65,7 +65,7 @@ static void put_bare_program(struct buf *b, const struct program *p)
 static void put_program(struct buf *b, const struct program *p, bool natives)
 {
 	_cleanup_buf_ struct buf inputs = { 0 }, names = { 0 };
-	const struct build_request *r = &p->request;
+	const struct build_request *r = program_request(p);
 
 	for (uint32_t i = 0; i < r->n_inputs; i++) {
 		state_put_serial(&inputs, &r->inputs[i]->o);
@@ -200,10 +200,11 @@ static bool is_going(const struct object *o)
 static int emit_headers(
 	struct state_source *s, const struct program *p, struct sink *k, struct ferry_error *e)
 {
+	const struct build_request *request = program_request(p);
 	int r = 0;
 
-	for (uint32_t i = 0; r == 0 && i < p->request.n_inputs; i++) {
-		const struct program *header = p->request.inputs[i];
+	for (uint32_t i = 0; r == 0 && i < request->n_inputs; i++) {
+		const struct program *header = request->inputs[i];
 		if (header->o.serial < p->o.serial || header->o.changed <= s->since)
 			continue;
 		put_bare_program(&k->record, header);

@@ -329,6 +329,60 @@ static void a_build_under_way_is_answered_once(void)
 	end(&r);
 }
 
+static uint32_t new_source(struct run *r, uint32_t id, const char *text)
+{
+	return SEND(&r->c, program_source, 0, .id = id, .context = 1, .total = strlen(text),
+		.bytes = TEXT(text));
+}
+
+// Program `id` of the parts 20 and 21; then what its kernel gives.
+static void check_linked(struct run *r, uint32_t id)
+{
+	_cleanup_buf_ struct buf args = { 0 };
+	struct p_arg item = { 0, PROTO_ARG_BUFFER, 4, { 0 } };
+
+	CHECK_EQ(p_put_arg_item(&args, &item), 0);
+	SEND(&r->c, kernel_create, 0, .id = id + 1, .program = id, .name = TEXT("answer"));
+	SEND(&r->c, launch, 0, .queue = 2, .kernel = id + 1, ONE_D(1),
+		.args = BYTES(args.data, args.len));
+	r->expect[0] = 42;
+	check(r);
+	r->expect[0] = id;
+	SEND(&r->c, write, 0, .queue = 2, .buffer = 4, .size = 4, .bytes = BYTES(&id, 4));
+	SEND(&r->c, release, 0, .objects = WAITS(id + 1));
+	check(r);
+}
+
+static void parts_of_a_program_can_be_linked_after_a_move(void)
+{
+	static struct run r;
+	uint32_t seq;
+
+	begin(&r);
+	new_source(&r, 20,
+		"#include \"part.h\"\n"
+		"__kernel void answer(__global uint *a) { a[0] = part(); }");
+	new_source(&r, 21, "uint part(void) { return 42; }");
+	new_source(&r, 22, "uint part(void);");
+	SEND(&r.c, program_compile, 0, .program = 20, .headers = WAITS(22),
+		.names = BYTES("part.h", 7));
+	seq = SEND(&r.c, program_compile, 0, .program = 21);
+	testclient_send(&r.c);
+	CHECK_EQ(testclient_answer(&r.c, seq), CL_SUCCESS);
+	seq = SEND(&r.c, program_link, 0, .id = 30, .context = 1, .inputs = WAITS(20, 21));
+	testclient_send(&r.c);
+	CHECK_EQ(testclient_answer(&r.c, seq), CL_SUCCESS);
+	check_linked(&r, 30);
+	move(&r, 1);
+	move(&r, 0);
+	check_linked(&r, 30);
+	seq = SEND(&r.c, program_link, 0, .id = 40, .context = 1, .inputs = WAITS(20, 21));
+	testclient_send(&r.c);
+	CHECK_EQ(testclient_answer(&r.c, seq), CL_SUCCESS);
+	check_linked(&r, 40);
+	end(&r);
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 3);
@@ -341,4 +395,5 @@ int main(int argc, char **argv)
 	RUN(an_aborted_move_leaves_no_trace);
 	RUN(numbers_are_used_again_while_it_moves);
 	RUN(a_build_under_way_is_answered_once);
+	RUN(parts_of_a_program_can_be_linked_after_a_move);
 }

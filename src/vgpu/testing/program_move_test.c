@@ -313,29 +313,39 @@ static void apply(struct testvgpu *to, struct buf *records)
 }
 
 // In two collections, with meanwhile(r) between them when not NULL.
-static void move(struct run *r, void (*meanwhile)(struct run *r))
+static void leave(struct run *r, struct testvgpu *to, void (*meanwhile)(struct run *r))
 {
 	_cleanup_buf_ struct buf records = { 0 };
 	struct state_source s;
-	struct testvgpu to;
 
 	feed(r);
+	forget_counts();
 	state_source_begin(&s, r->t.v, true);
-	testvgpu_start_incoming(&to, r->t.loop, &device);
+	testvgpu_start_incoming(to, r->t.loop, &device);
 	if (meanwhile) {
 		collect(r, &s, false, &records);
-		apply(&to, &records);
+		apply(to, &records);
 		meanwhile(r);
 	}
 	testvgpu_close_gate(&r->t);
 	collect(r, &s, true, &records);
-	apply(&to, &records);
+	apply(to, &records);
 	state_source_end(&s);
-	forget_counts();
-	CHECK(!meanwhile || to.v->state_ended);
-	testvgpu_own(&to);
+}
+
+static void arrive(struct run *r, struct testvgpu *to)
+{
+	testvgpu_own(to);
 	testvgpu_stop(&r->t);
-	r->t = to;
+	r->t = *to;
+}
+
+static void move(struct run *r)
+{
+	struct testvgpu to;
+
+	leave(r, &to, NULL);
+	arrive(r, &to);
 }
 
 // ---- tests
@@ -352,11 +362,11 @@ static void a_program_that_was_built_anew_is_the_new_one(void)
 	begin(&r);
 	source(&r, 10, "text");
 	CHECK_EQ(answer(&r, build(&r, 10, "old")), CL_SUCCESS);
-	move(&r, NULL);
+	move(&r);
 	CHECK_STR(runs(&r, 10), "old");
-	move(&r, NULL);
+	move(&r);
 	build_anew(&r);
-	move(&r, NULL);
+	move(&r);
 	CHECK_STR(runs(&r, 10), "new");
 	end(&r);
 }
@@ -364,12 +374,14 @@ static void a_program_that_was_built_anew_is_the_new_one(void)
 static void a_program_that_is_built_anew_while_it_moves_is_the_new_one(void)
 {
 	struct run r;
+	struct testvgpu to;
 
 	begin(&r);
 	source(&r, 10, "text");
 	CHECK_EQ(answer(&r, build(&r, 10, "old")), CL_SUCCESS);
 	CHECK_STR(runs(&r, 10), "old");
-	move(&r, build_anew);
+	leave(&r, &to, build_anew);
+	arrive(&r, &to);
 	CHECK_STR(runs(&r, 10), "new");
 	end(&r);
 }
@@ -381,8 +393,138 @@ static void linked_programs_move(void)
 	begin(&r);
 	link_of_two(&r);
 	CHECK_STR(runs(&r, 10), "ab");
-	move(&r, NULL);
+	move(&r);
 	CHECK_STR(runs(&r, 10), "ab");
+	end(&r);
+}
+
+static void parts_are_not_compiled_where_the_binary_came_along(void)
+{
+	struct run r;
+
+	begin(&r);
+	link_of_two(&r);
+	move(&r);
+	move(&r); // made of the binary here, whose parts were never compiled here
+	CHECK_STR(runs(&r, 10), "ab");
+	CHECK_EQ(compiles + links + builds, 0);
+	end(&r);
+}
+
+static void parts_are_compiled_where_the_driver_refuses_the_binary(void)
+{
+	struct run r;
+
+	begin(&r);
+	link_of_two(&r);
+	SEND(&r, release, 0, .objects = WAITS(11, 12));
+	move(&r);
+	atomic_store(&refuses_natives, true);
+	move(&r);
+	CHECK_EQ(compiles, 2);
+	CHECK_EQ(links, 1);
+	CHECK_STR(runs(&r, 10), "ab");
+	end(&r);
+}
+
+static void parts_are_compiled_when_the_guest_links_them(void)
+{
+	struct run r;
+
+	begin(&r);
+	link_of_two(&r);
+	move(&r);
+	move(&r);
+	CHECK_EQ(answer(&r, link_program(&r, 20, WAITS(12))), CL_SUCCESS);
+	CHECK_EQ(compiles, 1);
+	CHECK_STR(runs(&r, 20), "b");
+	CHECK_EQ(answer(&r, link_program(&r, 21, WAITS(12, 11))), CL_SUCCESS);
+	CHECK_EQ(compiles, 2);
+	CHECK_STR(runs(&r, 21), "ba");
+	CHECK_STR(runs(&r, 10), "ab");
+	end(&r);
+}
+
+static void a_part_that_failed_is_no_part_afterwards(void)
+{
+	struct run r;
+
+	begin(&r);
+	source(&r, 11, "wrong");
+	source(&r, 12, "never compiled");
+	CHECK_EQ(answer(&r, compile_part(&r, 11, "")), CL_COMPILE_PROGRAM_FAILURE);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(answer(&r, link_program(&r, 20, WAITS(11))), CL_INVALID_OPERATION);
+		CHECK_EQ(answer(&r, link_program(&r, 21, WAITS(12))), CL_INVALID_PROGRAM);
+		SEND(&r, release, 0, .objects = WAITS(20, 21));
+		move(&r);
+	}
+	end(&r);
+}
+
+static void a_parts_binary_is_had_after_a_move(void)
+{
+	struct run r;
+
+	begin(&r);
+	source(&r, 11, "text");
+	CHECK_EQ(answer(&r, compile_part(&r, 11, "")), CL_SUCCESS);
+	move(&r);
+	uint32_t query = SEND(&r, program_query_binary, 0, .program = 11);
+	CHECK_EQ(answer(&r, query), CL_SUCCESS);
+	CHECK_EQ(compiles, 1);
+	end(&r);
+}
+
+// Everything that the guest may do to a part while it is compiled late.
+static void a_part_can_be_used_while_it_is_compiled(void)
+{
+	struct run r;
+
+	begin(&r);
+	source(&r, 11, "text");
+	CHECK_EQ(answer(&r, compile_part(&r, 11, "a")), CL_SUCCESS);
+	move(&r);
+	atomic_store(&holds, true);
+	uint32_t first = link_program(&r, 20, WAITS(11));
+	uint32_t second = link_program(&r, 21, WAITS(11));
+	uint32_t anew = compile_part(&r, 11, "b");
+	feed(&r);
+	uint32_t refused = link_program(&r, 22, WAITS(11));
+	CHECK_EQ(answer(&r, refused), CL_INVALID_PROGRAM);
+	CHECK_EQ(answer(&r, compile_part(&r, 11, "c")), CL_INVALID_OPERATION);
+	atomic_store(&holds, false);
+	CHECK_EQ(answer(&r, first), CL_SUCCESS);
+	CHECK_EQ(answer(&r, second), CL_SUCCESS);
+	CHECK_EQ(answer(&r, anew), CL_SUCCESS);
+	CHECK_EQ(compiles, 2);
+	CHECK_STR(runs(&r, 20), "a");
+	CHECK_STR(runs(&r, 21), "a");
+	CHECK_EQ(answer(&r, link_program(&r, 23, WAITS(11))), CL_SUCCESS);
+	CHECK_STR(runs(&r, 23), "b");
+	end(&r);
+}
+
+// It moves while it is compiled late, with another compilation asked for.
+static void a_part_that_is_compiled_late_moves_on(void)
+{
+	struct run r;
+	struct testvgpu to;
+
+	begin(&r);
+	source(&r, 11, "text");
+	CHECK_EQ(answer(&r, compile_part(&r, 11, "a")), CL_SUCCESS);
+	move(&r);
+	atomic_store(&holds, true);
+	uint32_t linked = link_program(&r, 20, WAITS(11));
+	uint32_t anew = compile_part(&r, 11, "b");
+	leave(&r, &to, NULL);
+	atomic_store(&holds, false);
+	arrive(&r, &to);
+	CHECK_EQ(answer(&r, anew), CL_SUCCESS); // in the objects' order
+	CHECK_EQ(answer(&r, linked), CL_SUCCESS);
+	CHECK_EQ(answer(&r, link_program(&r, 21, WAITS(11))), CL_SUCCESS);
+	CHECK_STR(runs(&r, 21), "b");
 	end(&r);
 }
 
@@ -396,7 +538,7 @@ static void a_header_moves_with_what_needs_it(void)
 	CHECK_EQ(answer(&r, compile_with(&r, 11, 12)), CL_SUCCESS);
 	CHECK_STR(last_header, "header");
 	last_header[0] = 0;
-	move(&r, NULL);
+	move(&r);
 	CHECK_EQ(answer(&r, link_program(&r, 10, WAITS(11))), CL_SUCCESS);
 	CHECK_STR(last_header, "header");
 	end(&r);
@@ -411,7 +553,7 @@ static void programs_can_be_each_others_headers(void)
 	source(&r, 12, "second");
 	CHECK_EQ(answer(&r, compile_with(&r, 11, 12)), CL_SUCCESS);
 	CHECK_EQ(answer(&r, compile_with(&r, 12, 11)), CL_SUCCESS);
-	move(&r, NULL);
+	move(&r);
 	CHECK_EQ(answer(&r, link_program(&r, 10, WAITS(11, 12))), CL_SUCCESS);
 	SEND(&r, release, 0, .objects = WAITS(11, 12));
 	feed(&r);
@@ -426,6 +568,13 @@ int main(void)
 {
 	set_up_device();
 	RUN(linked_programs_move);
+	RUN(parts_are_not_compiled_where_the_binary_came_along);
+	RUN(parts_are_compiled_where_the_driver_refuses_the_binary);
+	RUN(parts_are_compiled_when_the_guest_links_them);
+	RUN(a_part_that_failed_is_no_part_afterwards);
+	RUN(a_parts_binary_is_had_after_a_move);
+	RUN(a_part_can_be_used_while_it_is_compiled);
+	RUN(a_part_that_is_compiled_late_moves_on);
 	RUN(a_header_moves_with_what_needs_it);
 	RUN(programs_can_be_each_others_headers);
 	RUN(a_program_that_was_built_anew_is_the_new_one);
