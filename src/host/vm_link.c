@@ -50,6 +50,8 @@ static void on_qmp_ready(void *arg)
 
 	tell(&vm->qmp_waiter, NULL);
 	tell_reconnected(vm, -1, &vm->qmp_was_connected);
+	if (vm->qmp && vm->state == VM_RUNNING)
+		vm_ports_look(vm);
 }
 
 static void on_qmp_event(void *arg, const char *name, const json_t *data, int64_t wall_ns)

@@ -39,6 +39,7 @@ static void done(struct vm_vgpu *g)
 
 static void ask_vgpu(struct vm_vgpu *g);
 
+// A port that QEMU does not name is not known to be closed: nothing is ended.
 static bool is_open(const json_t *chardevs, unsigned gpu, unsigned port)
 {
 	char label[16];
@@ -51,7 +52,7 @@ static bool is_open(const json_t *chardevs, unsigned gpu, unsigned port)
 		if (!strcmp(json_string_or(one, "label", ""), label))
 			return json_bool_or(one, "frontend-open", true);
 	}
-	return true; // not known: nothing is ended
+	return true;
 }
 
 static void on_chardevs(void *arg, const json_t *ret, const struct ferry_error *e)
@@ -125,6 +126,26 @@ void vm_ports_changed(struct vm *vm, const json_t *data)
 		return;
 	vm->vgpus[gpu].ports.closed |= 1u << port;
 	next(&vm->vgpus[gpu]);
+}
+
+static void on_look(void *arg, const json_t *ret, const struct ferry_error *e)
+{
+	struct vm *vm = arg;
+
+	if (e)
+		log_debug("%s: its ports were not looked at: %s", vm->name, e->message);
+	for (unsigned gpu = 0; !e && gpu < vm->n_vgpus; gpu++) {
+		for (unsigned port = 0; port < VM_PORTS_PER_GPU; port++)
+			if (!is_open(ret, gpu, port))
+				vm->vgpus[gpu].ports.closed |= 1u << port;
+		next(&vm->vgpus[gpu]);
+	}
+}
+
+void vm_ports_look(struct vm *vm)
+{
+	if (vm->qmp && vm->n_vgpus)
+		qmp_exec(vm->qmp, "query-chardev", NULL, 0, on_look, vm);
 }
 
 void vm_ports_forget(struct vm_vgpu *g)

@@ -193,6 +193,27 @@ static void a_closed_gate_defers_it(void)
 	end();
 }
 
+static void what_was_missed_is_looked_at(void)
+{
+	begin();
+	there[2] = 5;
+	there[3] = 7;
+	vm_ports_look(&vm);
+	turn();
+	CHECK(qemu_asked(false)); // port 2 is open, port 3 is not; others it does not name
+	saw("3:0 ");
+	CHECK(qemu_asked(false));
+	saw("3:7 ");
+	CHECK_EQ(there[2], 5);
+	CHECK_EQ(there[3], 0);
+	vm_ports_look(&vm);
+	turn();
+	CHECK(qemu_asked(false));
+	saw("3:0 "); // nothing is on it
+	CHECK(!qemu_asked(false));
+	end();
+}
+
 static void a_lost_connection_ends_nothing(void)
 {
 	begin();
@@ -215,5 +236,6 @@ int main(void)
 	RUN(one_that_came_meanwhile_is_looked_at_anew);
 	RUN(other_ports_are_nobodys_business);
 	RUN(a_closed_gate_defers_it);
+	RUN(what_was_missed_is_looked_at);
 	RUN(a_lost_connection_ends_nothing);
 }

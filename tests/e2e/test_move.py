@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import re
 import signal
+import time
 
 from lab import control
 from lab.ferry import Answer
@@ -82,6 +83,16 @@ class MoveTest(VmTest):
         self.wait("the last program", lambda: "end" in lines(), 60)
         self.assertEqual(lines(), ["pattern ok 150"] * 12 + ["end"])
         self.wait("the memory of all of them", lambda: self.memory("a") == 0, 3)
+
+
+    def test_7_what_ended_while_ferryd_was_away_gives_its_memory_back(self) -> None:
+        self.start_pattern("a", 32)
+        self.ferry.guest("a", VM, "sh", "-c", "(sleep 2; kill -KILL $(cat /tmp/pid)) >/dev/null 2>&1 &")
+        a = self.lab.host("a")
+        control.send(self.lab, a, "kill", "ferryd", None, stay_down=True)
+        time.sleep(4)
+        control.send(self.lab, a, "restart", "ferryd", None)
+        self.wait("the dead program's memory", lambda: self.memory("a") == 0, 5)
 
 
 class PlainVmTest(VmTest):
