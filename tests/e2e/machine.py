@@ -32,6 +32,7 @@ def overlay(folder: Path) -> Path:
 class VmTest(unittest.TestCase):
     """One lab for a class of tests. Subclasses start the VM that they need."""
 
+    hosts = 2
     lab: model.Lab
     ferry: Ferry
 
@@ -39,7 +40,7 @@ class VmTest(unittest.TestCase):
     def setUpClass(cls) -> None:
         name = f"test-{cls.__name__.lower()}-{os.getpid()}"
         cls.addClassCleanup(lifecycle.down, name)
-        cls.lab = lifecycle.up(name, hosts=2, mtu=9000, daemons=True)
+        cls.lab = lifecycle.up(name, hosts=cls.hosts, mtu=9000, daemons=True)
         cls.ferry = Ferry(cls.lab)
 
     @classmethod

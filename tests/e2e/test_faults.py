@@ -175,6 +175,28 @@ class AfterCommitTest(VmTest):
         self.assertRegex(self.finish_pattern("b"), r"pattern ok \d+")
 
 
+class ThirdHostTest(VmTest):
+    hosts = 3
+
+    def test_a_sealed_copy_hears_of_its_end_when_the_vm_has_moved_elsewhere_meanwhile(self) -> None:
+        """The source has aborted, and its record is that of a later migration by the time it is asked."""
+        self.boot()
+        self.hold("b", "dest.sealed")
+        running = self.begin("a", "b")
+        self.wait_held("b", "dest.sealed", running)
+        b = self.lab.host("b")
+        control.send(self.lab, b, "kill", "ferryd", None, stay_down=True)
+        self.assertEqual(running.wait(30).exit, 1)
+        self.assertEqual(self.state("a"), "running")
+        self.migrate("a", "c")
+        self.assertTrue(self.processes("b"), "the sealed copy is there")
+        control.send(self.lab, b, "restart", "ferryd", None)
+        self.wait("b to be rid of its copy", lambda: not self.processes("b"), 20)
+        self.wait("b to forget it", lambda: self.state("b") is None, 5)
+        self.assertEqual(self.state("c"), "running")
+        self.assertEqual(self.ferry.guest("c", VM, "echo", "here"), (0, "here\n"))
+
+
 class SourceVgpuTest(VmTest):
     def test_source_vgpu_killed_during_precopy(self) -> None:
         """The guest's OpenCL is lost with its process; the VM itself and both hosts must come out clean."""

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests of other hosts that open a migration here, or ask what became of one.
+#include "host/migration/aborted.h"
 #include "host/migration/driver.h"
 
 #include <errno.h>
 #include <string.h>
 
-// From the record on disk: the one truth, whatever this daemon remembers.
+// From what is on disk: the one truth, whatever this daemon remembers.
 void answer_ask(struct host *h, struct peer *p, int64_t id, json_t *args)
 {
 	struct record r = { .config = NULL };
@@ -17,9 +18,11 @@ void answer_ask(struct host *h, struct peer *p, int64_t id, json_t *args)
 		state = m->role == ROLE_SOURCE ? source_state_name(m->source.state)
 					       : dest_state_name(m->dest.state);
 	bool found = record_id_valid(migration) && record_find(migration, &r) == 0;
+	enum record_state record = found ? r.state : RECORD_NONE;
+	if (!found && aborted_known(migration))
+		record = RECORD_ABORTED;
 	link_answer(peer_link(p), id,
-		json_pack("{ss ss}", "record", record_name(found ? r.state : RECORD_NONE), "state",
-			state));
+		json_pack("{ss ss}", "record", record_name(record), "state", state));
 	record_free(&r);
 }
 

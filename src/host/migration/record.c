@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "host/migration/aborted.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -80,6 +81,25 @@ static int path_of(const char *vm, char *ret, size_t size, struct ferry_error *e
 	return 0;
 }
 
+// What the VM's record says now is about to go. Its destination may be sealed and away.
+static int keep_aborted(const char *vm, struct ferry_error *e)
+{
+	struct record old = { .config = NULL };
+	int r = 0;
+
+	if (record_read(vm, &old, NULL) < 0)
+		return 0;
+	if (old.state == RECORD_ABORTED)
+		r = aborted_keep(old.migration, e);
+	record_free(&old);
+	return r;
+}
+
+static bool begins(const struct record *r)
+{
+	return r->state == RECORD_ACTIVE || r->state == RECORD_INCOMING;
+}
+
 int record_write(const struct record *r, struct ferry_error *e)
 {
 	char path[sizeof FOLDER + VM_NAME_MAX + 8];
@@ -89,6 +109,8 @@ int record_write(const struct record *r, struct ferry_error *e)
 	if (!text)
 		return ferry_fail(e, ENOMEM, "no-memory", "out of memory");
 	if (path_of(r->vm, path, sizeof path, e) < 0 || dir_make(FOLDER, e) < 0)
+		return -EIO;
+	if (begins(r) && keep_aborted(r->vm, e) < 0)
 		return -EIO;
 	return file_write_durable(path, text, strlen(text), e);
 }
@@ -116,6 +138,8 @@ int record_remove(const char *vm, struct ferry_error *e)
 
 	if (path_of(vm, path, sizeof path, e) < 0)
 		return -EINVAL;
+	if (keep_aborted(vm, e) < 0)
+		return -EIO;
 	return path_remove(path, e);
 }
 

@@ -24,11 +24,12 @@ struct record {
 	json_t *config; // the VM's; owned by the reader, borrowed by the writer; may be NULL
 };
 
-// Survives power loss once it returns 0 (base/file.h).
+// Survives power loss once it returns 0 (base/file.h). The first record of a migration keeps the one
+// that it replaces where that was aborted (aborted.h).
 int record_write(const struct record *r, struct ferry_error *e);
 // -ENOENT where there is none. record_free() what was read.
 int record_read(const char *vm, struct record *ret, struct ferry_error *e);
-// A missing record is no error.
+// A missing record is no error. An aborted one is kept in the same way.
 int record_remove(const char *vm, struct ferry_error *e);
 void record_free(struct record *r);
 

@@ -2,6 +2,7 @@
 #include "host/migration/record.h"
 #include "base/file.h"
 #include "base/test.h"
+#include "host/migration/aborted.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -74,6 +75,50 @@ static void test_every_field_is_checked(void)
 	CHECK(parse_with("peer", json_integer(1)) < 0);
 }
 
+static void write_state(const char *id, enum record_state state)
+{
+	struct record r = sample();
+
+	strcpy(r.migration, id);
+	r.source = state != RECORD_INCOMING && state != RECORD_SEALED;
+	r.state = state;
+	CHECK_EQ(record_write(&r, NULL), 0);
+}
+
+// A destination that sealed the first and was away asks when the source has begun the third.
+static void test_aborted_migrations_are_remembered(void)
+{
+	static const char *const ids[] = { "00000000000000000000000000000001",
+		"00000000000000000000000000000002", "00000000000000000000000000000003",
+		"00000000000000000000000000000004" };
+	char id[ENGINE_ID_SIZE];
+
+	write_state(ids[0], RECORD_ACTIVE);
+	write_state(ids[0], RECORD_ABORTED);
+	CHECK(!aborted_known(ids[0])); // its record says so
+	write_state(ids[1], RECORD_ACTIVE);
+	CHECK(aborted_known(ids[0]));
+	write_state(ids[1], RECORD_COMMITTED); // it left, and comes back
+	write_state(ids[2], RECORD_INCOMING);
+	CHECK_EQ(record_remove("vm1", NULL), 0);
+	CHECK(!aborted_known(ids[1])); // never: a person decides
+	CHECK(!aborted_known(ids[2]));
+	write_state(ids[3], RECORD_ABORTED);
+	CHECK_EQ(record_remove("vm1", NULL), 0);
+	CHECK(aborted_known(ids[0]) && aborted_known(ids[3]));
+	CHECK(!aborted_known("") && !aborted_known("../x"));
+
+	for (int i = 0; i < ABORTED_MAX; i++) {
+		snprintf(id, sizeof id, "%032x", 100 + i);
+		CHECK_EQ(aborted_keep(id, NULL), 0);
+	}
+	CHECK(aborted_known(id) && !aborted_known(ids[0]) && !aborted_known(ids[3]));
+	CHECK_EQ(file_write_durable("aborted.json", "{\"aborted\":7", 12, NULL), 0);
+	CHECK(!aborted_known(id));
+	CHECK_EQ(aborted_keep(id, NULL), 0);
+	CHECK(aborted_known(id));
+}
+
 static void count(void *arg, const struct record *r)
 {
 	(void)r;
@@ -119,6 +164,7 @@ int main(void)
 	CHECK(mkdtemp(folder) && chdir(folder) == 0);
 	RUN(test_what_is_written_is_read);
 	RUN(test_every_field_is_checked);
+	RUN(test_aborted_migrations_are_remembered);
 	RUN(test_unreadable_records_are_left_alone);
 	RUN(test_names_that_leave_the_folder_are_refused);
 	RUN(test_new_ids_differ);
