@@ -299,10 +299,6 @@ void sim_init(struct sim *sim, enum mode mode, bool gpu, bool verify)
 		.drain_ns = 3 * MS,
 		.link_up = true,
 	};
-	sim->flow_left_ns = sim_send_ns(sim, sim->ram_bytes);
-	sim->pass = 1;
-	sim->pass_bytes = sim->ram_bytes;
-	sim->ram_budget_ns = sim->cfg.ram_budget_ns;
 	for (int h = 0; h < 2; h++) {
 		sim->host[h].up = true;
 		sim->host[h].incarnation = 1;
@@ -355,6 +351,10 @@ void sim_run(struct sim *sim)
 	struct sim_event q;
 
 	source_init(&sim->source, &sim->cfg);
+	sim->flow_left_ns = sim_send_ns(sim, sim->ram_bytes);
+	sim->pass = 1;
+	sim->pass_bytes = sim->ram_bytes;
+	sim->ram_budget_ns = sim->cfg.ram_budget_ns;
 	sim->link = ++sim->links;
 	sim_tell(sim, A, 0, EV_START);
 	while (next(sim, &q) && q.at < 600 * ENGINE_NSEC_SEC) {

@@ -276,6 +276,21 @@ static void test_ram_that_converges_is_given_its_passes(void)
 	CHECK_EQ(sim.pass, 3); // 250 MB, 200, 160; 128 MB take less than the budget's 150 ms
 }
 
+// 4 s of RAM, and a workload that writes next to nothing: few rounds, and the last one is fresh.
+static void test_rounds_that_bring_nothing_are_paced(void)
+{
+	const struct variant *v = &variants[0];
+
+	prepare(v);
+	sim.ram_bytes = 4000000000;
+	sim.dirty_rate = 1000000;
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+	CHECK(sim.source.rounds >= 8 && sim.source.rounds <= 20);
+	int64_t age = sim.source.at.stopped - sim.source.pace.ended_ns;
+	CHECK(age < PACE_MIN_NS + 10 * ENGINE_NSEC_MSEC);
+}
+
 static void test_stop_copy_over_the_limit_is_refused_before_the_stun(void)
 {
 	const struct variant *v = &variants[4];
@@ -339,6 +354,7 @@ int main(void)
 	RUN(test_ram_written_too_fast_for_the_limit_is_left_alone);
 	RUN(test_a_vm_that_may_stop_and_does_not_is_left_alone);
 	RUN(test_ram_that_converges_is_given_its_passes);
+	RUN(test_rounds_that_bring_nothing_are_paced);
 	RUN(test_stop_copy_over_the_limit_is_refused_before_the_stun);
 	RUN(test_seal_of_other_pages_or_another_migration_aborts);
 	RUN(test_the_destination_refuses_a_commit_of_another_epoch);

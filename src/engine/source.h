@@ -11,6 +11,7 @@
 
 #include "engine/convergence.h"
 #include "engine/forecast.h"
+#include "engine/pace.h"
 #include "engine/policy.h"
 #include "engine/step.h"
 
@@ -80,6 +81,7 @@ struct source {
 	struct forecast forecast;
 	struct convergence convergence;
 	struct source_ram ram;
+	struct pace pace;
 	struct event_armed size;
 	unsigned rounds; // finished
 	struct event_round kept[SOURCE_ROUNDS_KEPT];

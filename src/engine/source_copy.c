@@ -59,12 +59,28 @@ static void release(struct source *s, int64_t now_ns, struct actions *out)
 		s->at.released = now_ns;
 }
 
+// It stops no sooner than its rest fits its budget.
+static int64_t until_stop(const struct source *s)
+{
+	int64_t ns = forecast_send_ns(&s->forecast, s->forecast.ram_bytes) - s->cfg.ram_budget_ns;
+
+	return ns < 0 || s->ram.forced ? 0 : ns;
+}
+
+void source_pace(struct source *s, int64_t now_ns, struct actions *out)
+{
+	if (!s->cfg.gpu || !s->rounds || !policy_rounds_go_on(s->cfg.mode))
+		return;
+	if (!s->round_running && !s->gate_asked)
+		actions_timer(out, EV_ROUND_DUE, pace_due(&s->pace, now_ns, until_stop(s)));
+}
+
 static void flow(struct source *s, const char *reason, int64_t now_ns, struct actions *out)
 {
 	source_go(s, SOURCE_FLOWING, reason, out);
 	release(s, now_ns, out);
-	if (s->cfg.gpu && s->rounds && policy_rounds_go_on(s->cfg.mode))
-		actions_timer(out, EV_ROUND_DUE, now_ns + SOURCE_ROUND_GAP_NS);
+	s->pace = (struct pace){ .gap_ns = PACE_MIN_NS, .ended_ns = now_ns };
+	source_pace(s, now_ns, out);
 }
 
 static int64_t seconds_above(int64_t ns)
@@ -187,7 +203,13 @@ void source_on_round(struct source *s, const struct event *ev, struct actions *o
 		start_round(s, out);
 		return;
 	}
-	actions_timer(out, EV_ROUND_DUE, ev->now_ns + SOURCE_ROUND_GAP_NS);
+	pace_round(&s->pace,
+		&(struct pace_round){ .ended_ns = ev->now_ns,
+			.send_ns = forecast_send_ns(
+				&s->forecast, ev->round.bytes + ev->round.object_bytes),
+			.dirty_ns = forecast_send_ns(&s->forecast, ev->round.dirty_bytes) },
+		s->cfg.target_ns);
+	source_pace(s, ev->now_ns, out);
 }
 
 void source_on_round_due(struct source *s, const struct event *ev, struct actions *out)

@@ -10,8 +10,6 @@ typedef void (*source_fn)(struct source *s, const struct event *ev, struct actio
 // stake.
 #define SOURCE_ASK_NS   (500 * ENGINE_NSEC_MSEC)
 #define SOURCE_STALL_NS (60 * ENGINE_NSEC_SEC)
-// Between rounds while the VM's stream flows: leaves it the link, keeps the rest small.
-#define SOURCE_ROUND_GAP_NS (50 * ENGINE_NSEC_MSEC)
 // A held-back stream is held again when the forecast has grown this far over the target.
 #define SOURCE_HOLD_FACTOR 2
 // Kernels that run longer than this have the gate closed before the guest stops.
@@ -29,6 +27,8 @@ void source_abort(
 // One thing that the state waited for has come; true when it was the last.
 bool source_got(struct source *s, uint32_t wait);
 int64_t source_forecast(struct source *s);
+// While the VM's stream flows: when the next round is due, as things are now.
+void source_pace(struct source *s, int64_t now_ns, struct actions *out);
 // Ends it before the stun because of what that would take: `cause` is the reason's first half,
 // `relief` the second remedy.
 struct source_give_up {

@@ -83,8 +83,10 @@ void source_on_ram(struct source *s, const struct event *ev, struct actions *out
 	take_ram(s, &ev->ram);
 	if (ev->ram.pass > s->ram.pass)
 		pass_began(s, ev, out);
-	if (s->state == SOURCE_FLOWING && s->cfg.gpu && !s->gate_asked)
-		close_gate_early(s, ev, out);
+	if (s->state != SOURCE_FLOWING || !s->cfg.gpu || s->gate_asked)
+		return;
+	source_pace(s, ev->now_ns, out);
+	close_gate_early(s, ev, out);
 }
 
 void source_on_ram_last(struct source *s, const struct event *ev, struct actions *out)
