@@ -281,6 +281,9 @@ void sim_do_source(struct sim *sim, const struct action *a)
 		armed->armed.gpu_bytes = sim->gpu_bytes;
 		armed->armed.ram_bytes = sim->ram_bytes;
 		return;
+	case ACT_SHARE:
+		sim->share_sum = a->share.gpu + a->share.ram;
+		return;
 	case ACT_ROUND:
 		run_round(sim, a->round);
 		return;

@@ -177,6 +177,9 @@ static void describe(struct sim *sim, int h, const struct action *a)
 		sim_trace(sim, "%c   write %s\n", who, record_name(a->write.record));
 	else if (a->type == ACT_ROUND)
 		sim_trace(sim, "%c   round %u\n", who, a->round);
+	else if (a->type == ACT_SHARE)
+		sim_trace(sim, "%c   share %llu, %llu\n", who, (unsigned long long)a->share.gpu,
+			(unsigned long long)a->share.ram);
 	else if (a->type == ACT_OUTCOME)
 		sim_trace(sim, "%c   outcome %s\n", who, outcome_name(a->outcome));
 	else if (a->type == ACT_ANSWER_COMMITTED)

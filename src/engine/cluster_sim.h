@@ -97,6 +97,7 @@ struct sim {
 	unsigned actions, strike_at[3], strikes; // faults still to come
 	enum sim_fault fault[3];
 	unsigned illegal;
+	uint64_t share_sum; // of the last ACT_SHARE; 0: none
 	enum outcome outcome;
 	bool both_ran; // the one thing that must never be
 	bool tracing;

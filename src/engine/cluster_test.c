@@ -10,20 +10,22 @@ struct variant {
 	unsigned refuse_cont;
 	int64_t drain_ns;        // 0: as the simulation has it
 	uint64_t ram_dirty_rate; // bytes/s, of RAM_HOT bytes
+	uint64_t cap;            // bytes/s, 0: none
 };
 
 #define RAM_HOT 200000000 // takes 200 ms: more than the VM's budget of 150 ms
 
 static const struct variant variants[] = {
-	{ "precopy", MODE_PRECOPY, true, false, 0, 0, 0 },
-	{ "precopy verified", MODE_PRECOPY, true, true, 0, 0, 0 },
-	{ "precopy, lock held", MODE_PRECOPY, true, false, 3, 0, 0 },
-	{ "precopy, long kernels", MODE_PRECOPY, true, false, 0, 120 * ENGINE_NSEC_MSEC, 0 },
-	{ "stop-copy", MODE_STOP_COPY, true, false, 0, 0, 0 },
-	{ "single-pass", MODE_SINGLE_PASS, true, false, 0, 0, 0 },
-	{ "no vGPU", MODE_PRECOPY, false, false, 0, 0, 0 },
-	{ "no vGPU, RAM written fast", MODE_PRECOPY, false, false, 0, 0, 2000000000 },
-	{ "precopy, RAM written fast", MODE_PRECOPY, true, false, 0, 0, 2000000000 },
+	{ "precopy", MODE_PRECOPY, true, false, 0, 0, 0, 0 },
+	{ "precopy verified", MODE_PRECOPY, true, true, 0, 0, 0, 0 },
+	{ "precopy, lock held", MODE_PRECOPY, true, false, 3, 0, 0, 0 },
+	{ "precopy, long kernels", MODE_PRECOPY, true, false, 0, 120 * ENGINE_NSEC_MSEC, 0, 0 },
+	{ "stop-copy", MODE_STOP_COPY, true, false, 0, 0, 0, 0 },
+	{ "single-pass", MODE_SINGLE_PASS, true, false, 0, 0, 0, 0 },
+	{ "no vGPU", MODE_PRECOPY, false, false, 0, 0, 0, 0 },
+	{ "no vGPU, RAM written fast", MODE_PRECOPY, false, false, 0, 0, 2000000000, 0 },
+	{ "precopy, RAM written fast", MODE_PRECOPY, true, false, 0, 0, 2000000000, 0 },
+	{ "precopy, capped", MODE_PRECOPY, true, false, 0, 0, 0, 640000000 },
 };
 
 static struct sim sim;
@@ -36,6 +38,7 @@ static void apply(struct sim *to, const struct variant *v)
 		to->drain_ns = v->drain_ns;
 	to->ram_dirty_rate = v->ram_dirty_rate;
 	to->ram_hot_bytes = RAM_HOT;
+	to->cfg.rate_cap = v->cap;
 }
 
 static void prepare(const struct variant *v)
@@ -73,6 +76,7 @@ static void judge(const struct variant *v, enum sim_fault f)
 {
 	EXPECT(!sim.both_ran);
 	EXPECT(sim.illegal == 0);
+	EXPECT(sim.share_sum == 0 || sim.share_sum == v->cap);
 	EXPECT(sim_running(&sim) <= 1);
 	if (source_lost(f))
 		return; // the VM's own process died: nothing can run it
@@ -103,6 +107,7 @@ static unsigned actions_of(const struct variant *v)
 	EXPECT(sim.outcome == OUTCOME_COMPLETED);
 	EXPECT(sim.host[1].vm == VM_RUNNING && sim.host[0].vm == VM_ABSENT);
 	EXPECT(sim.illegal == 0);
+	EXPECT(sim.share_sum == v->cap);
 	return sim.actions;
 }
 

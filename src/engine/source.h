@@ -82,6 +82,7 @@ struct source {
 	struct convergence convergence;
 	struct source_ram ram;
 	struct pace pace;
+	struct share share; // as last asked for
 	struct event_armed size;
 	unsigned rounds; // finished
 	struct event_round kept[SOURCE_ROUNDS_KEPT];

@@ -44,9 +44,38 @@ int64_t source_forecast(struct source *s)
 	return forecast_stun_ns(&s->forecast);
 }
 
+static struct share share_now(const struct source *s)
+{
+	uint64_t cap = s->cfg.rate_cap;
+	bool gpu = true, ram = true;
+
+	switch (s->state) {
+	case SOURCE_FLOWING:
+		return share_live(cap, s->round_running, true);
+	case SOURCE_HANDOVER:
+		gpu = s->waits & SOURCE_WAIT_FINAL;
+		ram = s->waits & SOURCE_WAIT_COMPLETED;
+		return gpu && ram ? share_stun(cap, s->forecast.gpu_bytes, s->forecast.ram_bytes)
+				  : share_live(cap, gpu, ram);
+	default: // the VM's stream is held, or waits for its last part
+		return share_live(cap, true, false);
+	}
+}
+
+void source_share(struct source *s, struct actions *out)
+{
+	struct share now = share_now(s);
+
+	if (!s->cfg.rate_cap || !s->cfg.gpu || now.gpu == s->share.gpu)
+		return;
+	s->share = now;
+	actions_add(out, ACT_SHARE)->share = now;
+}
+
 static void start_round(struct source *s, struct actions *out)
 {
 	s->round_running = true;
+	source_share(s, out);
 	actions_add(out, ACT_ROUND)->round = s->rounds + 1;
 }
 
@@ -78,6 +107,7 @@ void source_pace(struct source *s, int64_t now_ns, struct actions *out)
 static void flow(struct source *s, const char *reason, int64_t now_ns, struct actions *out)
 {
 	source_go(s, SOURCE_FLOWING, reason, out);
+	source_share(s, out);
 	release(s, now_ns, out);
 	s->pace = (struct pace){ .gap_ns = PACE_MIN_NS, .ended_ns = now_ns };
 	source_pace(s, now_ns, out);
@@ -165,6 +195,7 @@ void source_on_armed(struct source *s, const struct event *ev, struct actions *o
 	s->size = ev->armed;
 	s->forecast.gpu_bytes = s->cfg.gpu ? ev->armed.gpu_bytes : 0;
 	source_keep_quiet(ev->now_ns, out);
+	source_share(s, out);
 	actions_add(out, ACT_STREAM_START);
 	decide(s, ev->now_ns, out);
 }
@@ -180,7 +211,9 @@ static void take_round(struct source *s, const struct event *ev)
 	s->kernels_ns = r->drain_ns;
 	// Long ones have the gate closed before the guest stops: they are no part of the stun.
 	s->forecast.drain_ns = r->drain_ns < SOURCE_LONG_DRAIN_NS ? r->drain_ns : 0;
-	forecast_measure(&s->forecast, r->bytes, r->ns - policy_watch_ns(s->cfg.mode));
+	// With a part of the operator's bandwidth a round says nothing about the link.
+	if (!s->cfg.rate_cap || s->state == SOURCE_COPYING)
+		forecast_measure(&s->forecast, r->bytes, r->ns - policy_watch_ns(s->cfg.mode));
 	convergence_round(&s->convergence, r->dirty_bytes);
 }
 
@@ -203,6 +236,7 @@ void source_on_round(struct source *s, const struct event *ev, struct actions *o
 		start_round(s, out);
 		return;
 	}
+	source_share(s, out);
 	pace_round(&s->pace,
 		&(struct pace_round){ .ended_ns = ev->now_ns,
 			.send_ns = forecast_send_ns(
@@ -235,6 +269,7 @@ void source_on_stopped(struct source *s, const struct event *ev, struct actions 
 	if (!s->gate_asked)
 		actions_timer(out, EV_STUN_LIMIT, ev->now_ns + s->cfg.limit_ns);
 	release(s, ev->now_ns, out); // nothing may block the VM from here on
+	source_share(s, out);
 	s->waits = SOURCE_WAIT_HELD;
 	if (!s->cfg.gpu)
 		return;

@@ -27,6 +27,8 @@ void source_abort(
 // One thing that the state waited for has come; true when it was the last.
 bool source_got(struct source *s, uint32_t wait);
 int64_t source_forecast(struct source *s);
+// Divides the operator's bandwidth, where there is one, as the present state needs it.
+void source_share(struct source *s, struct actions *out);
 // While the VM's stream flows: when the next round is due, as things are now.
 void source_pace(struct source *s, int64_t now_ns, struct actions *out);
 // Ends it before the stun because of what that would take: `cause` is the reason's first half,

@@ -41,11 +41,13 @@ static void hand_over(struct source *s, int64_t now_ns, struct actions *out)
 	source_go(s, SOURCE_HANDOVER, "drained", out);
 	s->at.continued = now_ns;
 	s->waits = SOURCE_WAIT_COMPLETED | SOURCE_WAIT_SEALED;
+	if (s->cfg.gpu)
+		s->waits |= SOURCE_WAIT_FINAL;
+	source_share(s, out);
 	actions_add(out, ACT_PEER_SWITCH);
 	actions_add(out, ACT_VM_CONTINUE);
 	if (!s->cfg.gpu)
 		return;
-	s->waits |= SOURCE_WAIT_FINAL;
 	actions_add(out, ACT_FINAL);
 }
 
@@ -107,6 +109,8 @@ void source_on_final(struct source *s, const struct event *ev, struct actions *o
 	s->final = ev->final;
 	if (source_got(s, SOURCE_WAIT_FINAL))
 		handed_over(s, ev->now_ns, out);
+	else
+		source_share(s, out);
 }
 
 void source_on_completed(struct source *s, const struct event *ev, struct actions *out)
@@ -114,6 +118,8 @@ void source_on_completed(struct source *s, const struct event *ev, struct action
 	s->at.completed = ev->now_ns;
 	if (source_got(s, SOURCE_WAIT_COMPLETED))
 		handed_over(s, ev->now_ns, out);
+	else
+		source_share(s, out);
 }
 
 void source_on_sealed(struct source *s, const struct event *ev, struct actions *out)

@@ -80,6 +80,7 @@ static const char *const action_names[ACT_COUNT] = {
 	[ACT_OUTCOME] = "outcome",
 	[ACT_PEER_PREPARE] = "peer-prepare",
 	[ACT_ARM] = "arm",
+	[ACT_SHARE] = "share",
 	[ACT_ROUND] = "round",
 	[ACT_STREAM_START] = "stream-start",
 	[ACT_STREAM_RELEASE] = "stream-release",

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "engine/share.h"
 
 #define ENGINE_ID_SIZE   33 // a migration's id or a digest: 32 hex digits and NUL
 #define ENGINE_NSEC_MSEC 1000000LL
@@ -155,6 +156,7 @@ enum action_type {
 	// Source.
 	ACT_PEER_PREPARE,   // -> EV_PREPARED
 	ACT_ARM,            // connect channels, arm trackers, start relays -> EV_ARMED
+	ACT_SHARE,          // share: how fast the vGPU and the VM's stream may send from now on
 	ACT_ROUND,          // n -> EV_ROUND_DONE
 	ACT_STREAM_START,   // start the VM's own stream, held
 	ACT_STREAM_RELEASE, // let it flow
@@ -215,6 +217,7 @@ struct action {
 		} timer;
 		uint32_t round;
 		int64_t budget_ns;
+		struct share share;
 		enum answer answer;
 		enum outcome outcome;
 		enum event_type event; // ACT_ILLEGAL

@@ -68,6 +68,57 @@ static void test_the_story(void)
 	CHECK_STR(sim.trace, story);
 }
 
+// What the vGPU and the VM's stream may send of 640 MB/s, and why: all but a 64th to who sends alone,
+// halves while both do, in the stun by what each has left, and at last to the one that is not done.
+static const char shares[] =
+	"   103.5 a   share 630000000, 10000000\n"
+	"   103.5 a   stream-start\n"
+	"   103.5 a: arming -> copying (rounds)\n"
+	"   103.5 a   round 1\n"
+	"  1104.5 a   round 2\n"
+	"  1205.6 a: copying -> flowing (forecast fits the target)\n"
+	"  1205.6 a   share 10000000, 630000000\n"
+	"  1205.6 a   stream-release\n"
+	"  1255.6 a   share 320000000, 320000000\n"
+	"  1255.6 a   round 3\n"
+	"  1266.7 a   share 10000000, 630000000\n"
+	"  1316.7 a   share 320000000, 320000000\n"
+	"  1316.7 a   round 4\n"
+	"  1318.8 a   share 10000000, 630000000\n"
+	"  1368.8 a   share 320000000, 320000000\n"
+	"  1368.8 a   round 5\n"
+	"  1370.0 a   share 10000000, 630000000\n"
+	"  1420.0 a   share 320000000, 320000000\n"
+	"  1420.0 a   round 6\n"
+	"  1421.2 a   share 10000000, 630000000\n"
+	"  1455.6 a: flowing -> stopping (guest stopped)\n"
+	"  1455.6 a   share 630000000, 10000000\n"
+	"  1460.6 a: draining -> handover (drained)\n"
+	"  1460.6 a   share 231467374, 408532626\n"
+	"  1460.6 a   vm-continue\n"
+	"  1460.6 a   final\n"
+	"  1461.7 a   share 10000000, 630000000\n"
+	"  1481.6 a: handover -> committing (completed here and sealed there)\n";
+
+static void test_a_cap_is_divided(void)
+{
+	static struct sim sim;
+	static char told[SIM_TRACE];
+
+	sim_init(&sim, MODE_PRECOPY, true, false);
+	sim.cfg.rate_cap = 640000000;
+	sim.tracing = true;
+	sim_run(&sim);
+	for (char *line = strtok(sim.trace, "\n"); line; line = strtok(NULL, "\n"))
+		if (strstr(line, "share") || strstr(line, "round") || strstr(line, "stream") ||
+			strstr(line, "flowing") || strstr(line, "handover") ||
+			strstr(line, "final") || strstr(line, "vm-continue")) {
+			strcat(told, line);
+			strcat(told, "\n");
+		}
+	CHECK_STR(told, shares);
+}
+
 // What was forecast when the guest stopped is within 30 ms of what came.
 static void test_the_forecast_came_true(void)
 {
@@ -83,6 +134,7 @@ static void test_the_forecast_came_true(void)
 int main(void)
 {
 	RUN(test_the_story);
+	RUN(test_a_cap_is_divided);
 	RUN(test_the_forecast_came_true);
 	return 0;
 }

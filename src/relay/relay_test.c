@@ -89,13 +89,23 @@ static struct side side_start(enum relay_role role, uint64_t bandwidth)
 	return s;
 }
 
-static void request(struct side *s, const char *op, int fd)
+static void request_with(struct side *s, const char *op, json_t *args, int fd)
 {
 	int before = answers;
-	CHECK_EQ(link_request(s->link, op, NULL, &fd, fd >= 0, on_answer, NULL), 0);
+	CHECK_EQ(link_request(s->link, op, args, &fd, fd >= 0, on_answer, NULL), 0);
 	for (int i = 0; i < 200 && answers == before; i++)
 		turn(1);
 	CHECK_EQ(answers, before + 1);
+}
+
+static void request(struct side *s, const char *op, int fd)
+{
+	request_with(s, op, NULL, fd);
+}
+
+static json_t *rate_of(json_int_t bytes_per_s)
+{
+	return json_pack("{s:I}", "bandwidth_bytes_per_s", bytes_per_s);
 }
 
 static void side_stop(struct side *s)
@@ -328,6 +338,26 @@ static void the_rate_is_kept(void)
 	part(&j);
 }
 
+static void the_rate_can_be_changed(void)
+{
+	struct joined j = join(1000); // it would take an hour
+
+	request(&j.source, "release", -1);
+	request_with(&j.source, "rate", rate_of(20 << 20), -1);
+	CHECK_STR(last_code, "");
+	int64_t began = clock_now_ns();
+	carry(j.from, j.to);
+	int64_t ms = (clock_now_ns() - began) / NSEC_PER_MSEC;
+	CHECK(ms >= 140);
+	request_with(&j.source, "rate", rate_of(0), -1);
+	CHECK_STR(last_code, "no-rate");
+	request(&j.source, "rate", -1);
+	CHECK_STR(last_code, "bad-message");
+	request_with(&j.dest, "rate", rate_of(1), -1);
+	CHECK_STR(last_code, "wrong-role");
+	part(&j);
+}
+
 static void a_destination_without_qemu_refuses(void)
 {
 	struct side s = side_start(RELAY_DESTINATION, 0);
@@ -355,6 +385,7 @@ int main(void)
 	RUN(a_peer_that_vanishes_is_an_error);
 	RUN(qemu_may_give_up_while_it_is_held);
 	RUN(the_rate_is_kept);
+	RUN(the_rate_can_be_changed);
 	RUN(a_destination_without_qemu_refuses);
 	json_decref(last);
 	loop_free(loop);

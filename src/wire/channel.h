@@ -75,6 +75,8 @@ int channel_pipe_new(int read_fd, int write_fd, struct channel **ret, struct fer
 struct rate;
 struct rate *rate_new(uint64_t bytes_per_s); // more than 0; NULL when memory is exhausted
 struct rate *rate_free(struct rate *r);      // NULL-safe, returns NULL
+// From now on (more than 0), also for those that wait already.
+void rate_set(struct rate *r, uint64_t bytes_per_s);
 // Waits in send(); receiving is as fast as the peer. On error the inner channel is closed.
 int channel_rate_new(
 	struct channel *inner, struct rate *r, struct channel **ret, struct ferry_error *e);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rate decorator. The bucket is kept as a time: each send books its bytes after those booked
-// before it, and waits until its own begin. Up to BURST_NS of unused time may be made up for.
+// The rate decorator. A position in bytes moves on at the rate; each send books its bytes after those
+// booked before it, and waits until the position has come to its own begin. So a change of the rate
+// is felt by those that wait, too. Up to BURST_NS of unused time may be made up for.
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,50 +14,82 @@
 #define BURST_NS (5 * NSEC_PER_MSEC)
 
 struct rate {
-	uint64_t bytes_per_s; // read only
-	pthread_mutex_t lock; // no other lock is taken under it
-	int64_t booked_until; // CLOCK_MONOTONIC
+	pthread_mutex_t lock; // of all below; no other lock is taken under it
+	pthread_cond_t changed;
+	double bytes_per_s;
+	double position; // at `at`
+	int64_t at;      // CLOCK_MONOTONIC
+	double booked;   // position after all that was booked
 };
 
 struct rate_channel {
 	struct channel base, *inner;
 	struct rate *rate;
-	pthread_mutex_t lock; // of `woken`, for the wait; no other lock is taken under it
-	pthread_cond_t wakes;
-	bool woken;
+	bool woken; // under the rate's lock
 };
 
 struct rate *rate_new(uint64_t bytes_per_s)
 {
 	struct rate *r = calloc(1, sizeof(*r));
+	pthread_condattr_t attr;
 
 	if (!r)
 		return NULL;
-	r->bytes_per_s = bytes_per_s ? bytes_per_s : 1;
+	r->bytes_per_s = bytes_per_s ? (double)bytes_per_s : 1;
+	r->at = clock_now_ns();
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->changed, &attr);
+	pthread_condattr_destroy(&attr);
 	return r;
 }
 
 struct rate *rate_free(struct rate *r)
 {
-	if (r)
+	if (r) {
+		pthread_cond_destroy(&r->changed);
 		pthread_mutex_destroy(&r->lock);
+	}
 	free(r);
 	return NULL;
 }
 
-static int64_t book(struct rate *r, size_t bytes)
+// Moves the position on to now.
+static void move_on(struct rate *r)
 {
-	int64_t takes = (int64_t)((double)bytes * 1e9 / (double)r->bytes_per_s);
-	int64_t begin, oldest = clock_now_ns() - BURST_NS;
+	int64_t now = clock_now_ns();
 
+	r->position += (double)(now - r->at) / 1e9 * r->bytes_per_s;
+	r->at = now;
+}
+
+void rate_set(struct rate *r, uint64_t bytes_per_s)
+{
 	pthread_mutex_lock(&r->lock);
-	if (r->booked_until < oldest)
-		r->booked_until = oldest;
-	begin = r->booked_until;
-	r->booked_until += takes;
+	move_on(r);
+	r->bytes_per_s = bytes_per_s ? (double)bytes_per_s : 1;
+	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);
+}
+
+// Where a send of so many bytes begins.
+static double book(struct rate *r, size_t bytes)
+{
+	double oldest = r->position - (double)BURST_NS / 1e9 * r->bytes_per_s;
+	double begin = r->booked > oldest ? r->booked : oldest;
+
+	r->booked = begin + (double)bytes;
 	return begin;
+}
+
+// When the position comes to `begin`, as the rate is now; a second away at most.
+static struct timespec due(const struct rate *r, double begin)
+{
+	double s = (begin - r->position) / r->bytes_per_s;
+	int64_t at = r->at + (int64_t)((s < 1 ? s : 1) * 1e9) + 1;
+
+	return (struct timespec){ at / NSEC_PER_SEC, at % NSEC_PER_SEC };
 }
 
 static struct rate_channel *self(struct channel *c)
@@ -66,18 +99,20 @@ static struct rate_channel *self(struct channel *c)
 
 static int rate_send(struct channel *c, const struct iovec *iov, size_t n)
 {
-	struct rate_channel *r = self(c);
-	int64_t at = book(r->rate, channel_iov_bytes(iov, n));
-	struct timespec ts = { at / NSEC_PER_SEC, at % NSEC_PER_SEC };
-	bool woken;
-	int rc = 0;
+	struct rate_channel *ch = self(c);
+	struct rate *r = ch->rate;
 
 	pthread_mutex_lock(&r->lock);
-	while (!r->woken && rc != ETIMEDOUT && clock_now_ns() < at)
-		rc = pthread_cond_timedwait(&r->wakes, &r->lock, &ts);
-	woken = r->woken;
+	move_on(r);
+	double begin = book(r, channel_iov_bytes(iov, n));
+	while (!ch->woken && r->position < begin) {
+		struct timespec until = due(r, begin);
+		pthread_cond_timedwait(&r->changed, &r->lock, &until);
+		move_on(r);
+	}
+	bool woken = ch->woken;
 	pthread_mutex_unlock(&r->lock);
-	return woken ? -ECANCELED : channel_send(r->inner, iov, n);
+	return woken ? -ECANCELED : channel_send(ch->inner, iov, n);
 }
 
 static ssize_t rate_recv(struct channel *c, const struct iovec *iov, size_t n)
@@ -89,10 +124,10 @@ static void rate_wake(struct channel *c)
 {
 	struct rate_channel *r = self(c);
 
-	pthread_mutex_lock(&r->lock);
+	pthread_mutex_lock(&r->rate->lock);
 	r->woken = true;
-	pthread_cond_broadcast(&r->wakes);
-	pthread_mutex_unlock(&r->lock);
+	pthread_cond_broadcast(&r->rate->changed);
+	pthread_mutex_unlock(&r->rate->lock);
 	channel_wake(r->inner);
 }
 
@@ -101,8 +136,6 @@ static void rate_close(struct channel *c)
 	struct rate_channel *r = self(c);
 
 	channel_close(r->inner);
-	pthread_cond_destroy(&r->wakes);
-	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
 
@@ -118,18 +151,12 @@ int channel_rate_new(
 	struct channel *inner, struct rate *rate, struct channel **ret, struct ferry_error *e)
 {
 	struct rate_channel *r = calloc(1, sizeof(*r));
-	pthread_condattr_t attr;
 
 	if (!r) {
 		channel_close(inner);
 		return ferry_fail(e, ENOMEM, "no-memory", "channel: out of memory");
 	}
 	*r = (struct rate_channel){ .base.ops = &rate_ops, .inner = inner, .rate = rate };
-	pthread_mutex_init(&r->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->wakes, &attr);
-	pthread_condattr_destroy(&attr);
 	*ret = &r->base;
 	return 0;
 }

@@ -149,6 +149,42 @@ static void rate_is_shared_and_kept(void)
 	rate_free(r);
 }
 
+static void *raise_soon(void *arg)
+{
+	usleep(50000);
+	rate_set(arg, 1000000000);
+	return NULL;
+}
+
+// 5,000 bytes at 1,000 a second: without the change the second send would wait for 5 s.
+static void a_new_rate_is_felt_by_those_that_wait(void)
+{
+	struct channel *pair[2];
+	struct rate *r = rate_new(1000);
+	struct iovec iov = { outgoing, 5000 };
+	pthread_t t;
+
+	socket_pair(pair);
+	CHECK_EQ(channel_rate_new(pair[0], r, &pair[0], NULL), 0);
+	CHECK_EQ(channel_send(pair[0], &iov, 1), 0);
+	CHECK_EQ(pthread_create(&t, NULL, raise_soon, r), 0);
+	int64_t start = clock_now_ns();
+	CHECK_EQ(channel_send(pair[0], &iov, 1), 0);
+	double s = (double)(clock_now_ns() - start) / 1e9;
+	CHECK(s > 0.040 && s < 2.5);
+	pthread_join(t, NULL);
+	// And a lower one holds for what comes next.
+	rate_set(r, 50000);
+	start = clock_now_ns();
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(channel_send(pair[0], &iov, 1), 0);
+	s = (double)(clock_now_ns() - start) / 1e9;
+	CHECK(s > 0.080 && s < 2.0);
+	channel_close(pair[0]);
+	channel_close(pair[1]);
+	rate_free(r);
+}
+
 static void faults_hit_their_byte(void)
 {
 	struct channel *pair[2];
@@ -191,6 +227,7 @@ int main(void)
 	RUN(bytes_arrive);
 	RUN(waking_ends_blocked_calls);
 	RUN(rate_is_shared_and_kept);
+	RUN(a_new_rate_is_felt_by_those_that_wait);
 	RUN(faults_hit_their_byte);
 	RUN(only_stream_sockets);
 	return 0;

@@ -61,13 +61,25 @@ class MoveTest(VmTest):
         self.migrate("b", "a")
 
 
-    def test_5_a_killed_program_gives_its_memory_back(self) -> None:
+    def test_5_vgpu_and_ram_share_one_bandwidth(self) -> None:
+        """Rounds of a busy workload and the RAM's passes go side by side; together they keep to the cap."""
+        self.start_pattern("a", 16)
+        cap = 20e6
+        there = self.migrate("a", "b", "--bandwidth", "20MB/s")
+        self.assertGreater(there["vgpus"][0]["sent_bytes"], 16 << 20)
+        self.assertGreater(there["ram"]["bytes"], 16 << 20)
+        self.assertLess(there["throughput_bytes_per_s"], cap * 1.05)
+        self.assertGreater(there["throughput_bytes_per_s"], cap * 0.5)
+        self.assertRegex(self.finish_pattern("b"), r"pattern ok \d+")
+        self.migrate("b", "a")
+
+    def test_6_a_killed_program_gives_its_memory_back(self) -> None:
         self.start_pattern("a", 64)
         self.assertGreaterEqual(self.memory("a"), 64 << 20)
         self.ferry.guest("a", VM, "sh", "-c", "kill -KILL $(cat /tmp/pid)")
         self.wait("the killed program's memory", lambda: self.memory("a") == 0, 3)
 
-    def test_6_programs_that_open_a_port_at_once_keep_it(self) -> None:
+    def test_7_programs_that_open_a_port_at_once_keep_it(self) -> None:
         """One is killed and the next runs, on the same port, while ferryd hears of the first one's end;
         and the VM moves meanwhile."""
         script = ("i=0; while [ $i -lt 12 ]; do i=$((i+1)); pattern 1 --idle-us 1000 >/dev/null & p=$!; "

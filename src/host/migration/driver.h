@@ -100,6 +100,7 @@ struct migration {
 		struct watch *timer, *gpu_timer;
 		unsigned gpu_tries, looks;
 	} resume;
+	struct share share;   // of the bandwidth, as last asked for
 	unsigned drain_empty; // rounds in a row in which the ports gave nothing
 	struct {
 		char local[ENGINE_ID_SIZE], peer[ENGINE_ID_SIZE];
@@ -204,6 +205,8 @@ void source_stream_force(struct migration *m, int64_t budget_ns);
 void source_continue(struct migration *m);
 void source_ports_drain(struct migration *m);
 void source_poll_stop(struct migration *m);
+// source_rate.c
+void source_set_share(struct migration *m, const struct share *share);
 // source_resume.c
 void source_resume_vm(struct migration *m);
 void source_resume_gpu(struct migration *m);

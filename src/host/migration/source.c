@@ -168,6 +168,8 @@ void source_act_now(struct migration *m, const struct action *a)
 		on_outcome(m, a->outcome);
 	else if (a->type == ACT_ROUND)
 		source_round(m, a->round);
+	else if (a->type == ACT_SHARE)
+		source_set_share(m, &a->share);
 	else if (a->type == ACT_STREAM_FORCE)
 		source_stream_force(m, a->budget_ns);
 	else if (acts[a->type])

@@ -112,6 +112,7 @@ static const struct {
 	{ "sample", IN(CONTROL_ACTIVE), control_sample },
 	{ "move.begin", IN(CONTROL_ACTIVE), control_move_begin },
 	{ "move.round", IN(CONTROL_ACTIVE) | IN(CONTROL_GATED), control_move_round },
+	{ "move.rate", IN(CONTROL_ACTIVE) | IN(CONTROL_GATED), control_move_rate },
 	{ "ports.closed", IN(CONTROL_ACTIVE), control_ports_closed },
 	{ "gate.close", IN(CONTROL_ACTIVE) | IN(CONTROL_GATED), control_gate_close },
 	{ "ports.drain", IN(CONTROL_GATED), control_ports_drain },

@@ -96,6 +96,7 @@ void control_ports_take_back(struct control *c, int64_t id, json_t *args, int *f
 // control_source.c
 void control_move_begin(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_move_round(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
+void control_move_rate(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_move_final(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_move_abort(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);
 void control_freeze(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds);

@@ -224,6 +224,22 @@ void control_move_round(struct control *c, int64_t id, json_t *args, int *fds, s
 	control_reached(c, POINT_ROUND, round_reached);
 }
 
+// Also while a round or the final part is under way.
+void control_move_rate(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+	uint64_t bandwidth = 0;
+
+	if (!c->source)
+		ferry_fail(&e, EINVAL, "bad-state", "no move has begun");
+	else if (json_get_u64(args, "bandwidth_bytes_per_s", INT64_MAX, &bandwidth, &e) == 0)
+		move_source_set_rate(c->source, bandwidth, &e);
+	if (e.err)
+		control_refuse(c, id, &e);
+	else
+		control_answer(c, id, NULL);
+}
+
 static void on_final(void *arg, const struct move_round_result *r, const struct ferry_error *e)
 {
 	struct control *c = arg;

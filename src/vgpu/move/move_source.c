@@ -261,6 +261,15 @@ int move_source_round(
 		m, m->mode == MOVE_PRECOPY ? move_source_step_round : move_source_step_watch, e);
 }
 
+int move_source_set_rate(struct move_source *m, uint64_t bandwidth, struct ferry_error *e)
+{
+	if (!bandwidth || !m->channels.rate)
+		return ferry_fail(e, EINVAL, "no-rate",
+			"the bandwidth of a move can be changed where it has one, not ended");
+	rate_set(m->channels.rate, bandwidth);
+	return 0;
+}
+
 int move_source_final(struct move_source *m, move_round_fn fn, void *arg, struct ferry_error *e)
 {
 	int rc = check_start(m, true, "the final part", e);

@@ -65,6 +65,10 @@ int move_source_begin(
 int move_source_round(
 	struct move_source *m, uint32_t n, move_round_fn fn, void *arg, struct ferry_error *e);
 
+// Changes spec.bandwidth, at any time and for what waits to be sent, too. -EINVAL "no-rate" for 0, and
+// where the move was begun without a limit.
+int move_source_set_rate(struct move_source *m, uint64_t bandwidth, struct ferry_error *e);
+
 // The gate is closed and drained: scans for the last time, sends all that is left and the root, and
 // answers when the destination has confirmed that its own root is equal.
 int move_source_final(struct move_source *m, move_round_fn fn, void *arg, struct ferry_error *e);

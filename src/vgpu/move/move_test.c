@@ -478,6 +478,26 @@ static void a_round_waits_for_what_it_brought_to_be_built(void)
 	tear_down();
 }
 
+// At its first rate the move would take an hour.
+static void a_new_rate_holds_for_a_round_under_way(void)
+{
+	set_up(&tracker_digest, MOVE_STOP_COPY, 2);
+	drain();
+	for (size_t k = 0; k < h.n_extents; k++)
+		memset(page_space_at(h.a.space, h.extents[k].first), 9,
+			h.extents[k].count * PAGE_BYTES);
+	h.bandwidth = 10000;
+	open_ends();
+	CHECK_EQ(move_source_final(h.source, on_round, NULL, NULL), 0);
+	for (int64_t end = clock_now_ns() + 100 * NSEC_PER_MSEC; clock_now_ns() < end;)
+		loop_once(h.loop, 1);
+	CHECK(!h.received);
+	CHECK_EQ(move_source_set_rate(h.source, 0, NULL), -EINVAL);
+	CHECK_EQ(move_source_set_rate(h.source, 1000000000, NULL), 0);
+	CHECK(run_until(&h.received, false));
+	tear_down();
+}
+
 static void damage_on_the_way_is_found(void)
 {
 	static const struct {
@@ -671,6 +691,7 @@ int main(void)
 	RUN(wrong_calls_are_refused);
 	RUN(the_destinations_reason_arrives);
 	RUN(a_round_waits_for_what_it_brought_to_be_built);
+	RUN(a_new_rate_holds_for_a_round_under_way);
 	RUN(damage_on_the_way_is_found);
 	RUN(abort_ends_a_blocked_round);
 	RUN(large_objects_and_no_pages);

@@ -230,10 +230,19 @@ static void an_aborted_move_leaves_no_trace(void)
 			&to, "move.receive", json_pack("{s:i}", "channels", 1), &pair[1], 1));
 		json_decref(testhost_call(&r.host, "move.begin",
 			json_pack("{s:s, s:i, s:i}", "mode", "precopy", "channels", 1,
-				"bandwidth_bytes_per_s", 0),
+				"bandwidth_bytes_per_s", when ? 1000000000 : 0),
 			&pair[0], 1));
 		close(pair[0]);
 		close(pair[1]);
+		if (when)
+			testhost_do(&r.host, "move.rate",
+				json_pack(
+					"{s:I}", "bandwidth_bytes_per_s", (json_int_t)2000000000));
+		else
+			testhost_refused(&r.host, "move.rate",
+				json_pack("{s:i}", "bandwidth_bytes_per_s", 1), "no-rate");
+		testhost_refused(&r.host, "move.rate",
+			json_pack("{s:i}", "bandwidth_bytes_per_s", 0), "no-rate");
 		testhost_do(&r.host, "move.round", json_pack("{s:i}", "n", 1));
 		steps(&r, 5);
 		if (when > 0) {
@@ -251,6 +260,8 @@ static void an_aborted_move_leaves_no_trace(void)
 	}
 	testhost_refused(&r.host, "own", NULL, "bad-state");
 	testhost_refused(&r.host, "move.final", NULL, "bad-state");
+	testhost_refused(
+		&r.host, "move.rate", json_pack("{s:i}", "bandwidth_bytes_per_s", 1), "bad-state");
 	testhost_refused(&r.host, "nonsense", NULL, "unknown-op");
 	move(&r, 1);
 	check(&r);
