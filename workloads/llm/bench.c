@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
-#include "generate.h"
-
-#define READ_BYTES  16384 // per work-item, as in kernels/readband.cl
-#define READ_ROUNDS 5
+#define READ_BYTES    16384 // per work-item, as in kernels/readband.cl
+#define READ_ROUNDS   5
+#define BENCH_STREAMS 4
+#define BENCH_PROMPT  128
 
 static double seconds_now(void)
 {
@@ -62,7 +64,8 @@ static int with_read_kernels(struct model *m, double *ret, struct failure *f)
 	for (unsigned i = 0; !r && i < m->weights.n_arenas; i++) {
 		struct arg args[] = { ARG(m->weights.arenas[i]), ARG(sums) };
 
-		r = program_kernel(m->program, "readband", args, 2, &kernels[i], f);
+		r = program_kernel(m->programs.of[m->weights.logits.type], "readband", args, 2,
+			&kernels[i], f);
 	}
 	if (!r)
 		r = measure_read(m, kernels, ret, f);
@@ -73,39 +76,85 @@ static int with_read_kernels(struct model *m, double *ret, struct failure *f)
 	return r;
 }
 
-static int measure_tokens(struct model *m, uint32_t tokens, double *ret, struct failure *f)
+// Tokens a second of one sequence, or of several at once.
+static int measure_tokens(
+	struct model *m, unsigned streams, uint32_t tokens, double *ret, struct failure *f)
 {
-	const int32_t prompt = 0;
-	struct generate g;
-	int32_t token;
-	int r = generate_begin(&g, &m->forward, &prompt, 1, tokens, f);
+	struct scheduled_token got[MAX_SEQUENCES];
+	const struct sampling greedy = { 0 };
+	uint32_t running = 0, taken = 0;
 	double t = seconds_now();
+	int r = 0;
 
-	while (r >= 0 && !generate_finished(&g))
-		r = generate_step(&g, &token, f);
-	*ret = seconds_now() - t;
-	generate_end(&g);
+	for (unsigned i = 0; !r && i < streams; i++) {
+		const int32_t prompt = (int32_t)(i % m->shape.vocab);
+		unsigned sequence;
+
+		r = scheduler_start(&m->scheduler, &prompt, 1, tokens, &greedy, &sequence, f);
+		running += !r;
+	}
+	while (r >= 0 && running) {
+		r = scheduler_step(&m->scheduler, got, f);
+		for (int i = 0; i < r; i++) {
+			taken++;
+			if (got[i].last) {
+				scheduler_end(&m->scheduler, got[i].sequence);
+				running--;
+			}
+		}
+	}
+	*ret = (double)taken / (seconds_now() - t);
+	return r < 0 ? r : 0;
+}
+
+// Prompt tokens a second, until the token that follows the prompt.
+static int measure_prompt(struct model *m, uint32_t n, double *ret, struct failure *f)
+{
+	struct scheduled_token got[MAX_SEQUENCES];
+	const struct sampling greedy = { 0 };
+	int32_t *prompt = malloc(n * sizeof *prompt);
+	double t = seconds_now();
+	unsigned sequence;
+	int r;
+
+	if (!prompt)
+		return fail(f, ENOMEM, "out of host memory");
+	for (uint32_t i = 0; i < n; i++)
+		prompt[i] = (int32_t)((i * 7 + 1) % m->shape.vocab);
+	r = scheduler_start(&m->scheduler, prompt, n, 1, &greedy, &sequence, f);
+	free(prompt);
+	while (!r)
+		r = scheduler_step(&m->scheduler, got, f);
+	if (r > 0)
+		scheduler_end(&m->scheduler, sequence);
+	*ret = n / (seconds_now() - t);
 	return r < 0 ? r : 0;
 }
 
 int bench_run(struct model *m, uint32_t tokens, struct failure *f)
 {
-	double before = 0, after = 0, took = 0, rate, read;
+	double before = 0, after = 0, one = 0, many = 0, prompt = 0, read;
+	uint32_t n_prompt = m->shape.context < BENCH_PROMPT ? m->shape.context : BENCH_PROMPT;
 	int r = with_read_kernels(m, &before, f);
 
 	if (!r)
-		r = measure_tokens(m, tokens, &took, f);
+		r = measure_tokens(m, 1, tokens, &one, f);
 	if (!r)
 		r = with_read_kernels(m, &after, f);
+	if (!r)
+		r = measure_tokens(m, BENCH_STREAMS, tokens, &many, f);
+	if (!r)
+		r = measure_prompt(m, n_prompt, &prompt, f);
 	if (r)
 		return r;
 	read = before > after ? before : after;
-	rate = (double)shape_pass_bytes(&m->shape) * tokens / took;
-	printf("tokens: %u in %.3f s\n"
-	       "tokens/s: %.2f\n"
+	printf("tokens/s: %.2f\n"
 	       "weights read: %.2f GB/s\n"
 	       "pure read: %.2f GB/s before, %.2f GB/s after\n"
-	       "ratio: %.2f\n",
-		tokens, took, tokens / took, rate / 1e9, before / 1e9, after / 1e9, rate / read);
+	       "ratio: %.2f\n"
+	       "tokens/s, %u streams together: %.2f\n"
+	       "prompt tokens/s, %u tokens: %.2f\n",
+		one, (double)m->weights.pass_bytes * one / 1e9, before / 1e9, after / 1e9,
+		(double)m->weights.pass_bytes * one / read, BENCH_STREAMS, many, n_prompt, prompt);
 	return 0;
 }

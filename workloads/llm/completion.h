@@ -8,6 +8,7 @@
 
 #include "bytes.h"
 #include "failure.h"
+#include "sampler.h"
 
 #define COMPLETION_MAX_TOKENS     1000000
 #define COMPLETION_DEFAULT_TOKENS 16
@@ -17,6 +18,7 @@ struct completion {
 	uint32_t n_prompt;
 	uint32_t max_tokens;
 	bool stream;
+	struct sampling sampling;
 };
 
 // Reads a request body. `max_prompt` is the longest prompt in tokens. -EINVAL has a message for the

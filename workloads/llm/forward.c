@@ -6,25 +6,31 @@
 #include <string.h>
 
 #define ROWS           4 // as in kernels/common.cl
-#define STEP_SAMPLED   2
-#define LAYER_LAUNCHES 5
+#define LAYER_LAUNCHES 7
+#define END_LAUNCHES   4
+
+_Static_assert(sizeof(struct pass_record) == 4 * (4 + 3 * PASS_ROWS + MAX_SEQUENCES),
+	"kernels/common.cl counts ints");
 
 static int make_buffers(struct forward *fw, struct failure *f)
 {
 	const struct shape *s = &fw->weights->shape;
+	uint64_t rows = PASS_ROWS * 4ull, tables = MAX_SEQUENCES * 4ull * (s->context / SHAPE_PAGE);
 	const struct {
 		cl_mem *buffer;
 		uint64_t bytes;
 		const char *what;
 	} wanted[] = {
-		{ &fw->x, s->dim * 4ull, "residual stream" },
-		{ &fw->q, s->dim * 4ull, "queries" },
-		{ &fw->heads, s->dim * 4ull, "attention's output" },
-		{ &fw->hidden, s->hidden * 4ull, "feed-forward" },
-		{ &fw->logit, s->vocab * 4ull, "logits" },
-		{ &fw->rotation, s->head_dim * 4ull, "rotations" },
-		{ &fw->step, sizeof fw->start, "step" },
-		{ &fw->prompt, s->context * 4ull, "prompt" },
+		{ &fw->x, s->dim * rows, "residual stream" },
+		{ &fw->normed, s->dim * rows, "normed stream" },
+		{ &fw->q, shape_q_dim(s) * rows, "queries" },
+		{ &fw->heads, shape_q_dim(s) * rows, "attention's output" },
+		{ &fw->hidden, s->hidden * rows, "feed-forward" },
+		{ &fw->logit, shape_vocab_rows(s) * 4ull * MAX_SEQUENCES, "logits" },
+		{ &fw->rotation, s->head_dim * rows, "rotations" },
+		{ &fw->record, sizeof(struct pass_record), "record" },
+		{ &fw->tables, tables, "page tables" },
+		{ &fw->sampled, MAX_SEQUENCES * 4ull, "tokens" },
 	};
 	int r = 0;
 
@@ -36,63 +42,85 @@ static int make_buffers(struct forward *fw, struct failure *f)
 	return r;
 }
 
-static int make_attention(struct forward *fw, cl_program program, uint32_t i, struct failure *f)
+static int make_norm(
+	struct forward *fw, cl_program program, uint64_t gain, cl_kernel *ret, struct failure *f)
 {
-	const struct weights *w = fw->weights;
-	const struct layer_weights *p = &w->layers[i];
-	struct layer_kernels *k = &fw->layers[i];
-	cl_uint dim = w->shape.dim;
-	struct arg qkv[] = { ARG(w->arenas[p->qkv.arena]), ARG(p->qkv.at), ARG(w->vectors),
-		ARG(p->qkv.scale_at), ARG(p->attention_gain), ARG(fw->step), ARG(fw->rotation),
-		ARG(fw->x), ARG(fw->q), ARG(k->kv) };
-	struct arg attention[] = { ARG(fw->step), ARG(fw->q), ARG(k->kv), ARG(fw->heads) };
-	struct arg output[] = { ARG(w->arenas[p->output.arena]), ARG(p->output.at), ARG(w->vectors),
-		ARG(p->output.scale_at), ARG(dim), ARG(fw->heads), ARG(fw->x) };
-	int r = program_kernel(program, "qkv", qkv, 10, &k->qkv, f);
+	struct arg norm[] = { ARG(fw->weights->vectors), ARG(gain), ARG(fw->x), ARG(fw->normed) };
 
-	if (!r)
-		r = program_kernel(program, "attention", attention, 4, &k->attention, f);
-	if (!r)
-		r = program_kernel(program, "project", output, 7, &k->output, f);
-	return r;
+	return program_kernel(program, "norm", norm, 4, ret, f);
 }
 
-static int make_feed(struct forward *fw, cl_program program, uint32_t i, struct failure *f)
+// rows of `in`, `cols` wide, times the matrix, added to the stream
+static int make_project(struct forward *fw, const struct programs *programs, const struct matrix *m,
+	cl_mem in, cl_kernel *ret, struct failure *f)
 {
-	const struct weights *w = fw->weights;
-	const struct layer_weights *p = &w->layers[i];
-	struct layer_kernels *k = &fw->layers[i];
-	cl_uint hidden = w->shape.hidden;
-	struct arg swiglu[] = { ARG(w->arenas[p->gate_up.arena]), ARG(p->gate_up.at),
-		ARG(w->vectors), ARG(p->gate_up.scale_at), ARG(p->feed_gain), ARG(fw->x),
-		ARG(fw->hidden) };
-	struct arg down[] = { ARG(w->arenas[p->down.arena]), ARG(p->down.at), ARG(w->vectors),
-		ARG(p->down.scale_at), ARG(hidden), ARG(fw->hidden), ARG(fw->x) };
-	int r = program_kernel(program, "swiglu", swiglu, 7, &k->swiglu, f);
+	cl_uint cols = m->cols;
+	struct arg project[] = { ARG(fw->weights->arenas[m->arena]), ARG(m->at), ARG(cols),
+		ARG(fw->record), ARG(in), ARG(fw->x) };
 
-	return r ? r : program_kernel(program, "project", down, 7, &k->down, f);
+	return program_kernel(programs->of[m->type], "project", project, 6, ret, f);
 }
 
-static int make_ends(struct forward *fw, cl_program program, struct failure *f)
+static int make_attention(
+	struct forward *fw, const struct programs *programs, uint32_t i, struct failure *f)
+{
+	const struct layer_weights *p = &fw->weights->layers[i];
+	cl_program program = programs->of[p->qkv.type];
+	struct layer_kernels *k = &fw->layers[i];
+	struct arg qkv[] = { ARG(fw->weights->arenas[p->qkv.arena]), ARG(p->qkv.at),
+		ARG(fw->record), ARG(fw->tables), ARG(fw->rotation), ARG(fw->normed), ARG(fw->q),
+		ARG(k->kv) };
+	struct arg attention[] = { ARG(fw->record), ARG(fw->tables), ARG(fw->q), ARG(k->kv),
+		ARG(fw->heads) };
+	int r = make_norm(fw, program, p->attention_gain, &k->attention_norm, f);
+
+	if (!r)
+		r = program_kernel(program, "qkv", qkv, 8, &k->qkv, f);
+	if (!r)
+		r = program_kernel(program, "attention", attention, 5, &k->attention, f);
+	return r ? r : make_project(fw, programs, &p->output, fw->heads, &k->output, f);
+}
+
+static int make_feed(
+	struct forward *fw, const struct programs *programs, uint32_t i, struct failure *f)
+{
+	const struct layer_weights *p = &fw->weights->layers[i];
+	cl_program program = programs->of[p->gate_up.type];
+	struct layer_kernels *k = &fw->layers[i];
+	struct arg swiglu[] = { ARG(fw->weights->arenas[p->gate_up.arena]), ARG(p->gate_up.at),
+		ARG(fw->record), ARG(fw->normed), ARG(fw->hidden) };
+	int r = make_norm(fw, program, p->feed_gain, &k->feed_norm, f);
+
+	if (!r)
+		r = program_kernel(program, "swiglu", swiglu, 5, &k->swiglu, f);
+	return r ? r : make_project(fw, programs, &p->down, fw->hidden, &k->down, f);
+}
+
+static int make_ends(struct forward *fw, const struct programs *programs, struct failure *f)
 {
 	const struct weights *w = fw->weights;
+	cl_program program = programs->of[w->logits.type];
 	struct arg embed[] = { ARG(w->arenas[w->embedding.arena]), ARG(w->embedding.at),
-		ARG(w->vectors), ARG(w->embedding.scale_at), ARG(w->rope_frequencies),
-		ARG(fw->step), ARG(fw->prompt), ARG(fw->x), ARG(fw->rotation) };
-	struct arg logits[] = { ARG(w->arenas[w->logits.arena]), ARG(w->logits.at), ARG(w->vectors),
-		ARG(w->logits.scale_at), ARG(w->final_gain), ARG(fw->x), ARG(fw->logit) };
-	struct arg argmax[] = { ARG(fw->logit), ARG(fw->step) };
-	int r = program_kernel(program, "embed", embed, 9, &fw->embed, f);
+		ARG(w->vectors), ARG(w->rope_frequencies), ARG(fw->record), ARG(fw->sampled),
+		ARG(fw->x), ARG(fw->rotation) };
+	struct arg norm[] = { ARG(w->vectors), ARG(w->final_gain), ARG(fw->record), ARG(fw->x),
+		ARG(fw->normed) };
+	struct arg logits[] = { ARG(w->arenas[w->logits.arena]), ARG(w->logits.at), ARG(fw->record),
+		ARG(fw->normed), ARG(fw->logit) };
+	struct arg argmax[] = { ARG(fw->logit), ARG(fw->record), ARG(fw->sampled) };
+	int r = program_kernel(programs->of[w->embedding.type], "embed", embed, 8, &fw->embed, f);
 
 	if (!r)
-		r = program_kernel(program, "logits", logits, 7, &fw->logits, f);
+		r = program_kernel(program, "norm_outputs", norm, 5, &fw->final_norm, f);
 	if (!r)
-		r = program_kernel(program, "argmax", argmax, 2, &fw->argmax, f);
+		r = program_kernel(program, "logits", logits, 5, &fw->logits, f);
+	if (!r)
+		r = program_kernel(program, "argmax", argmax, 3, &fw->argmax, f);
 	return r;
 }
 
-int forward_init(struct forward *fw, struct gpu *g, const struct weights *w, cl_program program,
-	struct failure *f)
+int forward_init(struct forward *fw, struct gpu *g, const struct weights *w,
+	const struct programs *programs, struct failure *f)
 {
 	int r;
 
@@ -104,11 +132,11 @@ int forward_init(struct forward *fw, struct gpu *g, const struct weights *w, cl_
 		return fail(f, ENOMEM, "out of host memory");
 	r = make_buffers(fw, f);
 	for (uint32_t i = 0; !r && i < w->shape.layers; i++) {
-		r = make_attention(fw, program, i, f);
+		r = make_attention(fw, programs, i, f);
 		if (!r)
-			r = make_feed(fw, program, i, f);
+			r = make_feed(fw, programs, i, f);
 	}
-	return r ? r : make_ends(fw, program, f);
+	return r ? r : make_ends(fw, programs, f);
 }
 
 static void release(cl_kernel k)
@@ -119,20 +147,23 @@ static void release(cl_kernel k)
 
 void forward_free(struct forward *fw)
 {
-	cl_mem *buffers[] = { &fw->x, &fw->q, &fw->heads, &fw->hidden, &fw->logit, &fw->rotation,
-		&fw->step, &fw->prompt };
+	cl_mem *buffers[] = { &fw->x, &fw->normed, &fw->q, &fw->heads, &fw->hidden, &fw->logit,
+		&fw->rotation, &fw->record, &fw->tables, &fw->sampled };
 
 	for (uint32_t i = 0; fw->layers && i < fw->weights->shape.layers; i++) {
 		struct layer_kernels *k = &fw->layers[i];
 
+		release(k->attention_norm);
 		release(k->qkv);
 		release(k->attention);
 		release(k->output);
+		release(k->feed_norm);
 		release(k->swiglu);
 		release(k->down);
 		gpu_buffer_free(&k->kv);
 	}
 	release(fw->embed);
+	release(fw->final_norm);
 	release(fw->logits);
 	release(fw->argmax);
 	for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
@@ -141,30 +172,28 @@ void forward_free(struct forward *fw)
 	memset(fw, 0, sizeof *fw);
 }
 
-int forward_begin(struct forward *fw, const int32_t *prompt, uint32_t n, struct failure *f)
+int forward_set_pages(
+	struct forward *fw, unsigned sequence, const int32_t *pages, uint32_t n, struct failure *f)
 {
-	cl_command_queue q = fw->gpu->queue;
-	cl_int st;
+	uint64_t table = fw->weights->shape.context / SHAPE_PAGE;
 
-	memcpy(fw->start, (int32_t[4]){ 0, (int32_t)n, 0, 0 }, sizeof fw->start);
-	st = clEnqueueWriteBuffer(
-		q, fw->step, CL_FALSE, 0, sizeof fw->start, fw->start, 0, NULL, NULL);
-	if (!st)
-		st = clEnqueueWriteBuffer(
-			q, fw->prompt, CL_FALSE, 0, n * sizeof *prompt, prompt, 0, NULL, NULL);
-	return st ? fail_cl(f, st, "clEnqueueWriteBuffer") : 0;
+	return gpu_write(
+		fw->gpu, fw->tables, sequence * table * sizeof *pages, pages, n * sizeof *pages, f);
 }
 
-static int enqueue_layer(struct forward *fw, const struct layer_kernels *k, struct failure *f)
+static int enqueue_layer(
+	struct forward *fw, const struct layer_kernels *k, uint32_t rows, struct failure *f)
 {
 	const struct shape *s = &fw->weights->shape;
 	const struct {
 		cl_kernel kernel;
 		uint32_t items;
 	} launches[LAYER_LAUNCHES] = {
-		{ k->qkv, (s->dim + 2 * shape_kv_dim(s)) / ROWS },
-		{ k->attention, s->heads },
+		{ k->attention_norm, rows },
+		{ k->qkv, (shape_q_dim(s) + 2 * shape_kv_dim(s)) / ROWS },
+		{ k->attention, s->heads * rows },
 		{ k->output, s->dim / ROWS },
+		{ k->feed_norm, rows },
 		{ k->swiglu, 2 * s->hidden / ROWS },
 		{ k->down, s->dim / ROWS },
 	};
@@ -175,31 +204,53 @@ static int enqueue_layer(struct forward *fw, const struct layer_kernels *k, stru
 	return r;
 }
 
-int forward_enqueue(struct forward *fw, bool sample, struct failure *f)
+static int enqueue_outputs(struct forward *fw, uint32_t outputs, struct failure *f)
 {
-	const struct shape *s = &fw->weights->shape;
-	int r = gpu_launch(fw->gpu, fw->embed, 1, f);
+	int r = gpu_launch(fw->gpu, fw->final_norm, outputs, f);
 
-	for (uint32_t i = 0; !r && i < s->layers; i++)
-		r = enqueue_layer(fw, &fw->layers[i], f);
-	if (!r && sample)
-		r = gpu_launch(fw->gpu, fw->logits, s->vocab / ROWS, f);
-	if (!r && sample)
-		r = gpu_launch(fw->gpu, fw->argmax, 1, f);
+	if (!r)
+		r = gpu_launch(
+			fw->gpu, fw->logits, shape_vocab_rows(&fw->weights->shape) / ROWS, f);
+	return r ? r : gpu_launch(fw->gpu, fw->argmax, outputs, f);
+}
+
+int forward_pass(struct forward *fw, const struct pass_record *record, struct failure *f)
+{
+	uint32_t rows = (uint32_t)record->rows;
+	cl_int st = clEnqueueWriteBuffer(
+		fw->gpu->queue, fw->record, CL_FALSE, 0, sizeof *record, record, 0, NULL, NULL);
+	int r = st ? fail_cl(f, st, "clEnqueueWriteBuffer") : 0;
+
+	if (!r)
+		r = gpu_launch(fw->gpu, fw->embed, rows, f);
+	for (uint32_t i = 0; !r && i < fw->weights->shape.layers; i++)
+		r = enqueue_layer(fw, &fw->layers[i], rows, f);
+	if (!r && record->outputs)
+		r = enqueue_outputs(fw, (uint32_t)record->outputs, f);
 	return r;
 }
 
-int forward_read_token(struct forward *fw, int32_t *ret, cl_event *ret_done, struct failure *f)
+int forward_read_tokens(struct forward *fw, int32_t *ret, cl_event *ret_done, struct failure *f)
 {
-	cl_int st = clEnqueueReadBuffer(fw->gpu->queue, fw->step, CL_FALSE,
-		STEP_SAMPLED * sizeof *ret, sizeof *ret, ret, 0, NULL, ret_done);
+	cl_int st = clEnqueueReadBuffer(fw->gpu->queue, fw->sampled, CL_FALSE, 0,
+		MAX_SEQUENCES * sizeof *ret, ret, 0, NULL, ret_done);
 
 	if (!st)
 		st = clFlush(fw->gpu->queue);
 	return st ? fail_cl(f, st, "clEnqueueReadBuffer") : 0;
 }
 
+int forward_read_logits(struct forward *fw, unsigned output, float *ret, struct failure *f)
+{
+	const struct shape *s = &fw->weights->shape;
+	uint64_t at = (uint64_t)output * shape_vocab_rows(s) * sizeof *ret;
+	cl_int st = clEnqueueReadBuffer(fw->gpu->queue, fw->logit, CL_FALSE, at,
+		s->vocab * sizeof *ret, ret, 0, NULL, NULL);
+
+	return st ? fail_cl(f, st, "clEnqueueReadBuffer") : 0;
+}
+
 unsigned forward_launches(const struct forward *fw)
 {
-	return fw->weights->shape.layers * LAYER_LAUNCHES + 3;
+	return fw->weights->shape.layers * LAYER_LAUNCHES + END_LAUNCHES;
 }

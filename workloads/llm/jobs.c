@@ -38,7 +38,11 @@ int jobs_add(struct jobs *j, struct connection *c, struct completion *request)
 	if (!job)
 		return -EBUSY;
 	*job = (struct job){
-		.connection = c, .request = *request, .number = ++j->arrived, .created = time(NULL)
+		.connection = c,
+		.request = *request,
+		.number = ++j->arrived,
+		.created = time(NULL),
+		.arrived = seconds_now(),
 	};
 	if (!request->stream) {
 		job->tokens = malloc(request->max_tokens * sizeof *job->tokens);
@@ -57,10 +61,9 @@ void jobs_cancel(struct jobs *j, const struct connection *c)
 
 	if (!job)
 		return;
-	if (job == j->running) {
-		generate_end(&j->generate);
-		j->running = NULL;
-	}
+	if (job->running)
+		scheduler_end(&j->model->scheduler, job->sequence);
+	j->full = false;
 	forget(job);
 }
 
@@ -71,26 +74,44 @@ static struct job *longest_waiting(struct jobs *j)
 	for (unsigned i = 0; i < MAX_JOBS; i++) {
 		struct job *job = &j->jobs[i];
 
-		if (job->connection && job != j->running && (!best || job->number < best->number))
+		if (job->connection && !job->running && (!best || job->number < best->number))
 			best = job;
 	}
 	return best;
 }
 
-unsigned jobs_waiting(const struct jobs *j)
+static unsigned count(const struct jobs *j, bool running)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < MAX_JOBS; i++)
-		n += j->jobs[i].connection && &j->jobs[i] != j->running;
+		n += j->jobs[i].connection && j->jobs[i].running == running;
 	return n;
 }
 
-bool jobs_ready(const struct jobs *j)
+unsigned jobs_waiting(const struct jobs *j)
 {
-	if (j->running)
-		return j->running->connection->out.len < CONNECTION_OUT_HIGH;
-	return jobs_waiting(j) > 0;
+	return count(j, false);
+}
+
+unsigned jobs_running(const struct jobs *j)
+{
+	return count(j, true);
+}
+
+// Holds back those whose clients do not read.
+static void pause_slow(struct jobs *j)
+{
+	for (unsigned i = 0; i < MAX_JOBS; i++)
+		if (j->jobs[i].running)
+			scheduler_pause(&j->model->scheduler, j->jobs[i].sequence,
+				j->jobs[i].connection->out.len >= CONNECTION_OUT_HIGH);
+}
+
+bool jobs_ready(struct jobs *j)
+{
+	pause_slow(j);
+	return scheduler_busy(&j->model->scheduler) || (jobs_waiting(j) && !j->full);
 }
 
 static struct completion_head head_of(const struct jobs *j, const struct job *job, char id[32])
@@ -99,17 +120,26 @@ static struct completion_head head_of(const struct jobs *j, const struct job *jo
 	return (struct completion_head){ id, j->model->name, job->created };
 }
 
-static int start(struct jobs *j, struct job *job, struct failure *f)
+// Starts jobs in the order of their arrival until there is no room for the next.
+static int start_waiting(struct jobs *j, struct failure *f)
 {
-	int r = generate_begin(&j->generate, &j->model->forward, job->request.prompt,
-		job->request.n_prompt, job->request.max_tokens, f);
+	struct job *job;
+	int r = 0;
 
-	if (r)
-		return r;
-	j->running = job;
-	if (job->request.stream)
-		connection_stream(job->connection, "text/event-stream");
-	return 0;
+	while (!r && (job = longest_waiting(j))) {
+		const struct completion *c = &job->request;
+
+		r = scheduler_start(&j->model->scheduler, c->prompt, c->n_prompt, c->max_tokens,
+			&c->sampling, &job->sequence, f);
+		if (r)
+			break;
+		job->running = true;
+		j->prompt_tokens += c->n_prompt;
+		if (c->stream)
+			connection_stream(job->connection, "text/event-stream");
+	}
+	j->full = r == -EAGAIN;
+	return j->full ? 0 : r;
 }
 
 static void emit(struct jobs *j, struct job *job, int32_t token)
@@ -144,8 +174,8 @@ static void finish(struct jobs *j, struct job *job)
 		connection_reply(job->connection, 200, "application/json", body.data, body.len);
 		bytes_free(&body);
 	}
-	generate_end(&j->generate);
-	j->running = NULL;
+	scheduler_end(&j->model->scheduler, job->sequence);
+	j->full = false;
 	forget(job);
 }
 
@@ -167,36 +197,37 @@ double jobs_rate(struct jobs *j)
 	return seconds_now() - j->window_started < 10 ? j->tokens_per_second : 0;
 }
 
+static void take_token(struct jobs *j, const struct scheduled_token *t)
+{
+	struct job *job = j->jobs;
+
+	while (!job->running || job->sequence != t->sequence)
+		job++;
+	if (!job->n_tokens) {
+		j->first_tokens++;
+		j->first_token_seconds += seconds_now() - job->arrived;
+	}
+	count_token(j);
+	emit(j, job, t->token);
+	if (t->last)
+		finish(j, job);
+}
+
 int jobs_step(struct jobs *j, struct failure *f)
 {
-	struct job *job = j->running ? j->running : longest_waiting(j);
-	uint32_t fed = j->generate.fed;
-	int32_t token;
-	int r = 0;
+	struct scheduled_token tokens[MAX_SEQUENCES];
+	int n = start_waiting(j, f);
 
-	if (!job)
-		return 0;
-	if (!j->running) {
-		r = start(j, job, f);
-		fed = 0;
-	}
-	if (!r)
-		r = generate_step(&j->generate, &token, f);
-	if (r < 0)
-		return r;
-	j->prompt_tokens += j->generate.fed - fed;
-	if (r == 0)
-		return 0;
-	count_token(j);
-	emit(j, job, token);
-	if (generate_finished(&j->generate))
-		finish(j, job);
-	return 0;
+	if (n < 0)
+		return n;
+	n = scheduler_step(&j->model->scheduler, tokens, f);
+	for (int i = 0; i < n; i++)
+		take_token(j, &tokens[i]);
+	return n < 0 ? n : 0;
 }
 
 void jobs_free(struct jobs *j)
 {
-	generate_end(&j->generate);
 	for (unsigned i = 0; i < MAX_JOBS; i++)
 		forget(&j->jobs[i]);
 }

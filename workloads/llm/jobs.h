@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Completion requests in the order of their arrival: one runs, the others wait. Each job writes to
-// its connection. Knows the model and connections, no polling.
+// Completion requests in the order of their arrival: they run together as far as the model's cache has
+// room, the others wait. Each job writes to its connection. Knows the model and connections, no polling.
 #pragma once
 
 #include <time.h>
 
 #include "completion.h"
 #include "connection.h"
-#include "generate.h"
 #include "model.h"
 
 struct job {
 	struct connection *connection; // NULL: free
 	struct completion request;
 	uint64_t number; // order of arrival, from 1
+	bool running;
+	unsigned sequence; // while it runs
+	double arrived;    // seconds
 	long long created;
 	uint32_t n_tokens;
 	int32_t *tokens; // those of a response that is not streamed
@@ -24,10 +26,11 @@ struct job {
 struct jobs {
 	struct model *model;
 	struct job jobs[MAX_JOBS];
-	struct job *running;
-	struct generate generate;
-	uint64_t arrived;                         // requests ever accepted
+	bool full;        // the longest waiting one has no room until another ends
+	uint64_t arrived; // requests ever accepted
 	uint64_t tokens_generated, prompt_tokens; // ever
+	uint64_t first_tokens;                    // requests that got their first token, ever
+	double first_token_seconds;               // from arrival to it, of all of them together
 	double window_started; // seconds; tokens/s is measured over windows of a second or more
 	uint64_t window_tokens;
 	double tokens_per_second;
@@ -42,14 +45,15 @@ struct job *jobs_of(struct jobs *j, const struct connection *c);
 // Forgets a connection's job, running or not: the client is gone.
 void jobs_cancel(struct jobs *j, const struct connection *c);
 
-// True if jobs_step() has something to do now: not while the running job's client reads too slowly.
-bool jobs_ready(const struct jobs *j);
+// True if jobs_step() has something to do now: not while the clients read too slowly.
+bool jobs_ready(struct jobs *j);
 
-// One step of the running job, or of the one that waits longest. A device error is fatal to the
+// Starts what there is room for and does one step of all that run. A device error is fatal to the
 // program: negative, with the reason.
 int jobs_step(struct jobs *j, struct failure *f);
 
 unsigned jobs_waiting(const struct jobs *j);
+unsigned jobs_running(const struct jobs *j);
 
 // Tokens a second over the last window; 0 when none was generated lately.
 double jobs_rate(struct jobs *j);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "bench.h"
-#include "generate.h"
 #include "model.h"
 #include "options.h"
 #include "server.h"
@@ -39,8 +38,9 @@ static void print_token(const struct options *o, int32_t token)
 static int print_tokens(struct model *m, const struct options *o, struct failure *f)
 {
 	int32_t *prompt = calloc(m->shape.context, sizeof *prompt);
-	struct generate g = { 0 };
-	int32_t token;
+	struct scheduled_token got[MAX_SEQUENCES];
+	const struct sampling greedy = { 0 };
+	unsigned sequence;
 	int n, r;
 
 	if (!prompt)
@@ -49,15 +49,18 @@ static int print_tokens(struct model *m, const struct options *o, struct failure
 	if (n < 0)
 		r = fail(f, EINVAL, "the prompt has more than %u tokens", m->shape.context);
 	else
-		r = generate_begin(&g, &m->forward, prompt, n ? (uint32_t)n : 1, o->tokens, f);
-	while (r >= 0 && !generate_finished(&g)) {
-		r = generate_step(&g, &token, f);
-		if (r > 0)
-			print_token(o, token);
-	}
-	generate_end(&g);
+		r = scheduler_start(&m->scheduler, prompt, n ? (uint32_t)n : 1, o->tokens, &greedy,
+			&sequence, f);
 	free(prompt);
-	return r < 0 ? r : 0;
+	while (r >= 0) {
+		r = scheduler_step(&m->scheduler, got, f);
+		if (r <= 0)
+			continue;
+		print_token(o, got[0].token);
+		if (got[0].last)
+			return 0;
+	}
+	return r;
 }
 
 static int run(struct model *m, const struct options *o, struct failure *f)
@@ -81,7 +84,7 @@ int main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
-	model_init(&m, &o.shape, o.seed, o.size);
+	model_init(&m, &o.shape, o.type, o.seed, o.size);
 	r = run(&m, &o, &f);
 	if (r)
 		fprintf(stderr, "llm-server: %s\n", f.text);

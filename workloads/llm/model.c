@@ -4,17 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "generate.h"
+#include "rope.h"
 
-#define FIXED_STEPS 3 // before the weights' parts
+#define ROPE_BASE 500000.0f // Llama 3's
 
-void model_init(struct model *m, const struct shape *s, uint64_t seed, const char *size_text)
+void model_init(struct model *m, const struct shape *s, enum weight_type type, uint64_t seed,
+	const char *size_text)
 {
+	// Llama 3.1: Dubey et al. 2024, and the configuration published with the weights.
+	const struct rope_llama3 scaling = { .factor = 8, .low = 1, .high = 4, .original = 8192 };
+
 	memset(m, 0, sizeof *m);
 	m->shape = *s;
+	m->type = type;
 	m->seed = seed;
-	snprintf(m->name, sizeof m->name, "synthetic-%.16s-%s-seed%llu", size_text,
-		s->weights == WEIGHT_INT8 ? "int8" : "f16", (unsigned long long)seed);
+	rope_frequencies(ROPE_BASE, s->head_dim / 2, m->frequencies);
+	rope_scale_llama3(&scaling, s->head_dim / 2, m->frequencies);
+	snprintf(m->name, sizeof m->name, "synthetic-%.32s-%s-seed%llu", size_text,
+		weight_type_name(type), (unsigned long long)seed);
 }
 
 static int step_open(struct model *m, unsigned platform, unsigned device, struct failure *f)
@@ -28,60 +35,62 @@ static int step_open(struct model *m, unsigned platform, unsigned device, struct
 
 static int step_compile(struct model *m, struct failure *f)
 {
-	const struct shape *s = &m->shape;
-	char options[512];
+	int r = weights_plan_uniform(&m->weights, &m->shape, m->type, m->gpu.max_buffer, f);
 
-	snprintf(options, sizeof options,
-		"-cl-std=CL1.2 -DDIM=%u -DHEAD_DIM=%u -DHEADS=%u -DKV_HEADS=%u "
-		"-DHIDDEN=%u -DVOCAB=%u -DCONTEXT=%u -DNORM_EPS=%.9ef -D%s%s",
-		s->dim, s->head_dim, s->heads, s->kv_heads, s->hidden, s->vocab, s->context,
-		(double)s->norm_eps, s->weights == WEIGHT_INT8 ? "WEIGHTS_INT8" : "WEIGHTS_F16",
-		m->gpu.cpu ? " -DCPU_DEVICE" : "");
+	if (!r)
+		r = programs_build(&m->programs, &m->gpu, &m->shape, m->weights.uses, f);
 	snprintf(m->progress, sizeof m->progress, "kernels compiled");
-	return program_build(&m->gpu, options, &m->program, f);
+	return r;
 }
 
 static int step_allocate(struct model *m, struct failure *f)
 {
 	const struct shape *s = &m->shape;
-	int r = weights_alloc(&m->weights, &m->gpu, s, f);
+	int r = weights_alloc(&m->weights, &m->gpu, f);
 
 	snprintf(m->progress, sizeof m->progress,
 		"model: %u layers, width %u, %u heads, %u KV heads, feed-forward %u; weights %.1f "
-		"MiB "
-		"in %u buffers, KV cache %.1f MiB",
+		"MiB in %u buffers, KV cache %.1f MiB",
 		s->layers, s->dim, s->heads, s->kv_heads, s->hidden,
-		(double)shape_weight_bytes(s) / (1 << 20), m->weights.n_arenas,
+		(double)m->weights.bytes / (1 << 20), m->weights.n_arenas,
 		(double)shape_kv_bytes(s) / (1 << 20));
-	return r ? r : forward_init(&m->forward, &m->gpu, &m->weights, m->program, f);
+	if (!r)
+		r = weights_set_frequencies(&m->weights, &m->gpu, m->frequencies, f);
+	if (!r)
+		r = forward_init(&m->forward, &m->gpu, &m->weights, &m->programs, f);
+	return r ? r : scheduler_init(&m->scheduler, &m->forward, f);
 }
 
 static int step_fill(struct model *m, unsigned part, struct failure *f)
 {
 	snprintf(m->progress, sizeof m->progress, "weights: part %u of %u", part + 1,
 		weights_parts(&m->weights));
-	return weights_synthesize(&m->weights, &m->gpu, m->program, m->seed, part, f);
+	return weights_synthesize(&m->weights, &m->gpu, &m->programs, m->seed, part, f);
 }
 
-// The first pass makes the driver compile what it compiles late.
+// The first passes make the driver compile what it compiles late.
 static int step_first_pass(struct model *m, struct failure *f)
 {
+	const struct sampling greedy = { 0 };
+	struct scheduled_token tokens[MAX_SEQUENCES];
 	const int32_t prompt = 0;
-	struct generate g;
-	int32_t token;
-	int r = generate_begin(&g, &m->forward, &prompt, 1, 1, f);
+	unsigned sequence;
+	int r = scheduler_start(&m->scheduler, &prompt, 1, 1, &greedy, &sequence, f);
 
-	if (!r)
-		r = generate_step(&g, &token, f);
-	generate_end(&g);
+	while (!r)
+		r = scheduler_step(&m->scheduler, tokens, f);
+	if (r > 0)
+		scheduler_end(&m->scheduler, sequence);
+	m->scheduler.prompt_tokens_computed = 0;
 	snprintf(m->progress, sizeof m->progress, "first pass done, %u launches a token",
 		forward_launches(&m->forward));
-	m->ready = r >= 0;
+	m->ready = r > 0;
 	return r < 0 ? r : 0;
 }
 
 int model_load_step(struct model *m, unsigned platform, unsigned device, struct failure *f)
 {
+	const unsigned fill = 3;
 	unsigned step = m->step++;
 
 	if (step == 0)
@@ -90,17 +99,17 @@ int model_load_step(struct model *m, unsigned platform, unsigned device, struct 
 		return step_compile(m, f);
 	if (step == 2)
 		return step_allocate(m, f);
-	if (step - FIXED_STEPS < weights_parts(&m->weights))
-		return step_fill(m, step - FIXED_STEPS, f);
+	if (step - fill < weights_parts(&m->weights))
+		return step_fill(m, step - fill, f);
 	return step_first_pass(m, f);
 }
 
 void model_free(struct model *m)
 {
+	scheduler_free(&m->scheduler);
 	forward_free(&m->forward);
 	weights_free(&m->weights);
-	if (m->program)
-		clReleaseProgram(m->program);
+	programs_free(&m->programs);
 	gpu_close(&m->gpu);
 	memset(m, 0, sizeof *m);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Device, kernels, weights and forward pass of one model, loaded step by step so that a server can
+// Device, kernels, weights and scheduler of one model, loaded step by step so that a server can
 // answer in between.
 #pragma once
 
@@ -7,26 +7,31 @@
 
 #include "forward.h"
 #include "gpu.h"
+#include "scheduler.h"
 #include "weights.h"
 
 struct model {
 	struct gpu gpu;
 	struct shape shape;
+	enum weight_type type; // of synthetic weights
+	float frequencies[128];
 	uint64_t seed;
-	char name[64]; // "synthetic-1G-int8-seed1"
-	cl_program program;
+	char name[128]; // "synthetic-1G-q8_0-seed1"
+	struct programs programs;
 	struct weights weights;
 	struct forward forward;
+	struct scheduler scheduler;
 	unsigned step; // of loading
 	bool ready;
-	char progress[200]; // what the last step did
+	char progress[256]; // what the last step did
 };
 
-// Sets what to load; opens nothing. `size_text` is what the user called the size.
-void model_init(struct model *m, const struct shape *s, uint64_t seed, const char *size_text);
+// Sets a synthetic model to load; opens nothing. `size_text` is what the user called the size.
+void model_init(struct model *m, const struct shape *s, enum weight_type type, uint64_t seed,
+	const char *size_text);
 
-// Does the next step: open the device, compile, allocate, fill (a step per layer), first pass.
-// `ready` is set after the last. `progress` has a line about the step.
+// Does the next step: open the device, lay out, compile, allocate, fill (a step per layer), first
+// pass. `ready` is set after the last. `progress` has a line about the step.
 int model_load_step(struct model *m, unsigned platform, unsigned device, struct failure *f);
 
 // NULL-safe on a zeroed object.

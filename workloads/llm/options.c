@@ -16,8 +16,13 @@ static const char help[] =
 	"  --synthetic SIZE    make a model with about SIZE bytes of weights (1G, 64M; default "
 	"64M)\n"
 	"  --seed N            seed of the weights (default 1)\n"
-	"  --weights TYPE      int8 (default) or f16\n"
-	"  --context N         slots of the KV cache, a sliding window (default 2048)\n"
+	"  --shape NAME        the widths of llama-3.1-8b or llama-3.1-70b, with as many layers as "
+	"fit\n"
+	"                      SIZE\n"
+	"  --weights TYPE      q8_0 (default), q4_0, f16 or f32\n"
+	"  --context N         tokens that a request can look back on, a sliding window (default "
+	"2048)\n"
+	"  --cache N           tokens in the KV cache, for all requests (default: two contexts)\n"
 	"  --platform N        OpenCL platform, counted from 0 (default 0)\n"
 	"  --device N          OpenCL device of that platform (default 0)\n"
 	"  --listen ADDR:PORT  where to serve (default 0.0.0.0:8000; port 0: any)\n"
@@ -30,8 +35,10 @@ static const char help[] =
 enum {
 	SYNTHETIC = 1,
 	SEED,
+	SHAPE,
 	WEIGHTS,
 	CONTEXT,
+	CACHE,
 	PLATFORM,
 	DEVICE,
 	LISTEN,
@@ -45,8 +52,10 @@ enum {
 static const struct option long_options[] = {
 	{ "synthetic", required_argument, NULL, SYNTHETIC },
 	{ "seed", required_argument, NULL, SEED },
+	{ "shape", required_argument, NULL, SHAPE },
 	{ "weights", required_argument, NULL, WEIGHTS },
 	{ "context", required_argument, NULL, CONTEXT },
+	{ "cache", required_argument, NULL, CACHE },
 	{ "platform", required_argument, NULL, PLATFORM },
 	{ "device", required_argument, NULL, DEVICE },
 	{ "listen", required_argument, NULL, LISTEN },
@@ -89,13 +98,16 @@ static int number32(const char *name, const char *text, uint32_t min, uint32_t m
 
 static int weight_type(const char *text, enum weight_type *ret)
 {
-	if (strcmp(text, "int8") && strcmp(text, "f16"))
-		return bad("weights", text);
-	*ret = strcmp(text, "f16") ? WEIGHT_INT8 : WEIGHT_F16;
-	return -1;
+	for (unsigned t = 0; t < WEIGHT_TYPES; t++) {
+		if (!strcmp(text, weight_type_name(t))) {
+			*ret = t;
+			return -1;
+		}
+	}
+	return bad("weights", text);
 }
 
-static int take(struct options *o, int option, const char *value, uint32_t *context)
+static int take(struct options *o, int option, const char *value)
 {
 	switch (option) {
 	case SYNTHETIC:
@@ -103,10 +115,15 @@ static int take(struct options *o, int option, const char *value, uint32_t *cont
 		return -1;
 	case SEED:
 		return number("seed", value, 0, UINT64_MAX, &o->seed);
+	case SHAPE:
+		o->preset = value;
+		return -1;
 	case WEIGHTS:
-		return weight_type(value, &o->shape.weights);
+		return weight_type(value, &o->type);
 	case CONTEXT:
-		return number32("context", value, 16, 1 << 20, context);
+		return number32("context", value, 16, 1 << 20, &o->shape.context);
+	case CACHE:
+		return number32("cache", value, 16, 1 << 24, &o->shape.cache_slots);
 	case PLATFORM:
 		return number32("platform", value, 0, 63, &o->platform);
 	case DEVICE:
@@ -132,14 +149,27 @@ static int take(struct options *o, int option, const char *value, uint32_t *cont
 	}
 }
 
-static int pick_shape(struct options *o, uint32_t context)
+static uint32_t whole_pages(uint32_t tokens)
 {
+	return (tokens + SHAPE_PAGE - 1) / SHAPE_PAGE * SHAPE_PAGE;
+}
+
+static int pick_shape(struct options *o)
+{
+	struct shape *s = &o->shape;
 	struct failure f;
 	uint64_t bytes;
+	int r;
 
 	if (size_parse(o->size, &bytes))
 		return bad("synthetic", o->size);
-	if (shape_pick(bytes, o->shape.weights, VOCABULARY_SIZE, context, &o->shape, &f)) {
+	s->vocab = VOCABULARY_SIZE;
+	s->norm_eps = 1e-5f;
+	s->context = whole_pages(s->context);
+	s->cache_slots = s->cache_slots ? whole_pages(s->cache_slots) : 2 * s->context;
+	r = o->preset ? shape_preset(o->preset, bytes, o->type, s, &f)
+		      : shape_pick(bytes, o->type, s, &f);
+	if (r) {
 		fprintf(stderr, "llm-server: %s\n", f.text);
 		return 2;
 	}
@@ -148,12 +178,16 @@ static int pick_shape(struct options *o, uint32_t context)
 
 int options_parse(struct options *o, int argc, char **argv)
 {
-	uint32_t context = 2048;
 	int option;
 
-	*o = (struct options){ .listen = "0.0.0.0:8000", .size = "64M", .seed = 1, .prompt = "" };
+	*o = (struct options){ .listen = "0.0.0.0:8000",
+		.size = "64M",
+		.seed = 1,
+		.prompt = "",
+		.type = WEIGHT_Q8_0,
+		.shape.context = 2048 };
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		int r = take(o, option, optarg, &context);
+		int r = take(o, option, optarg);
 
 		if (r >= 0)
 			return r;
@@ -163,5 +197,5 @@ int options_parse(struct options *o, int argc, char **argv)
 			argv[optind]);
 		return 2;
 	}
-	return pick_shape(o, context);
+	return pick_shape(o);
 }

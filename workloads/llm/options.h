@@ -10,7 +10,9 @@
 struct options {
 	const char *listen; // "ADDR:PORT"
 	const char *size;   // as given, for the model's name
+	const char *preset; // NULL: a shape of our own
 	struct shape shape;
+	enum weight_type type;
 	uint64_t seed;
 	unsigned platform, device;
 	uint32_t bench;     // tokens to measure; 0: no benchmark

@@ -13,13 +13,13 @@ double reference_half(double v)
 	return (double)(_Float16)(float)v;
 }
 
-int reference_init(struct reference *r, struct gpu *g, const struct weights *w, uint32_t capacity,
-	struct failure *f)
+int reference_init(struct reference *r, struct gpu *g, const struct weights *w,
+	const float *frequencies, uint32_t capacity, struct failure *f)
 {
 	size_t cache = (size_t)w->shape.layers * capacity * shape_kv_dim(&w->shape);
 	int st;
 
-	*r = (struct reference){ .w = w, .capacity = capacity };
+	*r = (struct reference){ .w = w, .frequencies = frequencies, .capacity = capacity };
 	r->arena = malloc(w->arena_bytes[0]);
 	r->vectors = malloc(w->vector_count * sizeof(float));
 	r->keys = calloc(cache, sizeof(double));
@@ -38,23 +38,47 @@ void reference_free(struct reference *r)
 	free(r->values);
 }
 
+// A weight out of its tile: four rows of 32, quantised ones behind four scales (kernels/common.cl).
 static double weight(const struct reference *r, const struct matrix *m, uint32_t row, uint32_t col)
 {
-	uint64_t i = m->at + (uint64_t)row * m->cols + col;
+	uint64_t tile = (uint64_t)(row / TILE_ROWS) * (m->cols / TILE_COLS) + col / TILE_COLS;
+	const uint8_t *p = (const uint8_t *)r->arena + m->at + tile * weight_tile_bytes(m->type);
+	uint32_t y = row % TILE_ROWS, x = col % TILE_COLS, nibbles;
 
-	if (r->w->shape.weights == WEIGHT_INT8)
-		return ((const int8_t *)r->arena)[i] * (double)r->vectors[m->scale_at + row];
-	return (double)((const _Float16 *)r->arena)[i];
+	switch (m->type) {
+	case WEIGHT_Q8_0:
+		return (double)((const _Float16 *)p)[y] * (int8_t)p[8 + 32 * y + x];
+	case WEIGHT_Q4_0:
+		nibbles = p[8 + 16 * y + x % 16];
+		return (double)((const _Float16 *)p)[y] *
+		       ((double)(x < 16 ? nibbles & 15 : nibbles >> 4) - 8);
+	case WEIGHT_F16:
+		return (double)((const _Float16 *)p)[32 * y + x];
+	default:
+		return (double)((const float *)p)[32 * y + x];
+	}
+}
+
+void reference_product_rows(const struct reference *r, const struct matrix *m, uint32_t rows,
+	const double *in, double *out)
+{
+	for (uint32_t row = 0; row < rows; row++) {
+		out[row] = 0;
+		for (uint32_t col = 0; col < m->cols; col++)
+			out[row] += weight(r, m, row, col) * in[col];
+	}
 }
 
 void reference_product(
 	const struct reference *r, const struct matrix *m, const double *in, double *out)
 {
-	for (uint32_t row = 0; row < m->rows; row++) {
-		out[row] = 0;
-		for (uint32_t col = 0; col < m->cols; col++)
-			out[row] += weight(r, m, row, col) * in[col];
-	}
+	reference_product_rows(r, m, m->rows, in, out);
+}
+
+void reference_embedding(const struct reference *r, int32_t token, double *out)
+{
+	for (uint32_t i = 0; i < r->w->shape.dim; i++)
+		out[i] = weight(r, &r->w->embedding, (uint32_t)token, i);
 }
 
 void reference_norm(const struct reference *r, uint64_t gain, const double *in, double *out)
@@ -74,8 +98,7 @@ void reference_rope(const struct reference *r, uint32_t position, double *v, uin
 	const struct shape *s = &r->w->shape;
 
 	for (uint32_t i = 0; i < n; i += 2) {
-		double exponent = -(double)(i % s->head_dim) / s->head_dim;
-		double angle = position * pow((double)s->rope_theta, exponent);
+		double angle = position * (double)r->frequencies[i % s->head_dim / 2];
 		double a = v[i], b = v[i + 1];
 
 		v[i] = a * cos(angle) - b * sin(angle);
@@ -135,16 +158,16 @@ static void attention_block(struct reference *r, uint32_t layer, uint32_t positi
 {
 	const struct shape *s = &r->w->shape;
 	const struct layer_weights *p = &r->w->layers[layer];
-	uint32_t kv = shape_kv_dim(s);
+	uint32_t q = shape_q_dim(s), kv = shape_kv_dim(s);
 	uint32_t first = position >= s->context ? position - s->context + 1 : 0;
 	double y[MAX_WIDTH], qkv[MAX_WIDTH], heads[MAX_WIDTH];
 
 	reference_norm(r, p->attention_gain, x, y);
 	reference_product(r, &p->qkv, y, qkv);
-	reference_rope(r, position, qkv, s->dim);
-	reference_rope(r, position, qkv + s->dim, kv);
-	store(r, r->keys, layer, position, qkv + s->dim);
-	store(r, r->values, layer, position, qkv + s->dim + kv);
+	reference_rope(r, position, qkv, q);
+	reference_rope(r, position, qkv + q, kv);
+	store(r, r->keys, layer, position, qkv + q);
+	store(r, r->values, layer, position, qkv + q + kv);
 	reference_attention(r, layer, first, position, qkv, heads);
 	reference_product(r, &p->output, heads, y);
 	for (uint32_t i = 0; i < s->dim; i++)
@@ -171,12 +194,11 @@ void reference_token(struct reference *r, int32_t token, uint32_t position, doub
 	const struct shape *s = &r->w->shape;
 	double x[MAX_WIDTH], y[MAX_WIDTH];
 
-	for (uint32_t i = 0; i < s->dim; i++)
-		x[i] = weight(r, &r->w->embedding, (uint32_t)token, i);
+	reference_embedding(r, token, x);
 	for (uint32_t layer = 0; layer < s->layers; layer++) {
 		attention_block(r, layer, position, x);
 		feed_block(r, layer, x);
 	}
 	reference_norm(r, r->w->final_gain, x, y);
-	reference_product(r, &r->w->logits, y, logits);
+	reference_product_rows(r, &r->w->logits, s->vocab, y, logits);
 }

@@ -9,17 +9,25 @@ struct reference {
 	const struct weights *w;
 	void *arena; // host copy of arena 0: models under test have one
 	float *vectors;
+	const float *frequencies;
 	double *keys, *values; // [layer][position][kv_dim], rounded to halves; `capacity` positions
 	uint32_t capacity;
 };
 
-int reference_init(struct reference *r, struct gpu *g, const struct weights *w, uint32_t capacity,
-	struct failure *f);
+int reference_init(struct reference *r, struct gpu *g, const struct weights *w,
+	const float *frequencies, uint32_t capacity, struct failure *f);
 void reference_free(struct reference *r);
 
 // out = W in
 void reference_product(
 	const struct reference *r, const struct matrix *m, const double *in, double *out);
+
+// The same with only the first `rows` rows.
+void reference_product_rows(const struct reference *r, const struct matrix *m, uint32_t rows,
+	const double *in, double *out);
+
+// A token's row of the embedding.
+void reference_embedding(const struct reference *r, int32_t token, double *out);
 
 // out = in * gain / sqrt(mean(in^2) + eps)
 void reference_norm(const struct reference *r, uint64_t gain, const double *in, double *out);

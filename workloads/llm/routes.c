@@ -57,7 +57,7 @@ static void get_metrics(struct jobs *j, struct connection *c, const struct http_
 	metric(&b, "llm_requests_total", "counter", "Completion requests accepted.",
 		(double)j->arrived);
 	metric(&b, "llm_requests_running", "gauge", "Requests that are being answered.",
-		j->running != NULL);
+		jobs_running(j));
 	metric(&b, "llm_requests_waiting", "gauge", "Requests in the queue.", jobs_waiting(j));
 	connection_reply(c, 200, "text/plain; version=0.0.4", b.data, b.len);
 	bytes_free(&b);

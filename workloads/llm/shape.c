@@ -3,44 +3,69 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_DIM       16384
 #define MAX_LAYERS    512
 #define DIM_PER_LAYER 200.0 // how wide a model is for its depth; few layers mean few launches
 #define TOLERANCE     0.05
 
+static const struct {
+	const char *name;
+	uint32_t tile_bytes;
+} types[WEIGHT_TYPES] = {
+	[WEIGHT_F32] = { "f32", 512 },
+	[WEIGHT_F16] = { "f16", 256 },
+	[WEIGHT_Q8_0] = { "q8_0", 136 },
+	[WEIGHT_Q4_0] = { "q4_0", 72 },
+};
+
+uint32_t weight_tile_bytes(enum weight_type t)
+{
+	return types[t].tile_bytes;
+}
+
+const char *weight_type_name(enum weight_type t)
+{
+	return types[t].name;
+}
+
+uint32_t shape_vocab_rows(const struct shape *s)
+{
+	return (s->vocab + 15) / 16 * 16;
+}
+
+uint32_t shape_q_dim(const struct shape *s)
+{
+	return s->heads * s->head_dim;
+}
+
 uint32_t shape_kv_dim(const struct shape *s)
 {
 	return s->kv_heads * s->head_dim;
 }
 
-uint32_t shape_weight_size(const struct shape *s)
-{
-	return s->weights == WEIGHT_INT8 ? 1 : 2;
-}
-
 static uint64_t layer_weights(const struct shape *s)
 {
-	uint64_t dim = s->dim;
+	uint64_t dim = s->dim, q = shape_q_dim(s);
 
-	return dim * (dim + 2 * shape_kv_dim(s)) + dim * dim + 3 * dim * s->hidden;
+	return dim * (q + 2 * shape_kv_dim(s)) + q * dim + 3 * dim * s->hidden;
 }
 
-uint64_t shape_weight_bytes(const struct shape *s)
+static uint64_t bytes_of(uint64_t weights, enum weight_type t)
 {
-	return (s->layers * layer_weights(s) + 2ull * s->vocab * s->dim) * shape_weight_size(s);
+	return weights / 128 * weight_tile_bytes(t);
 }
 
-uint64_t shape_pass_bytes(const struct shape *s)
+uint64_t shape_weight_bytes(const struct shape *s, enum weight_type t)
 {
-	return (s->layers * layer_weights(s) + (s->vocab + 1ull) * s->dim) * shape_weight_size(s);
+	return bytes_of(s->layers * layer_weights(s) + 2ull * shape_vocab_rows(s) * s->dim, t);
 }
 
 uint64_t shape_kv_bytes(const struct shape *s)
 {
-	return 2ull * s->layers * s->context * shape_kv_dim(s) * sizeof(uint16_t);
+	return 2ull * s->layers * s->cache_slots * shape_kv_dim(s) * sizeof(uint16_t);
 }
 
 int shape_check(const struct shape *s, struct failure *f)
@@ -49,13 +74,16 @@ int shape_check(const struct shape *s, struct failure *f)
 		const char *name;
 		uint32_t value, multiple, max;
 	} fields[] = {
-		{ "dim", s->dim, 16, MAX_DIM },
-		{ "head_dim", s->head_dim, 16, 256 },
-		{ "hidden", s->hidden, 16, 8 * MAX_DIM },
-		{ "vocab", s->vocab, 16, 1 << 20 },
-		{ "layers", s->layers, 1, MAX_LAYERS },
-		{ "context", s->context, 1, 1 << 20 },
-		{ "kv_heads", s->kv_heads, 1, MAX_DIM },
+		{ "the width of the stream", s->dim, 32, MAX_DIM },
+		{ "the width of a head", s->head_dim, 16, 256 },
+		{ "the number of heads", s->heads, 1, 1024 },
+		{ "the number of KV heads", s->kv_heads, 1, 1024 },
+		{ "the width of all heads", s->heads * s->head_dim, 32, MAX_DIM },
+		{ "the width of the feed-forward", s->hidden, 32, 8 * MAX_DIM },
+		{ "the vocabulary", s->vocab, 1, 1 << 20 },
+		{ "the number of layers", s->layers, 1, MAX_LAYERS },
+		{ "the context", s->context, SHAPE_PAGE, 1 << 20 },
+		{ "the KV cache", s->cache_slots, SHAPE_PAGE, 1 << 24 },
 	};
 
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -63,9 +91,12 @@ int shape_check(const struct shape *s, struct failure *f)
 			fields[i].value > fields[i].max)
 			return fail(f, EINVAL, "%s is %u: not a multiple of %u up to %u",
 				fields[i].name, fields[i].value, fields[i].multiple, fields[i].max);
-	if (s->heads * s->head_dim != s->dim || s->heads % s->kv_heads)
-		return fail(f, EINVAL, "%u heads of %u with %u KV heads do not make a width of %u",
-			s->heads, s->head_dim, s->kv_heads, s->dim);
+	if (s->heads % s->kv_heads)
+		return fail(f, EINVAL, "%u heads cannot share %u KV heads evenly", s->heads,
+			s->kv_heads);
+	if (s->cache_slots < s->context)
+		return fail(f, EINVAL, "a KV cache of %u tokens does not hold one context of %u",
+			s->cache_slots, s->context);
 	return 0;
 }
 
@@ -78,7 +109,7 @@ static uint32_t head_dim_for(uint32_t dim)
 
 // Lays out a model of width `dim` as close to `bytes` as whole layers allow. Returns its badness:
 // how far its proportions are from the usual, or infinity if the size is missed.
-static double try_dim(struct shape *s, uint32_t dim, uint64_t bytes)
+static double try_dim(struct shape *s, uint32_t dim, uint64_t bytes, enum weight_type t)
 {
 	double layers, miss;
 
@@ -88,40 +119,71 @@ static double try_dim(struct shape *s, uint32_t dim, uint64_t bytes)
 	s->kv_heads = s->heads / 4;
 	s->hidden = dim / 2 * 7;
 	s->layers = 0;
-	layers = ((double)bytes - (double)shape_weight_bytes(s)) /
-		 ((double)layer_weights(s) * shape_weight_size(s));
+	layers = ((double)bytes - (double)shape_weight_bytes(s, t)) /
+		 (double)bytes_of(layer_weights(s), t);
 	layers = round(layers);
 	if (layers < 2 || layers > MAX_LAYERS)
 		return INFINITY;
 	s->layers = (uint32_t)layers;
-	miss = fabs((double)shape_weight_bytes(s) - (double)bytes) / (double)bytes;
+	miss = fabs((double)shape_weight_bytes(s, t) - (double)bytes) / (double)bytes;
 	if (miss > TOLERANCE)
 		return INFINITY;
 	return fabs(log(layers / (dim / DIM_PER_LAYER))) + 2 * miss;
 }
 
-int shape_pick(uint64_t bytes, enum weight_type weights, uint32_t vocab, uint32_t context,
-	struct shape *ret, struct failure *f)
+int shape_pick(uint64_t bytes, enum weight_type t, struct shape *s, struct failure *f)
 {
 	double best = INFINITY;
+	struct shape found = *s;
 
 	for (uint32_t dim = 64; dim <= MAX_DIM; dim += dim < 256 ? 64 : 256) {
-		struct shape s = { .vocab = vocab,
-			.context = context,
-			.weights = weights,
-			.rope_theta = 500000.0f,
-			.norm_eps = 1e-5f };
-		double bad = dim == 192 ? INFINITY : try_dim(&s, dim, bytes);
+		struct shape candidate = *s;
+		double bad = dim == 192 ? INFINITY : try_dim(&candidate, dim, bytes, t);
 
 		if (bad < best) {
 			best = bad;
-			*ret = s;
+			found = candidate;
 		}
 	}
 	if (best == INFINITY)
 		return fail(f, ERANGE, "no model shape within 5%% of %llu bytes (try 2M to 400G)",
 			(unsigned long long)bytes);
-	return shape_check(ret, f);
+	*s = found;
+	return shape_check(s, f);
+}
+
+// Dubey et al. 2024, "The Llama 3 Herd of Models", table 3.
+static const struct {
+	const char *name;
+	uint32_t dim, heads, kv_heads, hidden, layers;
+} presets[] = {
+	{ "llama-3.1-8b", 4096, 32, 8, 14336, 32 },
+	{ "llama-3.1-70b", 8192, 64, 8, 28672, 80 },
+};
+
+int shape_preset(
+	const char *name, uint64_t bytes, enum weight_type t, struct shape *s, struct failure *f)
+{
+	for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
+		uint64_t ends, fit;
+
+		if (strcmp(presets[i].name, name))
+			continue;
+		s->dim = presets[i].dim;
+		s->heads = presets[i].heads;
+		s->kv_heads = presets[i].kv_heads;
+		s->head_dim = 128;
+		s->hidden = presets[i].hidden;
+		s->layers = 0;
+		ends = shape_weight_bytes(s, t);
+		fit = bytes > ends ? (bytes - ends) / bytes_of(layer_weights(s), t) : 0;
+		if (!fit)
+			return fail(f, ERANGE, "no layer of %s fits %llu bytes", name,
+				(unsigned long long)bytes);
+		s->layers = fit < presets[i].layers ? (uint32_t)fit : presets[i].layers;
+		return shape_check(s, f);
+	}
+	return fail(f, EINVAL, "no preset \"%s\": there are llama-3.1-8b and llama-3.1-70b", name);
 }
 
 int size_parse(const char *text, uint64_t *ret)

@@ -7,32 +7,37 @@
 
 #include "failure.h"
 
-enum weight_type { WEIGHT_INT8, WEIGHT_F16 };
+// How a matrix is stored. The quantised ones are blocks of 32 with one half as scale (gguf/format.h).
+enum weight_type { WEIGHT_F32, WEIGHT_F16, WEIGHT_Q8_0, WEIGHT_Q4_0, WEIGHT_TYPES };
+
+#define SHAPE_PAGE 16 // tokens in a page of the KV cache, as PAGE in kernels/common.cl
 
 struct shape {
-	uint32_t dim; // width of the residual stream = heads * head_dim; a multiple of 16
+	uint32_t dim; // width of the residual stream; a multiple of 32
 	uint32_t layers;
-	uint32_t heads;    // query heads
+	uint32_t heads;    // query heads; heads * head_dim is a multiple of 32
 	uint32_t kv_heads; // key and value heads; divides `heads`
 	uint32_t head_dim; // a multiple of 16
-	uint32_t hidden;   // width of the feed-forward; a multiple of 16
-	uint32_t vocab;    // a multiple of 16
-	uint32_t context;  // slots of the KV cache, in tokens
-	float rope_theta;
+	uint32_t hidden;   // width of the feed-forward; a multiple of 32
+	uint32_t vocab;    // tokens
+	uint32_t context;  // slots that one sequence can have, in tokens; a multiple of SHAPE_PAGE
+	uint32_t cache_slots; // slots of the KV cache for all sequences; at least `context`
 	float norm_eps;
-	enum weight_type weights;
 };
 
+// Rows of the embedding and of the output projection in memory.
+uint32_t shape_vocab_rows(const struct shape *s);
+uint32_t shape_q_dim(const struct shape *s);
 uint32_t shape_kv_dim(const struct shape *s);
 
-// Bytes of one weight: 1 or 2.
-uint32_t shape_weight_size(const struct shape *s);
+// Bytes of 128 weights of a type.
+uint32_t weight_tile_bytes(enum weight_type t);
 
-// Bytes of all matrices, without row scales and norm gains.
-uint64_t shape_weight_bytes(const struct shape *s);
+// "q8_0"
+const char *weight_type_name(enum weight_type t);
 
-// Bytes of weights that one forward pass reads: all but the unused rows of the embedding.
-uint64_t shape_pass_bytes(const struct shape *s);
+// Bytes of all matrices if all have one type, without norm gains.
+uint64_t shape_weight_bytes(const struct shape *s, enum weight_type t);
 
 // Bytes of the KV cache (keys and values are halves).
 uint64_t shape_kv_bytes(const struct shape *s);
@@ -42,9 +47,13 @@ int shape_check(const struct shape *s, struct failure *f);
 
 // Chooses a shape of about `bytes` of weights (within 5%) in the proportions of Llama 3.1: four
 // query heads to a KV head, a feed-forward 3.5 times as wide as the stream. -ERANGE if there is
-// none.
-int shape_pick(uint64_t bytes, enum weight_type weights, uint32_t vocab, uint32_t context,
-	struct shape *ret, struct failure *f);
+// none. Vocabulary and context are to be set before.
+int shape_pick(uint64_t bytes, enum weight_type t, struct shape *s, struct failure *f);
+
+// The widths of a published model with as many layers as fit `bytes`: "llama-3.1-8b" or
+// "llama-3.1-70b". -EINVAL for another name, -ERANGE if not even one layer fits.
+int shape_preset(
+	const char *name, uint64_t bytes, enum weight_type t, struct shape *s, struct failure *f);
 
 // Reads "1G", "64M", "300000K" or bytes. -EINVAL for anything else, zero and overflow included.
 int size_parse(const char *text, uint64_t *ret);

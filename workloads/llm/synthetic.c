@@ -6,12 +6,17 @@
 
 #include <math.h>
 
-#define INT8_DEVIATION 73.9f    // standard deviation of an integer uniform over [-128, 127]
-#define F16_DEVIATION  0.57735f // and of a real uniform over [-1, 1)
-#define SCALE_SPREAD   0.25f    // row scales and norm gains vary by a quarter
 #define GAIN_QUERY_KEY 1.5f
 #define GAIN_VALUE     2.0f
 #define GAIN_BRANCH    1.0f
+#define FILL_TILES     64 // as in kernels/synthetic.cl
+
+// Standard deviation of what a type stores, before its scale: integers uniform over [-128, 127] and
+// [-8, 7], reals uniform over [-1, 1).
+static const float deviations[WEIGHT_TYPES] = { [WEIGHT_F32] = 0.57735f,
+	[WEIGHT_F16] = 0.57735f,
+	[WEIGHT_Q8_0] = 73.9f,
+	[WEIGHT_Q4_0] = 4.61f };
 
 // Rows [first, first + rows) of a matrix, with elements of standard deviation `deviation`.
 struct fill {
@@ -24,7 +29,7 @@ struct fill {
 struct filler {
 	struct weights *w;
 	struct gpu *g;
-	cl_program program;
+	const struct programs *programs;
 	uint64_t seed;
 };
 
@@ -44,11 +49,11 @@ static uint32_t tensor_key(uint64_t seed, uint32_t tensor)
 		   mix(tensor * 2654435761U + 1));
 }
 
-static int run_once(struct filler *l, const char *name, const struct arg *args, unsigned n,
-	uint64_t items, struct failure *f)
+static int run_once(struct filler *l, enum weight_type type, const char *name,
+	const struct arg *args, unsigned n, uint64_t items, struct failure *f)
 {
 	cl_kernel kernel;
-	int r = program_kernel(l->program, name, args, n, &kernel, f);
+	int r = program_kernel(l->programs->of[type], name, args, n, &kernel, f);
 
 	if (r)
 		return r;
@@ -57,45 +62,42 @@ static int run_once(struct filler *l, const char *name, const struct arg *args, 
 	return r;
 }
 
-static int fill_vector(struct filler *l, uint64_t at, uint32_t count, uint32_t tensor, float base,
-	struct failure *f)
+static int fill_gains(
+	struct filler *l, uint64_t at, uint32_t count, uint32_t tensor, struct failure *f)
 {
 	cl_ulong at_ul = at;
 	cl_uint key = tensor_key(l->seed, tensor);
-	cl_float spread = SCALE_SPREAD;
-	struct arg args[] = { ARG(l->w->vectors), ARG(at_ul), ARG(count), ARG(key), ARG(base),
-		ARG(spread) };
+	struct arg args[] = { ARG(l->w->vectors), ARG(at_ul), ARG(count), ARG(key) };
 
-	return run_once(l, "fill_vector", args, 6, 1, f);
+	return run_once(l, l->w->logits.type, "fill_gains", args, 4, 1, f);
 }
 
 static int fill_rows(struct filler *l, struct fill p, struct failure *f)
 {
-	uint64_t count = (uint64_t)p.rows * p.m->cols;
-	cl_ulong at = p.m->at + (uint64_t)p.first * p.m->cols;
-	cl_ulong words = count * shape_weight_size(&l->w->shape) / 4;
+	uint32_t across = p.m->cols / TILE_COLS;
+	cl_ulong tiles = (cl_ulong)p.rows / TILE_ROWS * across;
+	cl_ulong at =
+		p.m->at + (uint64_t)p.first / TILE_ROWS * across * weight_tile_bytes(p.m->type);
 	cl_uint key = tensor_key(l->seed, p.tensor);
-	cl_float scale = p.deviation / F16_DEVIATION;
-	struct arg args[] = { ARG(l->w->arenas[p.m->arena]), ARG(at), ARG(words), ARG(key),
+	cl_float scale = p.deviation / deviations[p.m->type];
+	struct arg args[] = { ARG(l->w->arenas[p.m->arena]), ARG(at), ARG(tiles), ARG(key),
 		ARG(scale) };
-	int r = run_once(l, "fill_weights", args, 5, (words + 4095) / 4096, f);
 
-	if (r)
-		return r;
-	return fill_vector(
-		l, p.m->scale_at + p.first, p.rows, p.tensor + 1, p.deviation / INT8_DEVIATION, f);
+	return run_once(
+		l, p.m->type, "fill_weights", args, 5, (tiles + FILL_TILES - 1) / FILL_TILES, f);
 }
 
 static int fill_layer(struct filler *l, uint32_t index, struct failure *f)
 {
 	const struct shape *s = &l->w->shape;
 	const struct layer_weights *p = &l->w->layers[index];
-	uint32_t kv = shape_kv_dim(s), id = 100 + index * 100;
-	float in = 1.0f / sqrtf((float)s->dim), down = 1.0f / sqrtf((float)s->hidden);
+	uint32_t q = shape_q_dim(s), kv = shape_kv_dim(s), id = 100 + index * 100;
+	float in = 1.0f / sqrtf((float)s->dim), out = 1.0f / sqrtf((float)q);
+	float down = 1.0f / sqrtf((float)s->hidden);
 	const struct fill fills[] = {
-		{ &p->qkv, 0, s->dim + kv, GAIN_QUERY_KEY * in, id },
-		{ &p->qkv, s->dim + kv, kv, GAIN_VALUE * in, id + 10 },
-		{ &p->output, 0, s->dim, GAIN_BRANCH * in, id + 20 },
+		{ &p->qkv, 0, q + kv, GAIN_QUERY_KEY * in, id },
+		{ &p->qkv, q + kv, kv, GAIN_VALUE * in, id + 10 },
+		{ &p->output, 0, s->dim, GAIN_BRANCH * out, id + 20 },
 		{ &p->gate_up, 0, 2 * s->hidden, GAIN_VALUE * in, id + 30 },
 		{ &p->down, 0, s->dim, GAIN_BRANCH * down, id + 40 },
 	};
@@ -104,19 +106,21 @@ static int fill_layer(struct filler *l, uint32_t index, struct failure *f)
 	for (size_t i = 0; !r && i < sizeof fills / sizeof *fills; i++)
 		r = fill_rows(l, fills[i], f);
 	if (!r)
-		r = fill_vector(l, p->attention_gain, s->dim, id + 50, 1.0f, f);
+		r = fill_gains(l, p->attention_gain, s->dim, id + 50, f);
 	if (!r)
-		r = fill_vector(l, p->feed_gain, s->dim, id + 51, 1.0f, f);
+		r = fill_gains(l, p->feed_gain, s->dim, id + 51, f);
 	return r;
 }
 
 static int fill_output(struct filler *l, struct failure *f)
 {
 	const struct shape *s = &l->w->shape;
-	int r = fill_rows(
-		l, (struct fill){ &l->w->logits, 0, s->vocab, 1.0f / sqrtf((float)s->dim), 10 }, f);
+	int r = fill_rows(l,
+		(struct fill){
+			&l->w->logits, 0, l->w->logits.rows, 1.0f / sqrtf((float)s->dim), 10 },
+		f);
 
-	return r ? r : fill_vector(l, l->w->final_gain, s->dim, 20, 1.0f, f);
+	return r ? r : fill_gains(l, l->w->final_gain, s->dim, 20, f);
 }
 
 unsigned weights_parts(const struct weights *w)
@@ -124,14 +128,14 @@ unsigned weights_parts(const struct weights *w)
 	return 2 + w->shape.layers;
 }
 
-int weights_synthesize(struct weights *w, struct gpu *g, cl_program program, uint64_t seed,
-	unsigned part, struct failure *f)
+int weights_synthesize(struct weights *w, struct gpu *g, const struct programs *programs,
+	uint64_t seed, unsigned part, struct failure *f)
 {
-	struct filler l = { w, g, program, seed };
+	struct filler l = { w, g, programs, seed };
 	int r;
 
 	if (part == 0)
-		r = fill_rows(&l, (struct fill){ &w->embedding, 0, w->shape.vocab, 1.0f, 0 }, f);
+		r = fill_rows(&l, (struct fill){ &w->embedding, 0, w->embedding.rows, 1.0f, 0 }, f);
 	else if (part == 1)
 		r = fill_output(&l, f);
 	else

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The model's weights in device memory: where each tensor lies in a few large buffers, and
-// synthetic contents. Knows no forward pass.
+// The model's weights in device memory: where each tensor lies in a few large buffers, and what
+// fills them. Knows no forward pass.
 #pragma once
 
 #include <stdbool.h>
 
 #include "gpu.h"
-#include "program.h"
+#include "programs.h"
 #include "shape.h"
 
 #define MAX_ARENAS 256
+#define TILE_ROWS  4u // a tile is 4 rows of 32 columns (kernels/common.cl)
+#define TILE_COLS  32u
 
-// A matrix, row by row. Offsets count elements (weights; floats), not bytes.
+// A matrix in tiles. Rows and columns are multiples of a tile's.
 struct matrix {
-	unsigned arena;    // index of the buffer in weights.arenas
-	uint64_t at;       // first weight, in that buffer
-	uint64_t scale_at; // first of `rows` row scales, in `vectors` (int8 only)
+	enum weight_type type;
+	unsigned arena; // index of the buffer in weights.arenas
+	uint64_t at;    // first byte, in that buffer
 	uint32_t rows, cols;
 };
+
+enum { LAYER_QKV, LAYER_OUTPUT, LAYER_GATE_UP, LAYER_DOWN, LAYER_MATRICES };
 
 struct layer_weights {
 	struct matrix qkv;     // rows: queries, keys, values
@@ -27,27 +31,52 @@ struct layer_weights {
 	uint64_t attention_gain, feed_gain; // norm gains, in `vectors`
 };
 
+// Which types the matrices shall have.
+struct weight_plan {
+	enum weight_type embedding, logits;
+	bool tied; // the output projection is the embedding
+	enum weight_type (*layers)[LAYER_MATRICES];
+};
+
 struct weights {
 	struct shape shape;
 	cl_mem arenas[MAX_ARENAS]; // the large buffers that hold all matrices
 	uint64_t arena_bytes[MAX_ARENAS];
 	unsigned n_arenas;
 	uint64_t max_arena; // bytes
-	cl_mem vectors;     // floats: row scales, norm gains, RoPE frequencies
+	cl_mem vectors;     // floats: norm gains, RoPE frequencies
 	uint64_t vector_count;
+	uint64_t bytes;          // of all matrices
+	uint64_t pass_bytes;     // of those that a pass reads whole: all but the embedding's rows
+	bool uses[WEIGHT_TYPES]; // types that some matrix has
 	struct layer_weights *layers; // shape.layers of them
 	struct matrix embedding, logits;
 	uint64_t final_gain, rope_frequencies;
 };
 
-// Lays out and allocates everything; contents are undefined but for the RoPE frequencies.
-int weights_alloc(struct weights *w, struct gpu *g, const struct shape *s, struct failure *f);
+// Lays everything out; allocates no device memory yet. `max_buffer` is the device's limit.
+int weights_plan(struct weights *w, const struct shape *s, const struct weight_plan *plan,
+	uint64_t max_buffer, struct failure *f);
+
+// The same with one type for all.
+int weights_plan_uniform(struct weights *w, const struct shape *s, enum weight_type type,
+	uint64_t max_buffer, struct failure *f);
+
+// Allocates; contents are undefined.
+int weights_alloc(struct weights *w, struct gpu *g, struct failure *f);
+
+// Uploads shape.head_dim / 2 RoPE frequencies.
+int weights_set_frequencies(
+	struct weights *w, struct gpu *g, const float *frequencies, struct failure *f);
 
 // NULL-safe on a zeroed object.
 void weights_free(struct weights *w);
 
+// Bytes of a matrix.
+uint64_t matrix_bytes(const struct matrix *m);
+
 // Fills part `part` of weights_parts() with synthetic contents, on the device, and waits for it:
 // part 0 is the embedding, part 1 the output, then a part per layer.
-int weights_synthesize(struct weights *w, struct gpu *g, cl_program program, uint64_t seed,
-	unsigned part, struct failure *f);
+int weights_synthesize(struct weights *w, struct gpu *g, const struct programs *programs,
+	uint64_t seed, unsigned part, struct failure *f);
 unsigned weights_parts(const struct weights *w);

@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// Grouped-query attention of one new token: a work-item is one query head and walks the filled
-// slots of the cache sixteen at a time with a running maximum and sum (online softmax, Milakov and
+// Grouped-query attention: a work-item is one query head of one row and walks the filled slots of its
+// sequence, a page of sixteen at a time, with a running maximum and sum (online softmax, Milakov and
 // Gimelshein 2018), so that no memory grows with the context.
 
 #define PIECES (HEAD_DIM / 16)
-#define BLOCK 16
 
-// Global size HEADS.
-ONE_ITEM __kernel void attention(__global const int *step, __global const float *q,
-	__global const half *kv, __global float *out)
+// Global size HEADS * rows of the pass.
+ONE_ITEM __kernel void attention(__global const int *record, __global const int *tables,
+	__global const float *q, __global const half *kv, __global float *out)
 {
-	uint head = get_global_id(0);
-	uint filled = min((uint)step[STEP_POSITION] + 1, (uint)CONTEXT);
-	__global const half *k = kv + head / (HEADS / KV_HEADS) * HEAD_DIM;
-	__global const half *v = k + (ulong)CONTEXT * KV_DIM;
+	uint head = get_global_id(0) % HEADS, row = get_global_id(0) / HEADS;
+	uint filled = min((uint)record[ROW_POSITION(row)] + 1, (uint)CONTEXT);
+	__global const int *table = tables + record[ROW_SEQUENCE(row)] * TABLE;
+	uint at = row * Q_DIM + head * HEAD_DIM;
 	float16 query[PIECES], sum[PIECES];
 	float highest = -INFINITY, weight_sum = 0.0f;
 
 	for (uint i = 0; i < PIECES; i++) {
-		query[i] = vload16(i, q + head * HEAD_DIM) * rsqrt((float)HEAD_DIM);
+		query[i] = vload16(i, q + at) * rsqrt((float)HEAD_DIM);
 		sum[i] = 0.0f;
 	}
-	for (uint from = 0; from < filled; from += BLOCK) {
-		uint n = min(filled - from, (uint)BLOCK);
-		float score[BLOCK];
+	for (uint from = 0; from < filled; from += PAGE) {
+		uint n = min(filled - from, (uint)PAGE);
+		__global const half *k = kv + (ulong)table[from / PAGE] * PAGE * KV_DIM +
+			head / (HEADS / KV_HEADS) * HEAD_DIM;
+		__global const half *v = k + (ulong)CACHE_SLOTS * KV_DIM;
+		float score[PAGE];
 
-		for (uint j = 0; j < BLOCK; j++)
+		for (uint j = 0; j < PAGE; j++)
 			score[j] = -INFINITY;
 		for (uint j = 0; j < n; j++) {
 			float16 dot16 = 0.0f;
 
 			for (uint i = 0; i < PIECES; i++)
-				dot16 = fma(vload_half16(i, k + (ulong)(from + j) * KV_DIM), query[i],
-					dot16);
+				dot16 = fma(vload_half16(i, k + j * KV_DIM), query[i], dot16);
 			score[j] = sum16(dot16);
 		}
 		float before = highest;
@@ -42,15 +43,14 @@ ONE_ITEM __kernel void attention(__global const int *step, __global const float 
 		float16 weight = exp(vload16(0, score) - highest);
 		float shrink = exp(before - highest);
 
-		weight_sum = weight_sum * shrink + sum16(weight);
+		weight_sum = fma(weight_sum, shrink, sum16(weight));
 		vstore16(weight, 0, score);
 		for (uint i = 0; i < PIECES; i++)
 			sum[i] *= shrink;
 		for (uint j = 0; j < n; j++)
 			for (uint i = 0; i < PIECES; i++)
-				sum[i] = fma(vload_half16(i, v + (ulong)(from + j) * KV_DIM),
-					(float16)score[j], sum[i]);
+				sum[i] = fma(vload_half16(i, v + j * KV_DIM), (float16)score[j], sum[i]);
 	}
 	for (uint i = 0; i < PIECES; i++)
-		vstore16(sum[i] / weight_sum, i, out + head * HEAD_DIM);
+		vstore16(sum[i] / weight_sum, i, out + at);
 }

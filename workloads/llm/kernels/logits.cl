@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The last rmsnorm and the output projection. Global size VOCAB / ROWS.
+// The output projection of the rows that get a token. The rows beyond the vocabulary, which pad the
+// matrix, can never be chosen.
 
-ONE_ITEM __kernel void logits(__global const weight_t *weights, ulong weights_at,
-	__global const float *vectors, ulong scale_at, ulong gain_at, __global const float *x,
-	__global float *out)
+static inline float4 in_vocabulary(float4 y, uint row)
 {
-	uint row = get_global_id(0) * ROWS;
-	float4 y = dot_rows_normed(
-		weights + weights_at + (ulong)row * DIM, x, vectors + gain_at);
+	int4 beyond = (int4)(row, row + 1, row + 2, row + 3) >= (int4)(VOCAB);
 
-	vstore4(SCALED4(y, vectors + scale_at, row), 0, out + row);
+	return select(y, (float4)(-INFINITY), beyond);
+}
+
+#define STORE_LOGITS(t, y) vstore4(in_vocabulary((y), row), 0, out + (ulong)(t) * VOCAB_ROWS + row)
+
+// Global size VOCAB_ROWS / ROWS.
+ONE_ITEM __kernel void logits(__global const uchar *weights, ulong weights_at,
+	__global const int *record, __global const float *in, __global float *out)
+{
+	uint row = get_global_id(0) * ROWS, n = record[OUT_COUNT];
+	__global const uchar *w = tiles(weights, weights_at, row, DIM);
+
+	FOR_EACH_DOT(n, w, in, DIM, STORE_LOGITS)
 }
