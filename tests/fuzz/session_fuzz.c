@@ -161,13 +161,54 @@ static void put_likely(struct buf *b)
 	}
 }
 
+// Images, samplers, and what uses them.
+static void put_likely_image(struct buf *b)
+{
+	static const uint32_t waits[] = { 5 };
+	static const uint32_t types[] = { CL_MEM_OBJECT_IMAGE2D, CL_MEM_OBJECT_IMAGE1D_BUFFER };
+	struct p_ids wait = { .ids = waits, .n = rand() % 2 };
+	_cleanup_buf_ struct buf args = { 0 };
+	uint32_t seq = (uint32_t)rand() % 1000 + 4000, queue = 2 + (uint32_t)rand() % 2;
+	uint32_t kind = (uint32_t)rand() % 2;
+
+	p_put_arg_item(&args, &(struct p_arg){ 0, PROTO_ARG_IMAGE, 8, { 0 } });
+	p_put_arg_item(&args, &(struct p_arg){ 1, PROTO_ARG_SAMPLER, 9, { 0 } });
+	switch (rand() % 6) {
+	case 0:
+		SEND(b, image_create, .id = 8, .context = 1, .type = types[kind], .order = CL_RGBA,
+			.data_type = CL_FLOAT, .extent = { { 16, kind ? 0 : 16, 0 } },
+			.buffer = kind ? 4 : 0);
+		return;
+	case 1:
+		SEND(b, sampler_create, .id = 9, .context = 1, .addressing = CL_ADDRESS_CLAMP,
+			.filter = CL_FILTER_NEAREST);
+		return;
+	case 2:
+		SEND(b, kernel_create, .id = 10, .program = 6, .name = TEXT("images"));
+		return;
+	case 3:
+		SEND(b, launch, .queue = queue, .kernel = 10, .dims = 1, .global = { { 1, 1, 1 } },
+			.waits = wait, .args = { args.data, args.len });
+		return;
+	case 4:
+		SEND(b, image_fill, .queue = queue, .image = 8, .waits = wait,
+			.origin = { { some_number(), 0, 0 } }, .region = { { 1, some_id(), 1 } },
+			.color = { some_bytes, 16 });
+		return;
+	default:
+		SEND(b, copy_rect, .queue = queue, .from = 8, .to = 4, .waits = wait,
+			.region = { { 16, 2, 1 } }, .from_row_pitch = 256,
+			.from_slice_pitch = 4096, .to_row_pitch = 16, .to_slice_pitch = 32);
+	}
+}
+
 void fuzz_make_input(struct buf *b)
 {
 	for (int n = rand() % 30; n >= 0; n--) {
 		for (int i = 0; i < 4; i++)
 			some_ids[i] = some_id();
 		if (rand() % 3)
-			put_likely(b);
+			rand() % 2 ? put_likely(b) : put_likely_image(b);
 		else
 			makers[(size_t)rand() % (sizeof makers / sizeof makers[0])](b);
 	}

@@ -13,10 +13,12 @@
 #include <CL/cl.h>
 #include "base/buf.h"
 #include "base/error.h"
+#include "vgpu/protocol/image.h"
 
 struct backend;
 struct be_queue;
-struct be_mem;
+struct be_mem; // a buffer or an image
+struct be_sampler;
 struct be_program;
 struct be_kernel;
 struct be_ticket; // one command that was given to the driver
@@ -47,6 +49,18 @@ struct be_launch {
 struct be_rect {
 	size_t origin[3]; // bytes, rows, slices
 	size_t row_pitch, slice_pitch;
+};
+
+struct be_image {
+	cl_mem_flags flags;
+	struct image_shape shape;
+	struct image_layout layout; // of that shape
+};
+
+struct be_sampler_state {
+	bool normalized;
+	cl_addressing_mode addressing;
+	cl_filter_mode filter;
 };
 
 struct be_times {
@@ -98,9 +112,17 @@ struct backend_ops {
 	cl_int (*mem_sub)(struct be_mem *parent, cl_mem_flags flags, size_t origin, size_t size,
 		struct be_mem **ret);
 	void (*mem_free)(struct be_mem *m);
+	// Memory at base + offset, or `parent`'s (of at least that size; it must live longer) when not
+	// NULL. Transfers and copies take it as layout.bytes of packed pixels.
+	cl_int (*image_new)(struct backend *be, const struct be_image *how, uint64_t offset,
+		struct be_mem *parent, struct be_mem **ret);
 	// When nothing that was given touches these bytes.
 	void (*mem_read)(struct be_mem *m, size_t offset, void *to, size_t n);
 	void (*mem_write)(struct be_mem *m, size_t offset, const void *from, size_t n);
+
+	cl_int (*sampler_new)(
+		struct backend *be, const struct be_sampler_state *how, struct be_sampler **ret);
+	void (*sampler_free)(struct be_sampler *s); // NULL-safe
 
 	// Programs: any one thread at a time for each program.
 	cl_int (*program_source)(
@@ -118,12 +140,13 @@ struct backend_ops {
 
 	cl_int (*kernel_new)(
 		struct be_program *p, const char *name, struct be_kernel **ret, uint32_t *ret_args);
-	// What an argument must be: PROTO_ARG_*, or -1 for what is not supported (images, samplers).
+	// What an argument must be: PROTO_ARG_*, or -1 for what is not supported.
 	int (*kernel_arg_kind)(struct be_kernel *k, uint32_t index);
 	void (*kernel_free)(struct be_kernel *k);
 	// `bytes` NULL: a local argument of n bytes.
 	cl_int (*kernel_set)(struct be_kernel *k, uint32_t index, const void *bytes, size_t n);
 	cl_int (*kernel_set_mem)(struct be_kernel *k, uint32_t index, struct be_mem *m);
+	cl_int (*kernel_set_sampler)(struct be_kernel *k, uint32_t index, struct be_sampler *s);
 
 	cl_int (*launch)(struct be_queue *q, const struct be_launch *l, struct be_ticket **ret);
 	cl_int (*copy)(struct be_queue *q, struct be_mem *from, size_t from_offset,
@@ -133,6 +156,10 @@ struct backend_ops {
 		const size_t region[3], struct be_ticket **ret);
 	cl_int (*fill)(struct be_queue *q, struct be_mem *m, const void *pattern, size_t pattern_n,
 		size_t offset, size_t n, struct be_ticket **ret);
+
+	// `color`: 16 bytes; pixels.
+	cl_int (*image_fill)(struct be_queue *q, struct be_mem *m, const void *color,
+		const size_t origin[3], const size_t region[3], struct be_ticket **ret);
 
 	// Calls complete(token) once. CL_SUCCESS or why it will not.
 	cl_int (*ticket_watch)(struct backend *be, struct be_ticket *t, void *token);

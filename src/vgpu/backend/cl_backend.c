@@ -110,7 +110,7 @@ static void cl_queue_flush(struct be_queue *q)
 	clFlush(cl_queue(q));
 }
 
-static cl_int wrap_mem(cl_mem mem, uint8_t *at, struct be_mem **ret)
+cl_int cl_wrap_mem(cl_mem mem, uint8_t *at, struct be_mem **ret)
 {
 	struct be_mem *m = malloc(sizeof *m);
 
@@ -118,7 +118,7 @@ static cl_int wrap_mem(cl_mem mem, uint8_t *at, struct be_mem **ret)
 		clReleaseMemObject(mem);
 		return CL_OUT_OF_HOST_MEMORY;
 	}
-	*m = (struct be_mem){ mem, at };
+	*m = (struct be_mem){ .mem = mem, .at = at };
 	*ret = m;
 	return CL_SUCCESS;
 }
@@ -131,7 +131,7 @@ static cl_int cl_mem_new(
 	cl_int err;
 	cl_mem mem = clCreateBuffer(b->context, flags | CL_MEM_USE_HOST_PTR, size, at, &err);
 
-	return mem ? wrap_mem(mem, at, ret) : err;
+	return mem ? cl_wrap_mem(mem, at, ret) : err;
 }
 
 static cl_int cl_mem_sub(
@@ -142,13 +142,15 @@ static cl_int cl_mem_sub(
 	cl_mem mem =
 		clCreateSubBuffer(parent->mem, flags, CL_BUFFER_CREATE_TYPE_REGION, &region, &err);
 
-	return mem ? wrap_mem(mem, parent->at + origin, ret) : err;
+	return mem ? cl_wrap_mem(mem, parent->at + origin, ret) : err;
 }
 
 static void cl_mem_free(struct be_mem *m)
 {
 	if (!m)
 		return;
+	if (m->image)
+		clReleaseMemObject(m->image);
 	clReleaseMemObject(m->mem);
 	free(m);
 }
@@ -207,8 +209,11 @@ static int cl_kernel_arg_kind(struct be_kernel *kernel, uint32_t index)
 
 	clGetKernelArgInfo(k, index, CL_KERNEL_ARG_ACCESS_QUALIFIER, sizeof access, &access, NULL);
 	clGetKernelArgInfo(k, index, CL_KERNEL_ARG_TYPE_NAME, sizeof type - 1, type, NULL);
-	if (access != CL_KERNEL_ARG_ACCESS_NONE || !strcmp(type, "sampler_t"))
-		return -1;
+	if (access == CL_KERNEL_ARG_ACCESS_READ_ONLY || access == CL_KERNEL_ARG_ACCESS_WRITE_ONLY ||
+		access == CL_KERNEL_ARG_ACCESS_READ_WRITE)
+		return PROTO_ARG_IMAGE;
+	if (!strcmp(type, "sampler_t"))
+		return PROTO_ARG_SAMPLER;
 	switch (cl_arg_address(k, index)) {
 	case CL_KERNEL_ARG_ADDRESS_GLOBAL:
 	case CL_KERNEL_ARG_ADDRESS_CONSTANT:
@@ -235,7 +240,7 @@ static cl_int cl_kernel_set(struct be_kernel *k, uint32_t index, const void *byt
 
 static cl_int cl_kernel_set_mem(struct be_kernel *k, uint32_t index, struct be_mem *m)
 {
-	cl_mem mem = m ? m->mem : NULL;
+	cl_mem mem = !m ? NULL : m->image ? m->image : m->mem;
 
 	return clSetKernelArg((cl_kernel)k, index, sizeof(cl_mem), &mem);
 }
@@ -336,9 +341,12 @@ const struct backend_ops backend_cl = {
 	.queue_flush = cl_queue_flush,
 	.mem_new = cl_mem_new,
 	.mem_sub = cl_mem_sub,
+	.image_new = cl_image_new,
 	.mem_free = cl_mem_free,
 	.mem_read = cl_mem_read,
 	.mem_write = cl_mem_write,
+	.sampler_new = cl_sampler_new,
+	.sampler_free = cl_sampler_free,
 	.program_source = cl_program_source,
 	.program_binary = cl_program_binary,
 	.program_free = cl_program_free,
@@ -350,10 +358,12 @@ const struct backend_ops backend_cl = {
 	.kernel_free = cl_kernel_free,
 	.kernel_set = cl_kernel_set,
 	.kernel_set_mem = cl_kernel_set_mem,
+	.kernel_set_sampler = cl_kernel_set_sampler,
 	.launch = cl_launch,
 	.copy = cl_copy,
 	.copy_rect = cl_copy_rect,
 	.fill = cl_fill,
+	.image_fill = cl_image_fill,
 	.ticket_watch = cl_ticket_watch,
 	.ticket_status = cl_ticket_status,
 	.ticket_free = cl_ticket_free,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the guest is told about its platform and device. The names are the host's own (programs choose
 // workarounds by them), memory sizes are the profile's, and what does not work through the guest
-// stream is not offered: the version is 1.2, there are no images, sub-devices or shared virtual
+// stream is not offered: the version is 1.2, there are no sub-devices and no shared virtual
 // memory, and only extensions of the kernel language remain.
 #include "vgpu/backend/cl_backend.h"
 #include "base/cleanup.h"
@@ -23,6 +23,7 @@ static const char *const extensions[] = {
 	"cl_khr_local_int32_extended_atomics",
 	"cl_khr_int64_base_atomics",
 	"cl_khr_int64_extended_atomics",
+	"cl_khr_3d_image_writes",
 	"cl_khr_fp16",
 	"cl_khr_fp64",
 };
@@ -76,6 +77,16 @@ static const cl_device_info passed_on[] = {
 	CL_DEVICE_BUILT_IN_KERNELS,
 	CL_DEVICE_PRINTF_BUFFER_SIZE,
 	CL_DEVICE_PREFERRED_INTEROP_USER_SYNC,
+	CL_DEVICE_IMAGE_SUPPORT,
+	CL_DEVICE_MAX_READ_IMAGE_ARGS,
+	CL_DEVICE_MAX_WRITE_IMAGE_ARGS,
+	CL_DEVICE_IMAGE2D_MAX_WIDTH,
+	CL_DEVICE_IMAGE2D_MAX_HEIGHT,
+	CL_DEVICE_IMAGE3D_MAX_WIDTH,
+	CL_DEVICE_IMAGE3D_MAX_HEIGHT,
+	CL_DEVICE_IMAGE3D_MAX_DEPTH,
+	CL_DEVICE_IMAGE_MAX_ARRAY_SIZE,
+	CL_DEVICE_MAX_SAMPLERS,
 };
 
 // What there is none of.
@@ -83,17 +94,6 @@ static const struct {
 	cl_device_info param;
 	size_t bytes;
 } zeros[] = {
-	{ CL_DEVICE_IMAGE_SUPPORT, sizeof(cl_bool) },
-	{ CL_DEVICE_MAX_READ_IMAGE_ARGS, sizeof(cl_uint) },
-	{ CL_DEVICE_MAX_WRITE_IMAGE_ARGS, sizeof(cl_uint) },
-	{ CL_DEVICE_IMAGE2D_MAX_WIDTH, sizeof(size_t) },
-	{ CL_DEVICE_IMAGE2D_MAX_HEIGHT, sizeof(size_t) },
-	{ CL_DEVICE_IMAGE3D_MAX_WIDTH, sizeof(size_t) },
-	{ CL_DEVICE_IMAGE3D_MAX_HEIGHT, sizeof(size_t) },
-	{ CL_DEVICE_IMAGE3D_MAX_DEPTH, sizeof(size_t) },
-	{ CL_DEVICE_IMAGE_MAX_BUFFER_SIZE, sizeof(size_t) },
-	{ CL_DEVICE_IMAGE_MAX_ARRAY_SIZE, sizeof(size_t) },
-	{ CL_DEVICE_MAX_SAMPLERS, sizeof(cl_uint) },
 	{ CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool) }, // maps are copies
 	{ CL_DEVICE_PARTITION_MAX_SUB_DEVICES, sizeof(cl_uint) },
 	{ CL_DEVICE_PARTITION_PROPERTIES, sizeof(cl_device_partition_property) },
@@ -207,7 +207,12 @@ int cl_backend_info(struct backend *be, struct buf *items)
 		at_most(device_u64(b, CL_DEVICE_MAX_CONSTANT_BUFFER_SIZE), memory));
 	put(items, PROTO_INFO_DEVICE, CL_DEVICE_QUEUE_PROPERTIES, &queues, sizeof queues);
 	put(items, PROTO_INFO_DEVICE, CL_DEVICE_EXECUTION_CAPABILITIES, &executes, sizeof executes);
+	// A 1D buffer image is a 1D image of the driver's (cl_image.c).
+	put_u64(items, CL_DEVICE_IMAGE_MAX_BUFFER_SIZE,
+		at_most(device_u64(b, CL_DEVICE_IMAGE_MAX_BUFFER_SIZE),
+			device_u64(b, CL_DEVICE_IMAGE2D_MAX_WIDTH)));
 	put_extensions(b, items);
+	cl_image_put_formats(b, items);
 	return items->failed ? -ENOMEM : 0;
 }
 

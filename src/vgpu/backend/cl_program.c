@@ -40,28 +40,35 @@ void cl_program_free(struct be_program *p)
 		clReleaseProgram(cl_program_of(p));
 }
 
-static cl_int link_inputs(struct cl_backend *b, struct be_program **p, const struct be_build *how)
-{
-	cl_int err;
-
-	*p = (struct be_program *)clLinkProgram(b->context, 1, &b->device, how->options,
-		how->n_inputs, (const cl_program *)how->inputs, NULL, NULL, &err);
-	return err;
-}
-
 // Argument information is always asked for: without it nobody could tell a buffer argument from eight
-// bytes of a guest's choosing, which the driver would take for a handle.
-static char *compile_options(const char *options)
+// bytes of a guest's choosing, which the driver would take for a handle. PoCL tells it of a linked program when the linker was asked for it.
+static char *with_arg_info(const char *options)
 {
 	char *all = NULL;
 
 	return asprintf(&all, "%s -cl-kernel-arg-info", options) < 0 ? NULL : all;
 }
 
+static cl_int link_inputs(struct cl_backend *b, struct be_program **p, const struct be_build *how)
+{
+	_cleanup_free_ char *options = with_arg_info(how->options);
+	cl_int err;
+
+	if (!options)
+		return CL_OUT_OF_HOST_MEMORY;
+	*p = (struct be_program *)clLinkProgram(b->context, 1, &b->device, options, how->n_inputs,
+		(const cl_program *)how->inputs, NULL, NULL, &err);
+	if (err != CL_INVALID_LINKER_OPTIONS)
+		return err;
+	*p = (struct be_program *)clLinkProgram(b->context, 1, &b->device, how->options,
+		how->n_inputs, (const cl_program *)how->inputs, NULL, NULL, &err);
+	return err;
+}
+
 static cl_int build_or_compile(
 	struct cl_backend *b, struct be_program *program, const struct be_build *how)
 {
-	_cleanup_free_ char *options = compile_options(how->options);
+	_cleanup_free_ char *options = with_arg_info(how->options);
 	const cl_program *headers = how->n_inputs ? (const cl_program *)how->inputs : NULL;
 	const char **names = how->n_inputs ? (const char **)how->names : NULL;
 	cl_program p = cl_program_of(program);

@@ -44,9 +44,14 @@ bool command_is_write(const struct command *c)
 	return c->op == p_op_write || c->op == p_op_write_rect;
 }
 
+bool command_is_order(const struct command *c)
+{
+	return c->op >= p_op_marker && c->op <= p_op_finish;
+}
+
 bool command_is_local(const struct command *c)
 {
-	return command_is_transfer(c) || c->op >= p_op_marker;
+	return command_is_transfer(c) || command_is_order(c);
 }
 
 static void unlink_live(struct command *c)

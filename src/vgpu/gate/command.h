@@ -3,7 +3,7 @@
 // pending ones are object state. Main thread only.
 #pragma once
 
-#include "vgpu/session/buffer.h"
+#include "vgpu/session/image.h"
 #include "vgpu/session/event.h"
 #include "vgpu/session/kernel.h"
 #include "vgpu/protocol/protocol.h"
@@ -48,12 +48,18 @@ struct fill {
 	uint8_t pattern[128];
 };
 
+struct image_fill {
+	struct image *image;
+	struct p_vec3 origin, region; // pixels
+	uint8_t color[16];
+};
+
 struct command {
 	struct command *prev, *next; // of its queue's live list
 	struct command *next_given;
 	struct queue *queue; // a reference
 	struct event *event; // a reference, or NULL
-	enum p_op op;        // launch ... finish
+	enum p_op op;        // launch ... finish, image_fill
 	enum command_state state;
 	bool over;      // the driver has reported it (or a later one of its queue)
 	bool watched;   // the driver will report this one itself
@@ -71,6 +77,7 @@ struct command {
 		struct transfer transfer;
 		struct copy copy;
 		struct fill fill;
+		struct image_fill image_fill;
 	} u;
 };
 
@@ -85,6 +92,7 @@ int command_wait_for(struct command *c, struct event *e);
 
 bool command_is_transfer(const struct command *c); // read, write, and their rectangles
 bool command_is_write(const struct command *c);
+bool command_is_order(const struct command *c); // marker, barrier, finish
 bool command_is_local(const struct command *c); // executed here, not by the driver
 
 // Makes what the driver needs (command_give.c): CL_SUCCESS, or why it cannot run. *ret_slow when the

@@ -66,6 +66,16 @@ static int32_t give_copy(struct command *c)
 		c->queue->be, k->from->mem, &from, k->to->mem, &to, region, &c->ticket);
 }
 
+static int32_t give_image_fill(struct command *c)
+{
+	const struct image_fill *f = &c->u.image_fill;
+	const size_t origin[3] = { f->origin.v[0], f->origin.v[1], f->origin.v[2] };
+	const size_t region[3] = { f->region.v[0], f->region.v[1], f->region.v[2] };
+
+	return c->queue->v->be->ops->image_fill(
+		c->queue->be, f->image->b.mem, f->color, origin, region, &c->ticket);
+}
+
 int32_t command_give(struct command *c)
 {
 	const struct fill *f = &c->u.fill;
@@ -79,6 +89,8 @@ int32_t command_give(struct command *c)
 	case p_op_fill:
 		return c->queue->v->be->ops->fill(c->queue->be, f->buffer->mem, f->pattern,
 			f->pattern_bytes, f->offset, f->size, &c->ticket);
+	case p_op_image_fill:
+		return give_image_fill(c);
 	default:
 		return CL_INVALID_OPERATION;
 	}

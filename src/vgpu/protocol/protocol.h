@@ -42,8 +42,21 @@
 // Header flags.
 #define P_ANSWER 1 // creations: answer with the status
 
-enum { PROTO_INFO_PLATFORM = 0, PROTO_INFO_DEVICE = 1 };
-enum { PROTO_ARG_BYTES = 0, PROTO_ARG_BUFFER = 1, PROTO_ARG_LOCAL = 2 };
+// Image formats: those for CL_MEM_READ_WRITE, then lists for the other flags where they differ.
+enum {
+	PROTO_INFO_PLATFORM = 0,
+	PROTO_INFO_DEVICE = 1,
+	PROTO_INFO_FORMATS = 2,
+	PROTO_INFO_FORMATS_WRITE = 3,
+	PROTO_INFO_FORMATS_READ = 4,
+};
+enum {
+	PROTO_ARG_BYTES = 0,
+	PROTO_ARG_BUFFER = 1,
+	PROTO_ARG_LOCAL = 2,
+	PROTO_ARG_IMAGE = 3,
+	PROTO_ARG_SAMPLER = 4,
+};
 
 enum p_direction { TO_HOST, TO_GUEST };
 enum p_cost { FREE, PAID };

@@ -47,14 +47,14 @@ static void buffer_destroy(struct object *o)
 	free(b);
 }
 
-static int make(
-	struct session *s, uint64_t serial, uint64_t flags, uint64_t size, struct buffer **ret)
+int buffer_make(struct session *s, uint64_t serial, enum object_type type, size_t struct_bytes,
+	uint64_t flags, uint64_t size, struct buffer **ret)
 {
-	struct buffer *b = calloc(1, sizeof *b);
+	struct buffer *b = calloc(1, struct_bytes);
 
 	if (!b)
 		return -ENOMEM;
-	int r = object_init(&b->o, &s->v->registry, OBJECT_BUFFER, s, serial, buffer_destroy);
+	int r = object_init(&b->o, &s->v->registry, type, s, serial, buffer_destroy);
 	if (r < 0) {
 		free(b);
 		return r;
@@ -65,6 +65,12 @@ static int make(
 		b->o.failed = CL_INVALID_VALUE;
 	*ret = b;
 	return 0;
+}
+
+static int make(
+	struct session *s, uint64_t serial, uint64_t flags, uint64_t size, struct buffer **ret)
+{
+	return buffer_make(s, serial, OBJECT_BUFFER, sizeof **ret, flags, size, ret);
 }
 
 static int32_t allocate(struct vgpu *v, struct buffer *b)
@@ -79,6 +85,21 @@ static int32_t allocate(struct vgpu *v, struct buffer *b)
 	return CL_SUCCESS;
 }
 
+int buffer_place(struct buffer *b, const struct page_run *claim)
+{
+	struct vgpu *v = b->o.session->v;
+
+	if (claim) {
+		int r = page_space_claim(v->space, *claim, NULL);
+		if (r == 0)
+			b->run = *claim;
+		return r;
+	}
+	if (b->o.failed == CL_SUCCESS)
+		b->o.failed = allocate(v, b);
+	return 0;
+}
+
 int buffer_new(struct session *s, uint64_t serial, uint64_t flags, uint64_t size,
 	const struct page_run *claim, struct buffer **ret)
 {
@@ -88,15 +109,10 @@ int buffer_new(struct session *s, uint64_t serial, uint64_t flags, uint64_t size
 
 	if (r < 0)
 		return r;
-	if (claim) {
-		r = page_space_claim(v->space, *claim, NULL);
-		if (r < 0) {
-			object_unref(&b->o);
-			return r;
-		}
-		b->run = *claim;
-	} else if (b->o.failed == CL_SUCCESS) {
-		b->o.failed = allocate(v, b);
+	r = buffer_place(b, claim);
+	if (r < 0) {
+		object_unref(&b->o);
+		return r;
 	}
 	if (b->o.failed == CL_SUCCESS)
 		b->o.failed = v->be->ops->mem_new(

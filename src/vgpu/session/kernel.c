@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/session/kernel.h"
-#include "vgpu/session/buffer.h"
+#include "vgpu/session/image.h"
 #include "vgpu/session/program.h"
 #include "vgpu/session/session.h"
 
@@ -57,6 +57,20 @@ int arg_set_bytes(struct arg *a, const void *bytes, size_t n)
 		a->value.large = large;
 	a->bytes = (uint32_t)n;
 	return 0;
+}
+
+enum object_type arg_object_type(uint32_t kind)
+{
+	switch (kind) {
+	case PROTO_ARG_BUFFER:
+		return OBJECT_BUFFER;
+	case PROTO_ARG_IMAGE:
+		return OBJECT_IMAGE;
+	case PROTO_ARG_SAMPLER:
+		return OBJECT_SAMPLER;
+	default:
+		return 0;
+	}
 }
 
 static struct arg_set *clone_set(const struct arg_set *from)
@@ -162,24 +176,25 @@ void kernel_make(struct kernel *k)
 static int change_arg(struct kernel *k, struct session *s, const struct p_arg *m)
 {
 	struct arg_set *set = own_set(k);
-	struct object *buffer = NULL;
+	enum object_type names = arg_object_type(m->kind);
+	struct object *named = NULL;
 
 	if (!set)
 		return -ENOMEM;
-	if (m->index >= set->n || m->kind > PROTO_ARG_LOCAL)
+	if (m->index >= set->n || m->kind > PROTO_ARG_SAMPLER)
 		return -EBADMSG;
 	struct arg *a = &set->args[m->index];
 	if (m->kind == PROTO_ARG_BYTES) {
 		if (arg_set_bytes(a, m->bytes.at, m->bytes.n) < 0)
 			return -ENOMEM;
 	} else {
-		if (m->kind == PROTO_ARG_BUFFER && m->value &&
-			!(buffer = session_find(s, (uint32_t)m->value, OBJECT_BUFFER)))
+		if (names && (m->value || names != OBJECT_BUFFER) &&
+			!(named = session_find(s, (uint32_t)m->value, names)))
 			return -EBADMSG;
 		clear_arg(a);
 		a->kind = m->kind;
 		a->bytes = m->kind == PROTO_ARG_LOCAL ? (uint32_t)m->value : 0;
-		a->value.serial = buffer ? buffer->serial : 0;
+		a->value.serial = named ? named->serial : 0;
 	}
 	a->version = ++k->versions;
 	return 0;
@@ -202,11 +217,28 @@ int kernel_change_args(struct kernel *k, struct session *s, struct p_blob items)
 	return 0;
 }
 
-static int32_t apply(struct kernel *k, uint32_t i, const struct arg *a)
+// An object that an argument names: a buffer, image or sampler; NULL only for a buffer.
+static int32_t apply_object(struct kernel *k, uint32_t i, const struct arg *a)
 {
 	struct vgpu *v = k->o.session->v;
 	const struct backend_ops *ops = v->be->ops;
-	struct buffer *b;
+	enum object_type type = arg_object_type(a->kind);
+	struct object *o = a->value.serial ? registry_find(&v->registry, a->value.serial) : NULL;
+
+	if (!o && !a->value.serial && type == OBJECT_BUFFER)
+		return ops->kernel_set_mem(k->be, i, NULL);
+	if (!o || o->type != type)
+		return type == OBJECT_SAMPLER ? CL_INVALID_SAMPLER : CL_INVALID_MEM_OBJECT;
+	if (o->failed != CL_SUCCESS)
+		return o->failed;
+	if (type == OBJECT_SAMPLER)
+		return ops->kernel_set_sampler(k->be, i, ((struct sampler *)o)->be);
+	return ops->kernel_set_mem(k->be, i, ((struct buffer *)o)->mem);
+}
+
+static int32_t apply(struct kernel *k, uint32_t i, const struct arg *a)
+{
+	const struct backend_ops *ops = k->o.session->v->be->ops;
 
 	if (!a->version)
 		return CL_INVALID_KERNEL_ARGS;
@@ -218,12 +250,7 @@ static int32_t apply(struct kernel *k, uint32_t i, const struct arg *a)
 	case PROTO_ARG_LOCAL:
 		return ops->kernel_set(k->be, i, NULL, a->bytes);
 	default:
-		b = (struct buffer *)registry_find(&v->registry, a->value.serial);
-		if (a->value.serial && (!b || b->o.type != OBJECT_BUFFER))
-			return CL_INVALID_MEM_OBJECT;
-		if (b && b->o.failed != CL_SUCCESS)
-			return b->o.failed;
-		return ops->kernel_set_mem(k->be, i, b ? b->mem : NULL);
+		return apply_object(k, i, a);
 	}
 }
 

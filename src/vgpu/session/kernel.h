@@ -18,7 +18,7 @@ struct arg {
 	uint32_t bytes;   // of BYTES and LOCAL
 	uint64_t version; // grows with every change; 0: never set
 	union {
-		uint64_t serial; // BUFFER; 0 is NULL
+		uint64_t serial; // BUFFER (0 is NULL), IMAGE, SAMPLER
 		uint8_t small[16];
 		uint8_t *large; // more than 16 bytes; owned
 	} value;
@@ -60,4 +60,6 @@ bool kernel_note_shape(struct kernel *k, const struct be_launch *how);
 const uint8_t *arg_bytes(const struct arg *a);                 // of BYTES
 struct arg_set *arg_set_new(uint32_t n);                       // one reference
 struct arg_set *arg_set_unref(struct arg_set *set);            // NULL-safe, returns NULL
+// What the argument names: OBJECT_BUFFER, _IMAGE, _SAMPLER by its kind; 0 for what names nothing.
+enum object_type arg_object_type(uint32_t kind);
 int arg_set_bytes(struct arg *a, const void *bytes, size_t n); // makes it BYTES; 0 or -ENOMEM

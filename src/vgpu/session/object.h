@@ -18,7 +18,9 @@ enum object_type {
 	OBJECT_PROGRAM = 5,
 	OBJECT_KERNEL = 6,
 	OBJECT_EVENT = 7,
-	OBJECT_TYPES = 8,
+	OBJECT_IMAGE = 8,
+	OBJECT_SAMPLER = 9,
+	OBJECT_TYPES = 10,
 };
 
 struct session;

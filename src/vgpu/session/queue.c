@@ -303,7 +303,7 @@ static void advance_in_order(struct queue *q)
 // successors.
 static bool waits_for_earlier(const struct command *c)
 {
-	return c->op >= p_op_marker && !c->n_waits;
+	return command_is_order(c) && !c->n_waits;
 }
 
 static void advance_out_of_order(struct queue *q)

@@ -167,6 +167,8 @@ static const session_handler handlers[256] = {
 	[p_op_queue_create] = session_on_queue_create,
 	[p_op_buffer_create] = session_on_buffer_create,
 	[p_op_sub_buffer_create] = session_on_sub_buffer_create,
+	[p_op_image_create] = session_on_image_create,
+	[p_op_sampler_create] = session_on_sampler_create,
 	[p_op_program_source] = session_on_program_source,
 	[p_op_program_binary] = session_on_program_binary,
 	[p_op_program_build] = session_on_program_build,
@@ -188,6 +190,7 @@ static const session_handler handlers[256] = {
 	[p_op_marker] = session_on_marker,
 	[p_op_barrier] = session_on_barrier,
 	[p_op_finish] = session_on_finish,
+	[p_op_image_fill] = session_on_image_fill,
 };
 
 int session_frame(struct session *s, const struct p_frame *f)
@@ -264,6 +267,13 @@ struct object *session_find(const struct session *s, uint32_t id, enum object_ty
 	struct object *o = id < s->n_table ? s->table[id] : NULL;
 
 	return o && o->type == type ? o : NULL;
+}
+
+struct object *session_find_memory(const struct session *s, uint32_t id)
+{
+	struct object *o = session_find(s, id, OBJECT_BUFFER);
+
+	return o ? o : session_find(s, id, OBJECT_IMAGE);
 }
 
 int session_check_new_id(struct session *s, uint32_t id)

@@ -59,6 +59,8 @@ void session_event_status(struct session *s, const struct event *e);
 
 // ---- the object table
 
+// A buffer or an image; NULL when there is none.
+struct object *session_find_memory(const struct session *s, uint32_t id);
 // NULL when there is no such object, or one of another type.
 struct object *session_find(const struct session *s, uint32_t id, enum object_type type);
 // Whether the guest may use this number for a new object; notes the breach otherwise.
@@ -83,6 +85,8 @@ int session_on_context_create(struct session *s, const struct p_frame *f);
 int session_on_queue_create(struct session *s, const struct p_frame *f);
 int session_on_buffer_create(struct session *s, const struct p_frame *f);
 int session_on_sub_buffer_create(struct session *s, const struct p_frame *f);
+int session_on_image_create(struct session *s, const struct p_frame *f);
+int session_on_sampler_create(struct session *s, const struct p_frame *f);
 int session_on_user_event_create(struct session *s, const struct p_frame *f);
 int session_on_user_event_set(struct session *s, const struct p_frame *f);
 int session_on_program_source(struct session *s, const struct p_frame *f);
@@ -101,6 +105,7 @@ int session_on_read_rect(struct session *s, const struct p_frame *f);
 int session_on_copy(struct session *s, const struct p_frame *f);
 int session_on_copy_rect(struct session *s, const struct p_frame *f);
 int session_on_fill(struct session *s, const struct p_frame *f);
+int session_on_image_fill(struct session *s, const struct p_frame *f);
 int session_on_marker(struct session *s, const struct p_frame *f);
 int session_on_barrier(struct session *s, const struct p_frame *f);
 int session_on_finish(struct session *s, const struct p_frame *f);

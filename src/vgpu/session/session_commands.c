@@ -5,6 +5,7 @@
 #include "vgpu/session/transfer.h"
 
 #include <errno.h>
+#include <string.h>
 
 // A command with its queue, waits and event; checked against the session's own objects.
 static int begin(struct session *s, const struct p_frame *f, uint32_t queue, uint32_t event,
@@ -57,10 +58,10 @@ static int finish(struct command *c, int r)
 // A failed buffer makes its uses fail when their turn comes.
 static int hold_buffer(struct session *s, struct command *c, uint32_t id, struct buffer **ret)
 {
-	struct object *o = session_find(s, id, OBJECT_BUFFER);
+	struct object *o = session_find_memory(s, id);
 
 	if (!o)
-		return session_breach(s, "no buffer %u", id);
+		return session_breach(s, "no buffer or image %u", id);
 	if (o->failed != CL_SUCCESS)
 		c->status = o->failed;
 	*ret = (struct buffer *)o;
@@ -75,10 +76,11 @@ static int hold_args(struct session *s, struct command *c, const struct arg_set 
 
 	for (uint32_t i = 0; r == 0 && i < set->n; i++) {
 		const struct arg *a = &set->args[i];
-		if (a->kind != PROTO_ARG_BUFFER || !a->value.serial)
+		enum object_type type = arg_object_type(a->kind);
+		if (!type || !a->value.serial)
 			continue;
 		struct object *o = registry_find(&s->v->registry, a->value.serial);
-		if (!o || o->type != OBJECT_BUFFER)
+		if (!o || o->type != type)
 			c->status = CL_INVALID_MEM_OBJECT;
 		else
 			r = command_hold(c, o);
@@ -342,6 +344,30 @@ int session_on_fill(struct session *s, const struct p_frame *f)
 			!buffer_holds(fill->buffer, m.offset, m.size)))
 		c->status = CL_INVALID_VALUE;
 	return finish(c, r);
+}
+
+int session_on_image_fill(struct session *s, const struct p_frame *f)
+{
+	struct p_image_fill m;
+	struct command *c;
+
+	if (p_get_image_fill(f, &m) < 0)
+		return -EBADMSG;
+	struct image *image = (struct image *)session_find(s, m.image, OBJECT_IMAGE);
+	struct image_fill fill = { .image = image, .origin = m.origin, .region = m.region };
+	if (!image || m.color.n != sizeof fill.color)
+		return session_breach(s, "no image %u, or no colour", m.image);
+	memcpy(fill.color, m.color.at, sizeof fill.color);
+	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
+	if (r < 0)
+		return r;
+	c->u.image_fill = fill;
+	if (image->b.o.failed != CL_SUCCESS)
+		c->status = image->b.o.failed;
+	else if (c->status == CL_SUCCESS &&
+		 !image_holds(&image->layout, m.origin.v, m.region.v))
+		c->status = CL_INVALID_VALUE;
+	return finish(c, command_hold(c, &image->b.o));
 }
 
 // ---- markers, barriers, finish

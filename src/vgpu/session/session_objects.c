@@ -82,6 +82,36 @@ int session_on_sub_buffer_create(struct session *s, const struct p_frame *f)
 	return finish_create(s, f, r, m.id, &b->o);
 }
 
+int session_on_image_create(struct session *s, const struct p_frame *f)
+{
+	struct p_image_create m;
+	struct image *image = NULL;
+
+	if (p_get_image_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
+		need_context(s, m.context) < 0)
+		return -EBADMSG;
+	struct object *parent = m.buffer ? session_find(s, m.buffer, OBJECT_BUFFER) : NULL;
+	if (m.buffer && !parent)
+		return session_breach(s, "no buffer %u", m.buffer);
+	const struct image_shape shape = { m.type, m.order, m.data_type,
+		{ m.extent.v[0], m.extent.v[1], m.extent.v[2] }, m.array_size };
+	int r = image_new(s, 0, m.flags, &shape, (struct buffer *)parent, NULL, &image);
+	return finish_create(s, f, r, m.id, &image->b.o);
+}
+
+int session_on_sampler_create(struct session *s, const struct p_frame *f)
+{
+	struct p_sampler_create m;
+	struct sampler *sampler = NULL;
+
+	if (p_get_sampler_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
+		need_context(s, m.context) < 0)
+		return -EBADMSG;
+	const struct be_sampler_state state = { m.normalized != 0, m.addressing, m.filter };
+	int r = sampler_new(s, 0, &state, &sampler);
+	return finish_create(s, f, r, m.id, &sampler->o);
+}
+
 int session_on_user_event_create(struct session *s, const struct p_frame *f)
 {
 	struct p_user_event_create m;

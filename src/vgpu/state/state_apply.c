@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vgpu/session/buffer.h"
+#include "vgpu/session/image.h"
 #include "vgpu/session/event.h"
 #include "vgpu/session/port.h"
 #include "vgpu/session/program.h"
@@ -131,6 +131,50 @@ static int apply_buffer(struct session *s, uint64_t serial, struct object **o, s
 	return err;
 }
 
+static int apply_image(struct session *s, uint64_t serial, struct object **o, struct rd *r)
+{
+	struct s_image m;
+	struct image *image = NULL;
+	int err;
+
+	if (s_get_image(r, &m) < 0)
+		return -EBADMSG;
+	if (*o)
+		return 0;
+	const struct image_shape shape = { m.image_type, m.order, m.data_type,
+		{ m.extent.v[0], m.extent.v[1], m.extent.v[2] }, m.array_size };
+	const struct page_run run = { m.first, m.count };
+	struct image_layout layout;
+	struct buffer *parent = (struct buffer *)state_find(s->v, m.parent, OBJECT_BUFFER);
+	if (m.parent && (!parent || parent->o.session != s))
+		return -EBADMSG;
+	if (m.count && (m.parent || m.count > page_space_pages(s->v->space) ||
+			       !image_layout(&shape, &layout) ||
+			       layout.bytes > m.count * PAGE_BYTES))
+		return -EBADMSG;
+	if (m.parent || m.count)
+		err = image_new(s, serial, m.flags, &shape, parent, m.count ? &run : NULL, &image);
+	else
+		err = image_new_failed(s, serial, m.flags, &shape, &image);
+	if (image)
+		*o = &image->b.o;
+	return err;
+}
+
+static int apply_sampler(struct session *s, uint64_t serial, struct object **o, struct rd *r)
+{
+	struct s_sampler m;
+	struct sampler *sampler = NULL;
+
+	if (s_get_sampler(r, &m) < 0)
+		return -EBADMSG;
+	const struct be_sampler_state state = { m.normalized != 0, m.addressing, m.filter };
+	int err = *o ? 0 : sampler_new(s, serial, &state, &sampler);
+	if (sampler)
+		*o = &sampler->o;
+	return err;
+}
+
 // ---- programs
 
 static int get_inputs(struct session *s, struct build_request *q, const struct s_program *m)
@@ -237,7 +281,7 @@ int state_get_args(struct p_blob items, uint32_t n, struct arg_set **ret)
 		struct s_arg m;
 		struct arg *a = &set->args[i];
 		err = s_get_arg(&r, &m);
-		if (err == 0 && m.kind > PROTO_ARG_LOCAL)
+		if (err == 0 && m.kind > PROTO_ARG_SAMPLER)
 			err = -EBADMSG;
 		if (err < 0)
 			break;
@@ -248,7 +292,7 @@ int state_get_args(struct p_blob items, uint32_t n, struct arg_set **ret)
 		}
 		a->kind = m.kind;
 		a->bytes = m.kind == PROTO_ARG_LOCAL ? (uint32_t)m.value : 0;
-		a->value.serial = m.kind == PROTO_ARG_BUFFER ? m.value : 0;
+		a->value.serial = arg_object_type(m.kind) ? m.value : 0;
 	}
 	if (err < 0)
 		arg_set_unref(set);
@@ -318,6 +362,10 @@ static int apply_body(
 		return apply_queue(s, h->serial, o, r);
 	case OBJECT_BUFFER:
 		return apply_buffer(s, h->serial, o, r);
+	case OBJECT_IMAGE:
+		return apply_image(s, h->serial, o, r);
+	case OBJECT_SAMPLER:
+		return apply_sampler(s, h->serial, o, r);
 	case OBJECT_PROGRAM:
 		return apply_program(s, h->serial, o, r);
 	case OBJECT_KERNEL:

@@ -52,6 +52,26 @@ static void put_buffer(struct buf *b, const struct buffer *m)
 				.count = m->run.count });
 }
 
+static void put_image(struct buf *b, const struct image *m)
+{
+	const struct image_shape *s = &m->shape;
+
+	s_put_image(b, &(struct s_image){ .flags = m->b.flags,
+			       .image_type = s->type,
+			       .order = s->order,
+			       .data_type = s->data_type,
+			       .extent = { { s->extent[0], s->extent[1], s->extent[2] } },
+			       .array_size = s->array_size,
+			       .parent = m->b.parent ? m->b.parent->o.serial : 0,
+			       .first = m->b.run.first,
+			       .count = m->b.run.count });
+}
+
+static void put_sampler(struct buf *b, const struct be_sampler_state *s)
+{
+	s_put_sampler(b, &(struct s_sampler){ s->normalized, s->addressing, s->filter });
+}
+
 // What a program is made of, and not what was asked to be done with it: for references to it.
 static void put_bare_program(struct buf *b, const struct program *p)
 {
@@ -140,6 +160,12 @@ static void put_object(struct buf *b, const struct object *o, bool natives)
 		return;
 	case OBJECT_BUFFER:
 		put_buffer(b, (const struct buffer *)o);
+		return;
+	case OBJECT_IMAGE:
+		put_image(b, (const struct image *)o);
+		return;
+	case OBJECT_SAMPLER:
+		put_sampler(b, &((const struct sampler *)o)->state);
 		return;
 	case OBJECT_PROGRAM:
 		put_program(b, (const struct program *)o, natives);

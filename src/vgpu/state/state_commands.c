@@ -29,6 +29,12 @@ static void put_launch(struct buf *b, const struct launch *l)
 		b->failed = true;
 }
 
+static void put_image_fill(struct buf *b, const struct image_fill *f)
+{
+	s_put_image_fill(b, &(struct s_image_fill){ f->image->b.o.serial, f->origin, f->region,
+				    { f->color, sizeof f->color } });
+}
+
 static void put_body(struct buf *b, const struct command *c)
 {
 	const struct transfer *t = &c->u.transfer;
@@ -48,6 +54,8 @@ static void put_body(struct buf *b, const struct command *c)
 	else if (c->op == p_op_fill)
 		s_put_fill(b, &(struct s_fill){ f->buffer->o.serial, f->offset, f->size,
 				      { f->pattern, f->pattern_bytes } });
+	else if (c->op == p_op_image_fill)
+		put_image_fill(b, &c->u.image_fill);
 }
 
 void state_put_command(struct buf *b, const struct command *c)
@@ -126,6 +134,14 @@ static struct object *held(
 	return NULL;
 }
 
+// A buffer or an image that the command holds.
+static struct buffer *held_memory(struct vgpu *v, const struct command *c, uint64_t serial)
+{
+	struct object *o = held(v, c, serial, OBJECT_BUFFER);
+
+	return (struct buffer *)(o ? o : held(v, c, serial, OBJECT_IMAGE));
+}
+
 static int get_launch(struct vgpu *v, struct command *c, struct rd *r)
 {
 	struct s_launch m;
@@ -157,7 +173,7 @@ static int get_transfer(struct vgpu *v, struct command *c, struct rd *r)
 
 	if (s_get_transfer(r, &m) < 0)
 		return -EBADMSG;
-	struct buffer *b = (struct buffer *)held(v, c, m.buffer, OBJECT_BUFFER);
+	struct buffer *b = held_memory(v, c, m.buffer);
 	if (!b)
 		return -EBADMSG;
 	*t = (struct transfer){ .buffer = b,
@@ -193,8 +209,8 @@ static int get_copy(struct vgpu *v, struct command *c, struct rd *r)
 
 	if (s_get_copy(r, &m) < 0)
 		return -EBADMSG;
-	struct buffer *from = (struct buffer *)held(v, c, m.from, OBJECT_BUFFER);
-	struct buffer *to = (struct buffer *)held(v, c, m.to, OBJECT_BUFFER);
+	struct buffer *from = held_memory(v, c, m.from);
+	struct buffer *to = held_memory(v, c, m.to);
 	if (!from || !to)
 		return -EBADMSG;
 	if (c->status == CL_SUCCESS &&
@@ -212,7 +228,7 @@ static int get_fill(struct vgpu *v, struct command *c, struct rd *r)
 
 	if (s_get_fill(r, &m) < 0)
 		return -EBADMSG;
-	struct buffer *b = (struct buffer *)held(v, c, m.buffer, OBJECT_BUFFER);
+	struct buffer *b = held_memory(v, c, m.buffer);
 	if (!b || (c->status == CL_SUCCESS && !buffer_holds(b, m.offset, m.size)))
 		return -EBADMSG;
 	c->u.fill = (struct fill){ .buffer = b,
@@ -224,6 +240,23 @@ static int get_fill(struct vgpu *v, struct command *c, struct rd *r)
 	return 0;
 }
 
+static int get_image_fill(struct vgpu *v, struct command *c, struct rd *r)
+{
+	struct s_image_fill m;
+
+	if (s_get_image_fill(r, &m) < 0)
+		return -EBADMSG;
+	struct image *image = (struct image *)held(v, c, m.image, OBJECT_IMAGE);
+	if (!image || (c->status == CL_SUCCESS &&
+			      (m.color.n != sizeof c->u.image_fill.color ||
+				      !image_holds(&image->layout, m.origin.v, m.region.v))))
+		return -EBADMSG;
+	c->u.image_fill = (struct image_fill){ image, m.origin, m.region, { 0 } };
+	if (m.color.n)
+		memcpy(c->u.image_fill.color, m.color.at, m.color.n);
+	return 0;
+}
+
 static int get_body(struct vgpu *v, struct command *c, struct rd *r)
 {
 	if (c->op == p_op_launch)
@@ -232,14 +265,21 @@ static int get_body(struct vgpu *v, struct command *c, struct rd *r)
 		return get_transfer(v, c, r);
 	if (c->op == p_op_copy || c->op == p_op_copy_rect)
 		return get_copy(v, c, r);
+	if (c->op == p_op_image_fill)
+		return get_image_fill(v, c, r);
 	return c->op == p_op_fill ? get_fill(v, c, r) : 0;
+}
+
+static bool is_command(uint32_t op)
+{
+	return (op >= p_op_launch && op <= p_op_finish) || op == p_op_image_fill;
 }
 
 int state_apply_command(struct vgpu *v, struct rd *r)
 {
 	struct s_command m;
 
-	if (s_get_command(r, &m) < 0 || m.op < p_op_launch || m.op > p_op_finish)
+	if (s_get_command(r, &m) < 0 || !is_command(m.op))
 		return -EBADMSG;
 	struct queue *q = (struct queue *)state_find(v, m.queue, OBJECT_QUEUE);
 	struct event *e = (struct event *)state_find(v, m.event, OBJECT_EVENT);

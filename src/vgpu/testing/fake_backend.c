@@ -16,7 +16,7 @@ struct be_mem {
 	uint8_t *at;
 };
 
-static char thing; // what handles without a state of their own point to
+static char image_kernel, thing; // what handles without a state of their own point to
 
 static int fake_open(const struct be_config *config, struct backend **ret, struct ferry_error *e)
 {
@@ -82,6 +82,23 @@ static cl_int fake_mem_sub(
 	return new_mem(parent->at + origin, ret);
 }
 
+static cl_int fake_image_new(struct backend *be, const struct be_image *how, uint64_t offset,
+	struct be_mem *parent, struct be_mem **ret)
+{
+	return new_mem(parent ? parent->at : ((struct fake *)be)->config.base + offset, ret);
+}
+
+static cl_int fake_sampler_new(
+	struct backend *be, const struct be_sampler_state *how, struct be_sampler **ret)
+{
+	*ret = (struct be_sampler *)&thing;
+	return CL_SUCCESS;
+}
+
+static void fake_sampler_free(struct be_sampler *s)
+{
+}
+
 static void fake_mem_free(struct be_mem *m)
 {
 	free(m);
@@ -133,18 +150,21 @@ static cl_int fake_binary(struct backend *be, const struct be_origin *from, stru
 static cl_int fake_kernel_new(
 	struct be_program *p, const char *name, struct be_kernel **ret, uint32_t *ret_args)
 {
-	if (strcmp(name, "k") != 0)
+	bool images = !strcmp(name, "images");
+
+	if (!images && strcmp(name, "k") != 0)
 		return CL_INVALID_KERNEL_NAME;
-	*ret = (struct be_kernel *)&thing;
-	*ret_args = 3;
+	*ret = (struct be_kernel *)(images ? &image_kernel : &thing);
+	*ret_args = images ? 2 : 3;
 	return CL_SUCCESS;
 }
 
 static int fake_arg_kind(struct be_kernel *k, uint32_t index)
 {
 	static const int kinds[] = { PROTO_ARG_BUFFER, PROTO_ARG_BYTES, PROTO_ARG_LOCAL };
+	static const int of_images[] = { PROTO_ARG_IMAGE, PROTO_ARG_SAMPLER };
 
-	return kinds[index];
+	return (char *)k == &image_kernel ? of_images[index] : kinds[index];
 }
 
 static void fake_kernel_free(struct be_kernel *k)
@@ -157,6 +177,11 @@ static cl_int fake_set(struct be_kernel *k, uint32_t index, const void *bytes, s
 }
 
 static cl_int fake_set_mem(struct be_kernel *k, uint32_t index, struct be_mem *m)
+{
+	return CL_SUCCESS;
+}
+
+static cl_int fake_set_sampler(struct be_kernel *k, uint32_t index, struct be_sampler *s)
 {
 	return CL_SUCCESS;
 }
@@ -193,6 +218,13 @@ static cl_int fake_fill(struct be_queue *q, struct be_mem *m, const void *patter
 	return fake_command(ret);
 }
 
+static cl_int fake_image_fill(struct be_queue *q, struct be_mem *m, const void *color,
+	const size_t origin[3], const size_t region[3], struct be_ticket **ret)
+{
+	memcpy(m->at, color, 1);
+	return fake_command(ret);
+}
+
 static cl_int fake_watch(struct backend *be, struct be_ticket *t, void *token)
 {
 	struct fake *f = (struct fake *)be;
@@ -224,9 +256,12 @@ const struct backend_ops backend_fake = {
 	.queue_flush = fake_queue_any,
 	.mem_new = fake_mem_new,
 	.mem_sub = fake_mem_sub,
+	.image_new = fake_image_new,
 	.mem_free = fake_mem_free,
 	.mem_read = fake_mem_read,
 	.mem_write = fake_mem_write,
+	.sampler_new = fake_sampler_new,
+	.sampler_free = fake_sampler_free,
 	.program_source = fake_source,
 	.program_binary = fake_program,
 	.program_free = fake_program_free,
@@ -238,10 +273,12 @@ const struct backend_ops backend_fake = {
 	.kernel_free = fake_kernel_free,
 	.kernel_set = fake_set,
 	.kernel_set_mem = fake_set_mem,
+	.kernel_set_sampler = fake_set_sampler,
 	.launch = fake_launch,
 	.copy = fake_copy,
 	.copy_rect = fake_copy_rect,
 	.fill = fake_fill,
+	.image_fill = fake_image_fill,
 	.ticket_watch = fake_watch,
 	.ticket_status = fake_status,
 	.ticket_free = fake_ticket_free,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A device for tests: memory is the page space's, commands are over at once and do nothing, a program
-// is one kernel "k" with a buffer, four bytes and a local argument.
+// is a kernel "k" with a buffer, four bytes and a local argument, and one "images" with an image and a
+// sampler.
 #pragma once
 
 #include "vgpu/backend/backend.h"
