@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "guest/stream/session.h"
+#include "guest/cl/argtype.h"
 #include "guest/cl/types.h"
 #include "vgpu/protocol/protocol.h"
 
@@ -30,6 +31,20 @@ static cl_int set_local(cl_kernel k, struct kernel_arg *a, size_t size, const vo
 	return CL_SUCCESS;
 }
 
+// An object that the argument names; NULL for a buffer that is none.
+static void set_object(
+	cl_kernel k, struct kernel_arg *a, uint32_t kind, const struct object *object)
+{
+	uint32_t id = object ? object->id : 0, serial = object ? object->serial : 0;
+
+	if (a->state != ARG_UNSET && a->kind == kind && a->value == id && a->serial == serial)
+		return;
+	a->kind = kind;
+	a->value = id;
+	a->serial = serial;
+	changed(k, a);
+}
+
 static cl_int set_buffer(cl_kernel k, struct kernel_arg *a, size_t size, const void *value)
 {
 	cl_mem m = NULL;
@@ -43,14 +58,52 @@ static cl_int set_buffer(cl_kernel k, struct kernel_arg *a, size_t size, const v
 		return err;
 	if (m && m->context != k->context)
 		return CL_INVALID_MEM_OBJECT;
-	uint32_t id = m ? m->o.id : 0, serial = m ? m->o.serial : 0;
-	if (a->state != ARG_UNSET && a->kind == PROTO_ARG_BUFFER && a->value == id &&
-		a->serial == serial)
-		return CL_SUCCESS;
-	a->kind = PROTO_ARG_BUFFER;
-	a->value = id;
-	a->serial = serial;
-	changed(k, a);
+	if (m && m->type != CL_MEM_OBJECT_BUFFER)
+		return CL_INVALID_ARG_VALUE;
+	set_object(k, a, PROTO_ARG_BUFFER, m ? &m->o : NULL);
+	return CL_SUCCESS;
+}
+
+static cl_int set_image(cl_kernel k, struct kernel_arg *a, const struct kernel_arg_info *info,
+	size_t size, const void *value)
+{
+	cl_mem m = NULL;
+
+	if (!value)
+		return CL_INVALID_ARG_VALUE;
+	if (size != sizeof m)
+		return CL_INVALID_ARG_SIZE;
+	memcpy(&m, value, sizeof m);
+	cl_int err = object_check(m, &mem_class);
+	if (err)
+		return err;
+	if (m->context != k->context)
+		return CL_INVALID_MEM_OBJECT;
+	cl_mem_object_type type = argtype_image(info->type_name);
+	if (m->type == CL_MEM_OBJECT_BUFFER || (type && m->type != type))
+		return CL_INVALID_ARG_VALUE;
+	if ((info->access == CL_KERNEL_ARG_ACCESS_READ_ONLY && m->flags & CL_MEM_WRITE_ONLY) ||
+		(info->access == CL_KERNEL_ARG_ACCESS_WRITE_ONLY && m->flags & CL_MEM_READ_ONLY))
+		return CL_INVALID_ARG_VALUE;
+	set_object(k, a, PROTO_ARG_IMAGE, &m->o);
+	return CL_SUCCESS;
+}
+
+static cl_int set_sampler(cl_kernel k, struct kernel_arg *a, size_t size, const void *value)
+{
+	cl_sampler s = NULL;
+
+	if (!value)
+		return CL_INVALID_ARG_VALUE;
+	if (size != sizeof s)
+		return CL_INVALID_ARG_SIZE;
+	memcpy(&s, value, sizeof s);
+	cl_int err = object_check(s, &sampler_class);
+	if (err)
+		return err;
+	if (s->context != k->context)
+		return CL_INVALID_SAMPLER;
+	set_object(k, a, PROTO_ARG_SAMPLER, &s->o);
 	return CL_SUCCESS;
 }
 
@@ -85,6 +138,12 @@ cl_int ferry_clSetKernelArg(cl_kernel k, cl_uint index, size_t size, const void 
 	if (index >= k->info->n_args)
 		return CL_INVALID_ARG_INDEX;
 	const struct kernel_arg_info *info = &k->info->args[index];
+	if (info->access == CL_KERNEL_ARG_ACCESS_READ_ONLY ||
+		info->access == CL_KERNEL_ARG_ACCESS_WRITE_ONLY ||
+		info->access == CL_KERNEL_ARG_ACCESS_READ_WRITE)
+		return set_image(k, &k->args[index], info, size, value);
+	if (!strcmp(info->type_name, "sampler_t"))
+		return set_sampler(k, &k->args[index], size, value);
 	switch (info->address) {
 	case CL_KERNEL_ARG_ADDRESS_LOCAL:
 		return set_local(k, &k->args[index], size, value);

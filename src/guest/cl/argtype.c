@@ -2,6 +2,7 @@
 #include "guest/cl/argtype.h"
 
 #include <string.h>
+#include "guest/cl/dispatch.h"
 
 static const struct {
 	const char *name;
@@ -44,5 +45,25 @@ size_t argtype_size(const char *name)
 		if (!strncmp(name, scalars[i].name, n) && lanes(name + n))
 			return scalars[i].bytes * lanes(name + n);
 	}
+	return 0;
+}
+
+uint32_t argtype_image(const char *name)
+{
+	static const struct {
+		const char *name;
+		uint32_t type;
+	} images[] = {
+		{ "image1d_t", CL_MEM_OBJECT_IMAGE1D },
+		{ "image1d_buffer_t", CL_MEM_OBJECT_IMAGE1D_BUFFER },
+		{ "image1d_array_t", CL_MEM_OBJECT_IMAGE1D_ARRAY },
+		{ "image2d_t", CL_MEM_OBJECT_IMAGE2D },
+		{ "image2d_array_t", CL_MEM_OBJECT_IMAGE2D_ARRAY },
+		{ "image3d_t", CL_MEM_OBJECT_IMAGE3D },
+	};
+
+	for (size_t i = 0; i < sizeof images / sizeof images[0]; i++)
+		if (!strcmp(images[i].name, name))
+			return images[i].type;
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenCL 1.2, section 5.2: buffers and sub-buffers.
+// OpenCL 1.2, section 5.2: buffers and sub-buffers; what images have in common with them.
 #include "guest/cl/memory.h"
 
 #include <stdlib.h>
@@ -15,9 +15,6 @@
 #define ACCESS_FLAGS      (CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY)
 #define HOST_PTR_FLAGS    (CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR)
 #define HOST_ACCESS_FLAGS (CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS)
-// From this size on the host is asked at once whether the quota allows it; smaller buffers are
-// pipelined and fail at their first use.
-#define ASK_BYTES (1u << 20)
 
 // ---- life
 
@@ -51,6 +48,20 @@ cl_int mem_check(cl_mem m, cl_context c)
 	return m->context == c ? CL_SUCCESS : CL_INVALID_CONTEXT;
 }
 
+cl_int buffer_check(cl_mem m, cl_context c)
+{
+	cl_int err = mem_check(m, c);
+
+	return err || m->type == CL_MEM_OBJECT_BUFFER ? err : CL_INVALID_MEM_OBJECT;
+}
+
+cl_int mem_check_access(cl_mem m, bool write)
+{
+	cl_mem_flags denied = write ? CL_MEM_HOST_READ_ONLY : CL_MEM_HOST_WRITE_ONLY;
+
+	return m->flags & (denied | CL_MEM_HOST_NO_ACCESS) ? CL_INVALID_OPERATION : CL_SUCCESS;
+}
+
 uint8_t *mem_shadow(cl_mem m)
 {
 	if (m->parent) {
@@ -81,7 +92,7 @@ static int bits(cl_mem_flags flags)
 	return __builtin_popcountll(flags);
 }
 
-static cl_int check_flags(cl_mem_flags flags, bool host_ptr)
+cl_int mem_check_flags(cl_mem_flags flags, bool host_ptr)
 {
 	const cl_mem_flags known = ACCESS_FLAGS | HOST_PTR_FLAGS | HOST_ACCESS_FLAGS;
 
@@ -101,7 +112,7 @@ static cl_mem_flags with_access(cl_mem_flags flags)
 
 // ---- creation
 
-static cl_mem mem_new(cl_context c, cl_mem_flags flags, size_t size)
+cl_mem mem_new(cl_context c, cl_mem_object_type type, cl_mem_flags flags, size_t size)
 {
 	cl_mem m = object_new(&mem_class, sizeof *m, true);
 
@@ -109,17 +120,21 @@ static cl_mem mem_new(cl_context c, cl_mem_flags flags, size_t size)
 		return NULL;
 	m->context = c;
 	object_ref(c);
-	m->type = CL_MEM_OBJECT_BUFFER;
-	m->flags = flags;
+	m->type = type;
+	m->flags = with_access(flags);
 	m->size = size;
 	return m;
 }
 
+cl_mem_flags mem_host_flags(cl_mem m)
+{
+	return m->flags & ~HOST_PTR_FLAGS;
+}
+
 static cl_int announce(cl_mem m)
 {
-	struct p_buffer_create msg = { m->o.id, m->context->o.id, m->flags & ~HOST_PTR_FLAGS,
-		m->size };
-	bool ask = m->size >= ASK_BYTES;
+	struct p_buffer_create msg = { m->o.id, m->context->o.id, mem_host_flags(m), m->size };
+	bool ask = m->size >= MEM_ASK_BYTES;
 	struct request answer = { 0 };
 	uint32_t seq;
 
@@ -149,7 +164,7 @@ static cl_int fill_in(cl_mem m, const void *host_ptr)
 static cl_mem create(
 	cl_context c, cl_mem_flags flags, size_t size, void *host_ptr, cl_int *errcode_ret)
 {
-	cl_mem m = mem_new(c, with_access(flags), size);
+	cl_mem m = mem_new(c, CL_MEM_OBJECT_BUFFER, flags, size);
 	cl_int err = m ? announce(m) : CL_OUT_OF_HOST_MEMORY;
 
 	if (m && flags & CL_MEM_USE_HOST_PTR)
@@ -170,7 +185,7 @@ cl_mem ferry_clCreateBuffer(
 	cl_int err = object_check(c, &context_class);
 
 	if (!err)
-		err = check_flags(flags, host_ptr);
+		err = mem_check_flags(flags, host_ptr);
 	if (!err && (!size || size > device_limits()->alloc_bytes))
 		err = CL_INVALID_BUFFER_SIZE;
 	return err ? refuse(errcode_ret, err) : create(c, flags, size, host_ptr, errcode_ret);
@@ -186,8 +201,7 @@ cl_mem ferry_clCreateBufferWithProperties(cl_context c, const cl_mem_properties 
 
 // ---- sub-buffers
 
-// What a sub-buffer does not say it inherits; what it says must not widen its parent's access.
-static cl_int sub_flags(cl_mem parent, cl_mem_flags flags, cl_mem_flags *ret)
+cl_int mem_part_flags(cl_mem parent, cl_mem_flags flags, cl_mem_flags *ret)
 {
 	cl_mem_flags access = flags & ACCESS_FLAGS, host = flags & HOST_ACCESS_FLAGS;
 	cl_mem_flags of_parent = parent->flags;
@@ -211,7 +225,7 @@ static cl_int check_sub(cl_mem parent, cl_buffer_create_type type, const cl_buff
 
 	if (err)
 		return err;
-	if (parent->parent)
+	if (parent->parent || parent->type != CL_MEM_OBJECT_BUFFER)
 		return CL_INVALID_MEM_OBJECT;
 	if (type != CL_BUFFER_CREATE_TYPE_REGION || !region)
 		return CL_INVALID_VALUE;
@@ -224,8 +238,8 @@ static cl_int check_sub(cl_mem parent, cl_buffer_create_type type, const cl_buff
 
 static cl_int announce_sub(cl_mem m)
 {
-	struct p_sub_buffer_create msg = { m->o.id, m->parent->o.id, m->flags & ~HOST_PTR_FLAGS,
-		m->origin, m->size };
+	struct p_sub_buffer_create msg = { m->o.id, m->parent->o.id, mem_host_flags(m), m->origin,
+		m->size };
 	cl_int err = send_sub_buffer_create(0, &msg, NULL);
 
 	m->o.announced = !err;
@@ -240,10 +254,10 @@ cl_mem ferry_clCreateSubBuffer(cl_mem parent, cl_mem_flags flags, cl_buffer_crea
 	cl_int err = check_sub(parent, type, region);
 
 	if (!err)
-		err = sub_flags(parent, flags, &flags);
+		err = mem_part_flags(parent, flags, &flags);
 	if (err)
 		return refuse(errcode_ret, err);
-	cl_mem m = mem_new(parent->context, flags, region->size);
+	cl_mem m = mem_new(parent->context, CL_MEM_OBJECT_BUFFER, flags, region->size);
 	if (!m)
 		return refuse(errcode_ret, CL_OUT_OF_HOST_MEMORY);
 	m->parent = parent;
@@ -276,7 +290,7 @@ cl_int ferry_clReleaseMemObject(cl_mem m)
 			size = m->size;
 	}
 	cl_int err = object_release(m, &mem_class);
-	if (!err && size >= ASK_BYTES) {
+	if (!err && size >= MEM_ASK_BYTES) {
 		LOCKED;
 		session_flush();
 	}

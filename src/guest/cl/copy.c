@@ -25,9 +25,9 @@ cl_int ferry_clEnqueueCopyBuffer(cl_command_queue q, cl_mem from, cl_mem to, siz
 	cl_int err = command_begin(&c, q, CL_COMMAND_COPY_BUFFER, n, list, event, false);
 
 	if (!err)
-		err = mem_check(from, q->context);
+		err = buffer_check(from, q->context);
 	if (!err)
-		err = mem_check(to, q->context);
+		err = buffer_check(to, q->context);
 	if (!err && (!fits(from, from_offset, size) || !fits(to, to_offset, size)))
 		err = CL_INVALID_VALUE;
 	if (err)
@@ -86,9 +86,9 @@ cl_int ferry_clEnqueueCopyBufferRect(cl_command_queue q, cl_mem from, cl_mem to,
 	cl_int err = command_begin(&c, q, CL_COMMAND_COPY_BUFFER_RECT, n, list, event, false);
 
 	if (!err)
-		err = mem_check(from, q->context);
+		err = buffer_check(from, q->context);
 	if (!err)
-		err = mem_check(to, q->context);
+		err = buffer_check(to, q->context);
 	if (!err)
 		err = check_boxes(from, to, &a, &b);
 	if (!err)
@@ -110,7 +110,7 @@ cl_int ferry_clEnqueueFillBuffer(cl_command_queue q, cl_mem m, const void *patte
 	cl_int err = command_begin(&c, q, CL_COMMAND_FILL_BUFFER, n, list, event, false);
 
 	if (!err)
-		err = mem_check(m, q->context);
+		err = buffer_check(m, q->context);
 	if (!err && (!pattern || !pattern_size || pattern_size > 128 ||
 			    pattern_size & (pattern_size - 1) || offset % pattern_size ||
 			    size % pattern_size || !fits(m, offset, size)))

@@ -64,14 +64,16 @@ static cl_int take_grid(struct grid *g, const struct kernel_info *k, cl_uint dim
 
 // ---- arguments
 
-// All set, and no buffer among them gone.
+// All set, and nothing that they name gone.
 static cl_int check_args(cl_kernel k)
 {
 	if (k->n_unset)
 		return CL_INVALID_KERNEL_ARGS;
 	for (cl_uint i = 0; i < k->info->n_args; i++) {
 		const struct kernel_arg *a = &k->args[i];
-		if (a->kind == PROTO_ARG_BUFFER && a->value &&
+		bool names = a->kind == PROTO_ARG_BUFFER || a->kind == PROTO_ARG_IMAGE ||
+			     a->kind == PROTO_ARG_SAMPLER;
+		if (names && a->value &&
 			!object_alive((uint32_t)a->value, a->serial))
 			return CL_INVALID_KERNEL_ARGS;
 	}

@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenCL 1.2, section 5.4: mapping. The mapped bytes are guest memory: a map for reading (or for
 // writing without CL_MAP_WRITE_INVALIDATE_REGION) reads the region into it, the unmap of a region
-// mapped for writing writes it back.
+// mapped for writing writes it back. Unmapping is for buffers and images alike.
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "guest/cl/map.h"
 #include "guest/cl/memory.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
-#include "guest/stream/transfer.h"
 
 #define MAP_WRITES (CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION)
 // An unmapped region from this size on gives its guest memory back.
 #define GIVE_BACK_BYTES (256u << 10)
 
-static cl_int check_map(cl_mem m, cl_map_flags flags, size_t offset, size_t size)
+cl_int map_check_flags(cl_mem m, cl_map_flags flags)
 {
 	if (flags & ~(CL_MAP_READ | MAP_WRITES) ||
 		(flags & CL_MAP_WRITE_INVALIDATE_REGION && flags & (CL_MAP_READ | CL_MAP_WRITE)))
-		return CL_INVALID_VALUE;
-	if (!size || offset > m->size || size > m->size - offset)
 		return CL_INVALID_VALUE;
 	if (flags & CL_MAP_READ && m->flags & (CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_NO_ACCESS))
 		return CL_INVALID_OPERATION;
@@ -28,7 +26,7 @@ static cl_int check_map(cl_mem m, cl_map_flags flags, size_t offset, size_t size
 }
 
 // No bytes move, but the program wants an event or has something to wait for.
-static cl_int only_order(struct command *c)
+cl_int map_only_order(struct command *c)
 {
 	struct p_marker msg = { .queue = c->queue->o.id, .waits = waits_ids(&c->waits) };
 
@@ -47,7 +45,9 @@ static struct mapping *mapping_new(cl_mem m, cl_map_flags flags, size_t offset, 
 	struct mapping *map = base ? malloc(sizeof *map) : NULL;
 
 	if (map)
-		*map = (struct mapping){ m->mappings, base + offset, offset, size, flags };
+		*map = (struct mapping){
+			.at = base + offset, .offset = offset, .size = size, .flags = flags
+		};
 	return map;
 }
 
@@ -56,8 +56,26 @@ static cl_int fetch(struct command *c, cl_mem m, const struct mapping *map, bool
 	struct region r = region_flat(map->at, map->size);
 
 	if (map->flags & CL_MAP_WRITE_INVALIDATE_REGION)
-		return only_order(c);
+		return map_only_order(c);
 	return transfer_flat(c, m, map->offset, &r, false, blocking);
+}
+
+void *map_end(cl_mem m, struct mapping *map, cl_int err, cl_int *errcode_ret)
+{
+	if (err) {
+		free(map);
+		return refuse(errcode_ret, err);
+	}
+	map->next = m->mappings;
+	m->mappings = map;
+	m->map_count++;
+	refuse(errcode_ret, CL_SUCCESS);
+	return map->at;
+}
+
+static cl_int check_range(cl_mem m, size_t offset, size_t size)
+{
+	return !size || offset > m->size || size > m->size - offset ? CL_INVALID_VALUE : CL_SUCCESS;
 }
 
 void *ferry_clEnqueueMapBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, cl_map_flags flags,
@@ -69,24 +87,17 @@ void *ferry_clEnqueueMapBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, c
 	cl_int err = command_begin(&c, q, CL_COMMAND_MAP_BUFFER, n, list, event, blocking);
 
 	if (!err)
-		err = mem_check(m, q->context);
+		err = buffer_check(m, q->context);
 	if (!err)
-		err = check_map(m, flags, offset, size);
+		err = map_check_flags(m, flags);
+	if (!err)
+		err = check_range(m, offset, size);
 	if (err)
 		return refuse(errcode_ret, err);
 	struct mapping *map = mapping_new(m, flags, offset, size);
 	if (!map)
 		return refuse(errcode_ret, CL_MAP_FAILURE);
-	err = fetch(&c, m, map, blocking);
-	if (err) {
-		free(map);
-		return refuse(errcode_ret, err);
-	}
-	map->next = m->mappings;
-	m->mappings = map;
-	m->map_count++;
-	refuse(errcode_ret, CL_SUCCESS);
-	return map->at;
+	return map_end(m, map, fetch(&c, m, map, blocking), errcode_ret);
 }
 
 static void unlink_mapping(cl_mem m, struct mapping **at)
@@ -109,6 +120,17 @@ static struct mapping **find_mapping(cl_mem m, const void *at)
 	return *map ? map : NULL;
 }
 
+static cl_int store(struct command *c, cl_mem m, const struct mapping *map)
+{
+	struct region r = region_flat(map->at, map->size);
+
+	if (!(map->flags & MAP_WRITES))
+		return map_only_order(c);
+	if (m->type != CL_MEM_OBJECT_BUFFER)
+		return map_image_store(c, m, map);
+	return transfer_flat(c, m, map->offset, &r, true, false);
+}
+
 cl_int ferry_clEnqueueUnmapMemObject(
 	cl_command_queue q, cl_mem m, void *ptr, cl_uint n, const cl_event *list, cl_event *event)
 {
@@ -123,11 +145,7 @@ cl_int ferry_clEnqueueUnmapMemObject(
 	struct mapping **map = find_mapping(m, ptr);
 	if (!map)
 		return CL_INVALID_VALUE;
-	struct region r = region_flat((*map)->at, (*map)->size);
-	if ((*map)->flags & MAP_WRITES)
-		err = transfer_flat(&c, m, (*map)->offset, &r, true, false);
-	else
-		err = only_order(&c);
+	err = store(&c, m, *map);
 	// Sending may have given the lock up: look again before taking it out.
 	map = find_mapping(m, ptr);
 	if (!err && map)

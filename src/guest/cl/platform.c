@@ -49,6 +49,14 @@ const struct device_limits *device_limits(void)
 	read_limit(CL_DEVICE_MEM_BASE_ADDR_ALIGN, &l.base_align_bits, sizeof l.base_align_bits);
 	read_limit(CL_DEVICE_MAX_PARAMETER_SIZE, &l.parameter_bytes, sizeof l.parameter_bytes);
 	read_limit(CL_DEVICE_QUEUE_PROPERTIES, &l.queue_properties, sizeof l.queue_properties);
+	read_limit(CL_DEVICE_IMAGE_SUPPORT, &l.images, sizeof l.images);
+	read_limit(CL_DEVICE_IMAGE2D_MAX_WIDTH, &l.image2d[0], sizeof l.image2d[0]);
+	read_limit(CL_DEVICE_IMAGE2D_MAX_HEIGHT, &l.image2d[1], sizeof l.image2d[1]);
+	read_limit(CL_DEVICE_IMAGE3D_MAX_WIDTH, &l.image3d[0], sizeof l.image3d[0]);
+	read_limit(CL_DEVICE_IMAGE3D_MAX_HEIGHT, &l.image3d[1], sizeof l.image3d[1]);
+	read_limit(CL_DEVICE_IMAGE3D_MAX_DEPTH, &l.image3d[2], sizeof l.image3d[2]);
+	read_limit(CL_DEVICE_IMAGE_MAX_BUFFER_SIZE, &l.image_pixels, sizeof l.image_pixels);
+	read_limit(CL_DEVICE_IMAGE_MAX_ARRAY_SIZE, &l.image_array, sizeof l.image_array);
 	return &l;
 }
 
@@ -166,12 +174,12 @@ cl_int ferry_clGetDeviceIDs(
 static const struct {
 	cl_device_id parent;
 	cl_platform_id platform;
-	cl_bool available, unavailable;
+	cl_bool available;
 	cl_uint one, zero;
 	cl_device_partition_property none;
 	cl_device_affinity_domain no_domain;
 	cl_device_exec_capabilities kernels;
-} ours = { NULL, &the_platform, CL_TRUE, CL_FALSE, 1, 0, 0, 0, CL_EXEC_KERNEL };
+} ours = { NULL, &the_platform, CL_TRUE, 1, 0, 0, 0, CL_EXEC_KERNEL };
 
 #define OURS(param, field)                                                                         \
 	{                                                                                          \
@@ -190,7 +198,6 @@ cl_int ferry_clGetDeviceInfo(
 		OURS(CL_DEVICE_PARTITION_AFFINITY_DOMAIN, no_domain),
 		OURS(CL_DEVICE_PARTITION_TYPE, none),
 		OURS(CL_DEVICE_EXECUTION_CAPABILITIES, kernels),
-		OURS(CL_DEVICE_IMAGE_SUPPORT, unavailable),
 		{ CL_DEVICE_BUILT_IN_KERNELS, INFO_STRING, offsetof(__typeof__(ours), parent), 0 },
 	};
 	LOCKED;

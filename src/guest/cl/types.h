@@ -12,7 +12,7 @@
 #include "guest/cl/region.h"
 
 extern const struct object_class platform_class, device_class, context_class, queue_class,
-	mem_class, program_class, kernel_class, event_class;
+	mem_class, sampler_class, program_class, kernel_class, event_class;
 
 struct _cl_platform_id {
 	struct object o;
@@ -34,6 +34,8 @@ struct device_limits {
 	cl_uint base_align_bits;
 	size_t parameter_bytes;
 	cl_command_queue_properties queue_properties;
+	cl_bool images;
+	size_t image2d[2], image3d[3], image_pixels, image_array; // at most; 1D images: image2d[0]
 };
 const struct device_limits *device_limits(void);
 
@@ -60,27 +62,49 @@ struct _cl_command_queue {
 	unsigned reads; // that the program did not wait for, unfinished
 };
 
-// One clEnqueueMapBuffer.
+// One clEnqueueMapBuffer or clEnqueueMapImage.
 struct mapping {
 	struct mapping *next;
 	void *at;
-	size_t offset, size;
+	size_t offset, size;         // of a buffer: bytes
+	size_t origin[3], region[3]; // of an image: pixels
 	cl_map_flags flags;
+};
+
+// What an image is besides memory (OpenCL 1.2, section 5.3). Pitches are those of the program's memory:
+// of what it gave and of maps; on the host an image's bytes lie packed.
+struct image_info {
+	cl_image_format format;
+	size_t pixel; // bytes
+	size_t width, height, depth, array_size;
+	size_t row_pitch, slice_pitch;
+	cl_uint mip_levels, samples; // 0
 };
 
 struct _cl_mem {
 	struct object o;
 	cl_context context;
-	cl_mem parent; // NULL: not a sub-buffer
+	cl_mem parent; // of a sub-buffer or a 1D buffer image, else NULL
 	cl_mem_object_type type;
 	cl_mem_flags flags;
 	size_t size, origin;
+	struct image_info image; // of an image
 	void *host_ptr; // the program's, with CL_MEM_USE_HOST_PTR
 	cl_uint map_count;
 	cl_bool uses_svm; // CL_FALSE
 	struct mapping *mappings;
-	void *shadow; // the mapped contents, `size` bytes; a sub-buffer uses its parent's
+	void *shadow; // the mapped contents, `size` bytes; with a parent, inside its
 	struct callback *destructors; // last registered first
+};
+
+struct _cl_sampler {
+	struct object o;
+	cl_context context;
+	cl_bool normalized;
+	cl_addressing_mode addressing;
+	cl_filter_mode filter;
+	cl_sampler_properties *properties;
+	size_t properties_bytes;
 };
 
 struct kernel_arg_info {
@@ -131,7 +155,7 @@ struct kernel_arg {
 	enum arg_state state;
 	uint32_t kind; // PROTO_ARG_*
 	uint64_t value;
-	uint32_t serial; // of the buffer with that number; the argument keeps no reference
+	uint32_t serial; // of the object with that number; the argument keeps no reference
 	uint8_t *bytes;
 	size_t n;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this device does not have: images, samplers, native and built-in kernels, sub-groups, SVM,
+// What this device does not have: native and built-in kernels, sub-groups, SVM,
 // pipes, and sharing with OpenGL, EGL or Direct3D. Each call returns the error that the
-// specification names for a device without the feature (OpenCL 1.2, sections 5.3, 5.5, 5.8, 5.10;
+// specification names for a device without the feature (OpenCL 1.2, sections 5.6 and 5.8;
 // the extension specification for sharing; OpenCL 3.0, section 4.2 for what came later).
 #include "guest/cl/dispatch.h"
 
@@ -17,50 +17,6 @@
 	}
 #define WAITS cl_uint n_waits, const cl_event *waits, cl_event *event
 #define ERR   cl_int *errcode_ret
-
-// ---- images and samplers
-
-REFUSE_NEW(cl_mem, clCreateImage, CL_INVALID_OPERATION, cl_context c, cl_mem_flags flags,
-	const cl_image_format *format, const cl_image_desc *desc, void *host_ptr, ERR)
-REFUSE_NEW(cl_mem, clCreateImageWithProperties, CL_INVALID_OPERATION, cl_context c,
-	const cl_mem_properties *properties, cl_mem_flags flags, const cl_image_format *format,
-	const cl_image_desc *desc, void *host_ptr, ERR)
-REFUSE_NEW(cl_mem, clCreateImage2D, CL_INVALID_OPERATION, cl_context c, cl_mem_flags flags,
-	const cl_image_format *format, size_t w, size_t h, size_t pitch, void *host_ptr, ERR)
-REFUSE_NEW(cl_mem, clCreateImage3D, CL_INVALID_OPERATION, cl_context c, cl_mem_flags flags,
-	const cl_image_format *format, size_t w, size_t h, size_t d, size_t row, size_t slice,
-	void *host_ptr, ERR)
-REFUSE(clGetImageInfo, CL_INVALID_MEM_OBJECT, cl_mem image, cl_image_info param, size_t size,
-	void *value, size_t *size_ret)
-REFUSE_NEW(cl_sampler, clCreateSampler, CL_INVALID_OPERATION, cl_context c, cl_bool normalized,
-	cl_addressing_mode addressing, cl_filter_mode filter, ERR)
-REFUSE_NEW(cl_sampler, clCreateSamplerWithProperties, CL_INVALID_OPERATION, cl_context c,
-	const cl_sampler_properties *properties, ERR)
-REFUSE(clRetainSampler, CL_INVALID_SAMPLER, cl_sampler sampler)
-REFUSE(clReleaseSampler, CL_INVALID_SAMPLER, cl_sampler sampler)
-REFUSE(clGetSamplerInfo, CL_INVALID_SAMPLER, cl_sampler sampler, cl_sampler_info param, size_t size,
-	void *value, size_t *size_ret)
-REFUSE(clEnqueueReadImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem image,
-	cl_bool blocking, const size_t *origin, const size_t *region, size_t row, size_t slice,
-	void *ptr, WAITS)
-REFUSE(clEnqueueWriteImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem image,
-	cl_bool blocking, const size_t *origin, const size_t *region, size_t row, size_t slice,
-	const void *ptr, WAITS)
-REFUSE(clEnqueueCopyImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem from, cl_mem to,
-	const size_t *from_origin, const size_t *to_origin, const size_t *region, WAITS)
-REFUSE(clEnqueueCopyImageToBuffer, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem from,
-	cl_mem to, const size_t *origin, const size_t *region, size_t offset, WAITS)
-REFUSE(clEnqueueCopyBufferToImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem from,
-	cl_mem to, size_t offset, const size_t *origin, const size_t *region, WAITS)
-REFUSE(clEnqueueFillImage, CL_INVALID_MEM_OBJECT, cl_command_queue q, cl_mem image,
-	const void *color, const size_t *origin, const size_t *region, WAITS)
-
-void *ferry_clEnqueueMapImage(cl_command_queue q, cl_mem image, cl_bool blocking,
-	cl_map_flags flags, const size_t *origin, const size_t *region, size_t *row, size_t *slice,
-	WAITS, ERR)
-{
-	return refuse(errcode_ret, CL_INVALID_MEM_OBJECT);
-}
 
 // ---- kernels that are not OpenCL C
 
@@ -161,13 +117,4 @@ void *ferry_clSVMAlloc(cl_context c, cl_svm_mem_flags flags, size_t size, cl_uin
 
 void ferry_clSVMFree(cl_context c, void *ptr)
 {
-}
-
-// No images, so no format of any kind: a valid question with an empty answer.
-cl_int ferry_clGetSupportedImageFormats(cl_context c, cl_mem_flags flags, cl_mem_object_type type,
-	cl_uint n, cl_image_format *formats, cl_uint *n_ret)
-{
-	if (n_ret)
-		*n_ret = 0;
-	return CL_SUCCESS;
 }

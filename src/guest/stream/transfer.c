@@ -173,6 +173,12 @@ cl_int transfer_flat(struct command *c, cl_mem m, size_t offset, const struct re
 	return transfer(c, m, offset, NULL, r, write, blocking);
 }
 
+cl_int transfer_box(struct command *c, cl_mem m, const struct rect *at, const struct region *r,
+	bool write, bool blocking)
+{
+	return transfer(c, m, 0, at, r, write, blocking);
+}
+
 cl_int transfer_write(cl_command_queue q, cl_mem m, size_t offset, const void *bytes, size_t n)
 {
 	struct command c = { .queue = q };
@@ -182,13 +188,6 @@ cl_int transfer_write(cl_command_queue q, cl_mem m, size_t offset, const void *b
 }
 
 // ---- the calls
-
-static cl_int check_access(cl_mem m, bool write)
-{
-	cl_mem_flags denied = write ? CL_MEM_HOST_READ_ONLY : CL_MEM_HOST_WRITE_ONLY;
-
-	return m->flags & (denied | CL_MEM_HOST_NO_ACCESS) ? CL_INVALID_OPERATION : CL_SUCCESS;
-}
 
 static cl_int flat_call(cl_command_queue q, cl_mem m, bool blocking, size_t offset, size_t size,
 	const void *ptr, cl_uint n, const cl_event *list, cl_event *event, bool write)
@@ -200,12 +199,12 @@ static cl_int flat_call(cl_command_queue q, cl_mem m, bool blocking, size_t offs
 		n, list, event, blocking);
 
 	if (!err)
-		err = mem_check(m, q->context);
+		err = buffer_check(m, q->context);
 	if (err)
 		return err;
 	if (!ptr || !size || offset > m->size || size > m->size - offset)
 		return CL_INVALID_VALUE;
-	err = check_access(m, write);
+	err = mem_check_access(m, write);
 	return err ? err : transfer_flat(&c, m, offset, &r, write, blocking);
 }
 
@@ -241,12 +240,12 @@ static cl_int rect_call(struct rect_call *a)
 	cl_int err = command_begin(&c, a->q, type, a->n, a->list, a->event, a->blocking);
 
 	if (!err)
-		err = mem_check(a->m, a->q->context);
+		err = buffer_check(a->m, a->q->context);
 	if (!err && (!a->ptr || !rect_fix(&a->buffer) || !rect_fix(&a->host) ||
 			    rect_end(&a->buffer) > a->m->size))
 		err = CL_INVALID_VALUE;
 	if (!err)
-		err = check_access(a->m, a->write);
+		err = mem_check_access(a->m, a->write);
 	if (err)
 		return err;
 	struct region r = rect_in_memory(&a->host, a->ptr);

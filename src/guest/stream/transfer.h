@@ -3,6 +3,7 @@
 #pragma once
 
 #include "guest/cl/event.h"
+#include "guest/cl/rect.h"
 #include "guest/cl/types.h"
 
 // One command on a queue: what every enqueue call has in common.
@@ -26,6 +27,9 @@ cl_int command_end(struct command *c, cl_int err);
 // The program's memory to or from a part of the buffer without holes.
 cl_int transfer_flat(struct command *c, cl_mem m, size_t offset, const struct region *r, bool write,
 	bool blocking);
+// The same for a box of the memory's bytes.
+cl_int transfer_box(struct command *c, cl_mem m, const struct rect *at, const struct region *r,
+	bool write, bool blocking);
 // A write that no program sees: no event, nothing waited for.
 cl_int transfer_write(cl_command_queue q, cl_mem m, size_t offset, const void *bytes, size_t n);
 // The bytes of `r` from `offset` on, as data of that stream.

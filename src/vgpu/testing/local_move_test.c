@@ -97,15 +97,8 @@ static void more_steps(void *arg)
 
 static void move(struct run *r, int rounds)
 {
-	struct testhost to;
-
-	testhost_start(&to, program, true, tracker);
-	testhost_precopy(&r->host, &to, rounds, more_steps, r);
-	testhost_switch(&r->host, &to);
-	r->c.fd = to.port;
-	testhost_stop(&r->host);
-	close(r->host.port);
-	r->host = to;
+	testhost_move(&r->host, program, tracker, rounds, more_steps, r);
+	r->c.fd = r->host.port;
 }
 
 static void end(struct run *r)
@@ -300,18 +293,12 @@ static void objects_come_and_go_between_rounds(void *arg)
 static void numbers_are_used_again_while_it_moves(void)
 {
 	static struct run r;
-	struct testhost to;
 
 	begin(&r);
 	steps(&r, 1);
 	for (int n = 0; n < 2; n++) {
-		testhost_start(&to, program, true, tracker);
-		testhost_precopy(&r.host, &to, 3, objects_come_and_go_between_rounds, &r);
-		testhost_switch(&r.host, &to);
-		r.c.fd = to.port;
-		testhost_stop(&r.host);
-		close(r.host.port);
-		r.host = to;
+		testhost_move(&r.host, program, tracker, 3, objects_come_and_go_between_rounds, &r);
+		r.c.fd = r.host.port;
 		objects_come_and_go_between_rounds(&r);
 	}
 	end(&r);

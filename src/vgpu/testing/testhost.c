@@ -230,3 +230,16 @@ void testhost_switch(struct testhost *from, struct testhost *to)
 	testhost_do(from, "freeze", NULL);
 	testhost_do(to, "own", NULL);
 }
+
+void testhost_move(struct testhost *h, const char *program, const char *tracker, int rounds,
+	void (*between)(void *arg), void *arg)
+{
+	struct testhost to;
+
+	testhost_start(&to, program, true, tracker);
+	testhost_precopy(h, &to, rounds, between, arg);
+	testhost_switch(h, &to);
+	testhost_stop(h);
+	close(h->port);
+	*h = to;
+}

@@ -33,3 +33,6 @@ void testhost_precopy(struct testhost *from, struct testhost *to, int rounds,
 // The guest is stopped: closes the gate, moves the rest, checks that the roots agree, freezes the
 // source, and lets the destination run.
 void testhost_switch(struct testhost *from, struct testhost *to);
+// Both halves, to a new ferry-vgpu that takes the old one's place in *h.
+void testhost_move(struct testhost *h, const char *program, const char *tracker, int rounds,
+	void (*between)(void *arg), void *arg);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mapping (OpenCL 1.2, section 5.4.2), for buffers and images. The mapped bytes are guest memory. Needs
+// the session's lock.
+#pragma once
+
+#include "guest/cl/types.h"
+#include "guest/stream/transfer.h"
+
+// CL_INVALID_VALUE, CL_INVALID_OPERATION.
+cl_int map_check_flags(cl_mem m, cl_map_flags flags);
+// A command that moves no bytes: only its event and what it waits for count.
+cl_int map_only_order(struct command *c);
+// Enters the mapping when err is CL_SUCCESS, else frees it; what the map call returns. `map` is on the
+// heap.
+void *map_end(cl_mem m, struct mapping *map, cl_int err, cl_int *errcode_ret);
+
+// image_map.c: writes what was mapped back.
+cl_int map_image_store(struct command *c, cl_mem m, const struct mapping *map);
