@@ -31,7 +31,8 @@ static const char source[] =
 	"{ int2 p = (int2)(get_global_id(0), get_global_id(1));\n"
 	"  write_imageui(to, p, (uint4)(p.x, p.y, 7, get_image_array_size(to))); }\n"
 	"kernel void line(write_only image1d_t to)\n"
-	"{ int p = get_global_id(0); write_imageui(to, p, (uint4)(p, get_image_width(to), 0, 1)); }\n"
+	"{ int p = get_global_id(0); write_imageui(to, p, (uint4)(p, get_image_width(to), 0, 1)); "
+	"}\n"
 	"kernel void voxels(read_only image3d_t from, global uint4 *to)\n"
 	"{ int4 p = (int4)(get_global_id(0), get_global_id(1), get_global_id(2), 0);\n"
 	"  to[(p.z * get_global_size(1) + p.y) * get_global_size(0) + p.x] ="
@@ -72,8 +73,7 @@ static void read_all(cl_mem m, size_t w, size_t h, size_t d)
 	size_t region[] = { w, h, d };
 
 	memset(out, 0xee, sizeof out);
-	OK(clEnqueueReadImage(
-		c.queue, m, CL_TRUE, zero, region, 0, 0, out, 0, NULL, NULL));
+	OK(clEnqueueReadImage(c.queue, m, CL_TRUE, zero, region, 0, 0, out, 0, NULL, NULL));
 }
 
 static void the_device_has_images(void)
@@ -159,8 +159,7 @@ static void what_is_written_is_read(void)
 	for (size_t z = 0; z < 3; z++)
 		for (size_t y = 0; y < 5; y++, at += 11)
 			CHECK(!memcmp(at, in + ((z + 1) * H + y + 3) * W + 7, 44));
-	OK(clEnqueueWriteImage(
-		c.queue, m, CL_TRUE, origin, region, 64, 640, in, 0, NULL, NULL));
+	OK(clEnqueueWriteImage(c.queue, m, CL_TRUE, origin, region, 64, 640, in, 0, NULL, NULL));
 	read_all(m, W, H, D);
 	CHECK_EQ(out[(2 * H + 4) * W + 8], in[160 + 16 + 1]);
 	CHECK_EQ(out[(2 * H + 4) * W + 18], in[(2 * H + 4) * W + 18]);
@@ -170,8 +169,8 @@ static void what_is_written_is_read(void)
 static void kernels_read_and_write(cl_program p)
 {
 	cl_kernel k = cl_kernel_of(p, "invert");
-	cl_mem from = image(CL_MEM_OBJECT_IMAGE2D, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, W, H, 0,
-		0, in);
+	cl_mem from = image(
+		CL_MEM_OBJECT_IMAGE2D, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, W, H, 0, 0, in);
 	cl_mem to = image(CL_MEM_OBJECT_IMAGE2D, CL_MEM_WRITE_ONLY, W, H, 0, 0, NULL);
 
 	CHECK_EQ(clSetKernelArg(k, 0, sizeof from, NULL), CL_INVALID_ARG_VALUE);
@@ -257,9 +256,9 @@ static void samplers_sample(cl_program p)
 	static const cl_addressing_mode addressing[] = { CL_ADDRESS_CLAMP_TO_EDGE, CL_ADDRESS_CLAMP,
 		CL_ADDRESS_REPEAT, CL_ADDRESS_MIRRORED_REPEAT };
 	cl_image_format format = { CL_RGBA, CL_FLOAT };
-	cl_image_desc desc = { .image_type = CL_MEM_OBJECT_IMAGE2D,
-		.image_width = 4,
-		.image_height = 4 };
+	cl_image_desc desc = {
+		.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 4, .image_height = 4
+	};
 	float pixels[64], got[1024];
 	cl_kernel k = cl_kernel_of(p, "sample");
 	cl_mem to = cl_buffer(&c, CL_MEM_READ_WRITE, sizeof got, NULL);
@@ -270,16 +269,14 @@ static void samplers_sample(cl_program p)
 	OK(err);
 	for (size_t i = 0; i < 8; i++) {
 		cl_filter_mode filter = i % 2 ? CL_FILTER_LINEAR : CL_FILTER_NEAREST;
-		cl_sampler s =
-			clCreateSampler(c.context, CL_TRUE, addressing[i / 2], filter, &err);
+		cl_sampler s = clCreateSampler(c.context, CL_TRUE, addressing[i / 2], filter, &err);
 		cl_uint bits, sum = 0;
 		OK(err);
 		OK(clSetKernelArg(k, 0, sizeof m, &m));
 		OK(clSetKernelArg(k, 1, sizeof s, &s));
 		OK(clSetKernelArg(k, 2, sizeof to, &to));
 		run(k, 2, 16, 16, 1);
-		OK(clEnqueueReadBuffer(
-			c.queue, to, CL_TRUE, 0, sizeof got, got, 0, NULL, NULL));
+		OK(clEnqueueReadBuffer(c.queue, to, CL_TRUE, 0, sizeof got, got, 0, NULL, NULL));
 		for (size_t n = 0; n < 1024; n++) {
 			memcpy(&bits, got + n, 4);
 			sum = sum * 31 + bits;
@@ -294,8 +291,8 @@ static void samplers_sample(cl_program p)
 
 static void a_sampler_knows_itself(void)
 {
-	cl_sampler s = clCreateSampler(
-		c.context, CL_FALSE, CL_ADDRESS_CLAMP, CL_FILTER_LINEAR, &err);
+	cl_sampler s =
+		clCreateSampler(c.context, CL_FALSE, CL_ADDRESS_CLAMP, CL_FILTER_LINEAR, &err);
 	cl_uint refs, filter, addressing;
 	cl_context context;
 	cl_bool normalized;
@@ -304,8 +301,7 @@ static void a_sampler_knows_itself(void)
 	OK(clRetainSampler(s));
 	OK(clGetSamplerInfo(s, CL_SAMPLER_REFERENCE_COUNT, sizeof refs, &refs, NULL));
 	OK(clGetSamplerInfo(s, CL_SAMPLER_CONTEXT, sizeof context, &context, NULL));
-	OK(clGetSamplerInfo(
-		s, CL_SAMPLER_NORMALIZED_COORDS, sizeof normalized, &normalized, NULL));
+	OK(clGetSamplerInfo(s, CL_SAMPLER_NORMALIZED_COORDS, sizeof normalized, &normalized, NULL));
 	OK(clGetSamplerInfo(s, CL_SAMPLER_FILTER_MODE, sizeof filter, &filter, NULL));
 	OK(clGetSamplerInfo(s, CL_SAMPLER_ADDRESSING_MODE, sizeof addressing, &addressing, NULL));
 	CHECK(refs == 2 && context == c.context && !normalized);
@@ -323,9 +319,9 @@ static void fills_convert(void)
 	static const cl_image_format formats[] = { { CL_RGBA, CL_FLOAT },
 		{ CL_RGBA, CL_UNORM_INT8 }, { CL_BGRA, CL_UNORM_INT8 }, { CL_RGBA, CL_SNORM_INT16 },
 		{ CL_R, CL_FLOAT }, { CL_RGBA, CL_HALF_FLOAT }, { CL_RGBA, CL_SIGNED_INT16 } };
-	cl_image_desc desc = { .image_type = CL_MEM_OBJECT_IMAGE2D,
-		.image_width = 6,
-		.image_height = 4 };
+	cl_image_desc desc = {
+		.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 6, .image_height = 4
+	};
 	const float color[] = { 0.25f, 1.0f, 0.0f, 0.5f };
 	const int whole[] = { -3, 70000, 5, 0 };
 	size_t origin[] = { 1, 1, 0 }, region[] = { 3, 2, 1 }, all[] = { 6, 4, 1 };
@@ -391,8 +387,8 @@ static void what_is_mapped_is_there(void)
 	OK(err);
 	for (size_t z = 0; z < 2; z++)
 		for (size_t y = 0; y < 8; y++)
-			CHECK(!memcmp(at + z * slice + y * row,
-				in + ((z + 2) * H + y + 6) * W + 5, 36));
+			CHECK(!memcmp(
+				at + z * slice + y * row, in + ((z + 2) * H + y + 6) * W + 5, 36));
 	memset(at + slice + row, 0x5a, 36);
 	OK(clEnqueueUnmapMemObject(c.queue, m, at, 0, NULL, NULL));
 	read_all(m, W, H, D);
@@ -429,8 +425,8 @@ static void a_host_pointer_may_have_pitches(void)
 	CHECK(out[0] == 0 && out[W] == 80 && out[W * H - 1] == 80 * (H - 1) + W - 1);
 	const cl_uint color[] = { 1, 2, 3, 4 };
 	OK(clEnqueueFillImage(c.queue, m, color, zero, region, 0, NULL, NULL));
-	uint8_t *at = clEnqueueMapImage(c.queue, m, CL_TRUE, CL_MAP_READ, zero, region, &row, NULL,
-		0, NULL, NULL, &err);
+	uint8_t *at = clEnqueueMapImage(
+		c.queue, m, CL_TRUE, CL_MAP_READ, zero, region, &row, NULL, 0, NULL, NULL, &err);
 	OK(err);
 	CHECK(at == (uint8_t *)host && row == 320);
 	CHECK(host[0] == 0x04030201 && host[80 * (H - 1) + W - 1] == 0x04030201);
@@ -456,9 +452,9 @@ static void the_old_calls_make_images(void)
 static void misuse_is_refused(void)
 {
 	cl_image_format bad = { CL_RGBA, 0x1234 };
-	cl_image_desc desc = { .image_type = CL_MEM_OBJECT_IMAGE2D,
-		.image_width = 4,
-		.image_height = 4 };
+	cl_image_desc desc = {
+		.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 4, .image_height = 4
+	};
 	cl_mem m = clCreateImage(c.context, 0, &rgba8, &desc, NULL, &err);
 	cl_mem other = clCreateImage(
 		c.context, 0, &(cl_image_format){ CL_R, CL_FLOAT }, &desc, NULL, &err);

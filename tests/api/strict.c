@@ -8,7 +8,8 @@ static cl_int err;
 static const cl_image_format rgba8 = { CL_RGBA, CL_UNSIGNED_INT8 };
 static const size_t zero[3];
 
-static cl_int refused(cl_mem_flags flags, const cl_image_format *f, const cl_image_desc *d, void *ptr)
+static cl_int refused(
+	cl_mem_flags flags, const cl_image_format *f, const cl_image_desc *d, void *ptr)
 {
 	CHECK(!clCreateImage(c.context, flags, f, d, ptr, &err));
 	return err;
@@ -46,10 +47,8 @@ static void wrong_shapes(void)
 			 .image_height = 4,
 			 .image_row_pitch = 16 }),
 		CL_INVALID_IMAGE_DESCRIPTOR);
-	CHECK_EQ(refused_desc(&(cl_image_desc){ .image_type = t,
-			 .image_width = 4,
-			 .image_height = 4,
-			 .buffer = m }),
+	CHECK_EQ(refused_desc(&(cl_image_desc){
+			 .image_type = t, .image_width = 4, .image_height = 4, .buffer = m }),
 		CL_INVALID_IMAGE_DESCRIPTOR);
 	cl_image_desc desc = { .image_type = t, .image_width = 4, .image_height = 4 };
 	for (size_t pitch = 12; pitch <= 18; pitch += 6) {
@@ -62,9 +61,9 @@ static void wrong_shapes(void)
 
 static void wrong_formats_and_flags(void)
 {
-	cl_image_desc desc = { .image_type = CL_MEM_OBJECT_IMAGE2D,
-		.image_width = 4,
-		.image_height = 4 };
+	cl_image_desc desc = {
+		.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 4, .image_height = 4
+	};
 	static uint32_t host[16];
 
 	CHECK_EQ(refused(0, &(cl_image_format){ CL_RGBA, 1 }, &desc, NULL),
@@ -92,9 +91,9 @@ static void wrong_arguments(void)
 		"kernel void k(read_only image2d_t a, write_only image2d_t b, sampler_t s,"
 		" global int *o) { *o = 1; }");
 	cl_kernel k = cl_kernel_of(p, "k");
-	cl_image_desc flat = { .image_type = CL_MEM_OBJECT_IMAGE2D,
-		.image_width = 4,
-		.image_height = 4 };
+	cl_image_desc flat = {
+		.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 4, .image_height = 4
+	};
 	cl_image_desc deep = { .image_type = CL_MEM_OBJECT_IMAGE3D,
 		.image_width = 4,
 		.image_height = 4,
@@ -151,8 +150,8 @@ static void wrong_commands(void)
 	CHECK(!clEnqueueMapImage(c.queue, m, 1, CL_MAP_READ, zero, region, NULL, &slice, 0, NULL,
 		      NULL, &err) &&
 		err == CL_INVALID_VALUE);
-	CHECK(!clEnqueueMapImage(c.queue, m, 1, CL_MAP_READ, zero, region, &row, NULL, 0, NULL,
-		      NULL, &err) &&
+	CHECK(!clEnqueueMapImage(
+		      c.queue, m, 1, CL_MAP_READ, zero, region, &row, NULL, 0, NULL, NULL, &err) &&
 		err == CL_INVALID_VALUE);
 	CHECK(!clEnqueueMapImage(c.queue, m, 1, CL_MAP_WRITE, zero, region, &row, &slice, 0, NULL,
 		      NULL, &err) &&
@@ -186,8 +185,7 @@ static void a_buffer_is_an_image(void)
 	OK(clSetKernelArg(k, 1, sizeof m, &m));
 	for (int i = 0; i < 3; i++)
 		OK(clEnqueueNDRangeKernel(c.queue, k, 1, NULL, &n, NULL, 0, NULL, NULL));
-	OK(clEnqueueReadBuffer(
-		c.queue, buffer, CL_TRUE, 0, sizeof bytes, bytes, 0, NULL, NULL));
+	OK(clEnqueueReadBuffer(c.queue, buffer, CL_TRUE, 0, sizeof bytes, bytes, 0, NULL, NULL));
 	for (int i = 0; i < N; i++)
 		CHECK(bytes[4 * i] == 3 && bytes[4 * i + 1] == 3 && bytes[4 * i + 3] == 6);
 	OK(clReleaseMemObject(buffer)); // the image keeps it
@@ -206,9 +204,9 @@ static void linked_kernels_take_images(void)
 			   " { *o = read_imageui(a, s, (int2)(1, 2)); }";
 	cl_program part = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
 	uint32_t pixels[16], got[4];
-	cl_image_desc desc = { .image_type = CL_MEM_OBJECT_IMAGE2D,
-		.image_width = 4,
-		.image_height = 4 };
+	cl_image_desc desc = {
+		.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 4, .image_height = 4
+	};
 
 	OK(clCompileProgram(part, 1, &c.device, "", 0, NULL, NULL, NULL, NULL));
 	cl_program p = clLinkProgram(c.context, 1, &c.device, "", 1, &part, NULL, NULL, &err);
@@ -217,7 +215,8 @@ static void linked_kernels_take_images(void)
 		pixels[i] = i * 0x01020304;
 	cl_mem m = clCreateImage(c.context, CL_MEM_COPY_HOST_PTR, &rgba8, &desc, pixels, &err);
 	OK(err);
-	cl_sampler s = clCreateSampler(c.context, CL_FALSE, CL_ADDRESS_CLAMP, CL_FILTER_NEAREST, &err);
+	cl_sampler s =
+		clCreateSampler(c.context, CL_FALSE, CL_ADDRESS_CLAMP, CL_FILTER_NEAREST, &err);
 	OK(err);
 	cl_mem o = cl_buffer(&c, CL_MEM_READ_WRITE, sizeof got, NULL);
 	cl_kernel k = cl_kernel_of(p, "k");

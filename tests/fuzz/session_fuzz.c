@@ -197,8 +197,8 @@ static void put_likely_image(struct buf *b)
 		return;
 	default:
 		SEND(b, copy_rect, .queue = queue, .from = 8, .to = 4, .waits = wait,
-			.region = { { 16, 2, 1 } }, .from_row_pitch = 256,
-			.from_slice_pitch = 4096, .to_row_pitch = 16, .to_slice_pitch = 32);
+			.region = { { 16, 2, 1 } }, .from_row_pitch = 256, .from_slice_pitch = 4096,
+			.to_row_pitch = 16, .to_slice_pitch = 32);
 	}
 }
 

@@ -11,8 +11,7 @@
 
 // ---- checks
 
-static cl_int check_format(
-	const cl_image_format *f, cl_mem_flags flags, cl_mem_object_type type)
+static cl_int check_format(const cl_image_format *f, cl_mem_flags flags, cl_mem_object_type type)
 {
 	size_t n;
 	const uint8_t *at = image_formats(flags, type, &n);
@@ -75,12 +74,13 @@ static cl_int fix_pitches(cl_mem_object_type type, struct image_info *i, size_t 
 	if (err || i->row_pitch % i->pixel || i->slice_pitch % i->row_pitch)
 		return CL_INVALID_IMAGE_DESCRIPTOR;
 	if (!slices) {
-		i->slice_pitch = 0; // "for a 1D image, 1D image buffer and 2D image object return 0"
+		i->slice_pitch =
+			0; // "for a 1D image, 1D image buffer and 2D image object return 0"
 		*ret_size = i->row_pitch * region[1];
 		return CL_SUCCESS;
 	}
 	return __builtin_mul_overflow(i->slice_pitch, slices, ret_size) ? CL_INVALID_IMAGE_SIZE
-									 : CL_SUCCESS;
+									: CL_SUCCESS;
 }
 
 static cl_int check_buffer(cl_context c, const cl_image_desc *d, const struct image_info *i)
@@ -96,8 +96,8 @@ static cl_int check_buffer(cl_context c, const cl_image_desc *d, const struct im
 	return i->width * i->pixel > d->buffer->size ? CL_INVALID_IMAGE_SIZE : CL_SUCCESS;
 }
 
-static cl_int check_desc(cl_context c, const cl_image_desc *d, bool host_ptr,
-	struct image_info *i, size_t *ret_size)
+static cl_int check_desc(
+	cl_context c, const cl_image_desc *d, bool host_ptr, struct image_info *i, size_t *ret_size)
 {
 	struct _cl_mem like = { .type = d->image_type, .image = *i };
 	struct image_shape shape = image_shape_of(&like);
@@ -153,8 +153,8 @@ static cl_int fill_in(cl_mem m, const void *host_ptr)
 
 	image_layout(&shape, &l);
 	const size_t whole[] = { l.count[0], l.count[1], l.count[2] };
-	struct region r = image_in_memory(
-		m, host_ptr, whole, m->image.row_pitch, m->image.slice_pitch);
+	struct region r =
+		image_in_memory(m, host_ptr, whole, m->image.row_pitch, m->image.slice_pitch);
 	image_box(m, zero, whole, &box);
 	cl_int err = queue_for_setup(&c.queue, m->context);
 	if (!err)

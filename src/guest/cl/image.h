@@ -24,8 +24,8 @@ uint64_t image_box_bytes(cl_mem m, const size_t *region);
 // pitch of what has no slices is ignored.
 cl_int image_fix_pitches(cl_mem m, const size_t *region, size_t *row_pitch, size_t *slice_pitch);
 // The program's memory at `base`, with such pitches, for a box of that size.
-struct region image_in_memory(cl_mem m, const void *base, const size_t *region, size_t row_pitch,
-	size_t slice_pitch);
+struct region image_in_memory(
+	cl_mem m, const void *base, const size_t *region, size_t row_pitch, size_t slice_pitch);
 
 // The host's list of formats for images of a type and flags: *ret_n pairs of cl_channel_order and
 // cl_channel_type, little-endian; NULL when there is none.

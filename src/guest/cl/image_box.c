@@ -67,8 +67,8 @@ cl_int image_fix_pitches(cl_mem m, const size_t *region, size_t *row_pitch, size
 }
 
 // The images of a 1D array are a slice pitch apart in the program's memory, and rows on the host.
-struct region image_in_memory(cl_mem m, const void *base, const size_t *region, size_t row_pitch,
-	size_t slice_pitch)
+struct region image_in_memory(
+	cl_mem m, const void *base, const size_t *region, size_t row_pitch, size_t slice_pitch)
 {
 	size_t row = region[0] * m->image.pixel;
 	size_t pitch = m->type == CL_MEM_OBJECT_IMAGE1D_ARRAY ? slice_pitch : row_pitch;

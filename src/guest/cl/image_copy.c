@@ -8,8 +8,8 @@
 #include "guest/stream/session.h"
 #include "guest/stream/transfer.h"
 
-static cl_int send_copy_of(struct command *c, cl_mem from, const struct rect *a, cl_mem to,
-	const struct rect *b)
+static cl_int send_copy_of(
+	struct command *c, cl_mem from, const struct rect *a, cl_mem to, const struct rect *b)
 {
 	cl_int err = command_event(c);
 
@@ -91,7 +91,7 @@ static cl_int check_pair(cl_command_queue q, cl_mem image, cl_mem buffer, const 
 		return err;
 	uint64_t bytes = image_box_bytes(image, region);
 	return offset > buffer->size || bytes > buffer->size - offset ? CL_INVALID_VALUE
-								       : CL_SUCCESS;
+								      : CL_SUCCESS;
 }
 
 cl_int ferry_clEnqueueCopyImageToBuffer(cl_command_queue q, cl_mem from, cl_mem to,

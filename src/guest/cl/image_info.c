@@ -38,9 +38,8 @@ cl_int ferry_clGetSupportedImageFormats(cl_context c, cl_mem_flags flags, cl_mem
 	size_t count = 0;
 
 	if (!err)
-		err = mem_check_flags(flags & ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR |
-							      CL_MEM_COPY_HOST_PTR),
-			false);
+		err = mem_check_flags(
+			flags & ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR), false);
 	if (!err && (!image_type_is_known(type) || (!n && formats)))
 		err = CL_INVALID_VALUE;
 	if (err)

@@ -19,8 +19,8 @@ static cl_int store_or_fetch(
 	struct command *c, cl_mem m, const struct mapping *map, bool write, bool blocking)
 {
 	struct image_box box;
-	struct region r = image_in_memory(
-		m, map->at, map->region, m->image.row_pitch, m->image.slice_pitch);
+	struct region r =
+		image_in_memory(m, map->at, map->region, m->image.row_pitch, m->image.slice_pitch);
 
 	image_box(m, map->origin, map->region, &box);
 	return transfer_box(c, m, &box.at, &r, write, blocking);

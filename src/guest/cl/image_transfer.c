@@ -39,8 +39,7 @@ static cl_int image_call(struct image_call *a)
 		err = mem_check_access(a->m, a->write);
 	if (err)
 		return err;
-	struct region r =
-		image_in_memory(a->m, a->ptr, a->region, a->row_pitch, a->slice_pitch);
+	struct region r = image_in_memory(a->m, a->ptr, a->region, a->row_pitch, a->slice_pitch);
 	image_box(a->m, a->origin, a->region, &box);
 	return transfer_box(&c, a->m, &box.at, &r, a->write, a->blocking);
 }

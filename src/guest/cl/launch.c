@@ -73,8 +73,7 @@ static cl_int check_args(cl_kernel k)
 		const struct kernel_arg *a = &k->args[i];
 		bool names = a->kind == PROTO_ARG_BUFFER || a->kind == PROTO_ARG_IMAGE ||
 			     a->kind == PROTO_ARG_SAMPLER;
-		if (names && a->value &&
-			!object_alive((uint32_t)a->value, a->serial))
+		if (names && a->value && !object_alive((uint32_t)a->value, a->serial))
 			return CL_INVALID_KERNEL_ARGS;
 	}
 	return CL_SUCCESS;

@@ -89,7 +89,7 @@ struct _cl_mem {
 	cl_mem_flags flags;
 	size_t size, origin;
 	struct image_info image; // of an image
-	void *host_ptr; // the program's, with CL_MEM_USE_HOST_PTR
+	void *host_ptr;          // the program's, with CL_MEM_USE_HOST_PTR
 	cl_uint map_count;
 	cl_bool uses_svm; // CL_FALSE
 	struct mapping *mappings;

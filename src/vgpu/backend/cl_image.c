@@ -80,8 +80,8 @@ cl_int cl_image_new(struct backend *be, const struct be_image *how, uint64_t off
 cl_int cl_image_fill(struct be_queue *q, struct be_mem *m, const void *color,
 	const size_t origin[3], const size_t region[3], struct be_ticket **ret)
 {
-	return clEnqueueFillImage((cl_command_queue)q, m->image, color, origin, region, 0, NULL,
-		(cl_event *)ret);
+	return clEnqueueFillImage(
+		(cl_command_queue)q, m->image, color, origin, region, 0, NULL, (cl_event *)ret);
 }
 
 // ---- samplers

@@ -174,8 +174,8 @@ static void what_the_driver_refuses_is_told(void)
 
 	CHECK(image_layout(&how.shape, &how.layout));
 	CHECK(be->ops->image_new(be, &how, OFFSET, NULL, &m) < 0);
-	how.shape = (struct image_shape){ CL_MEM_OBJECT_IMAGE2D, CL_R, CL_FLOAT, { 1 << 20, 1, 0 },
-		0 };
+	how.shape =
+		(struct image_shape){ CL_MEM_OBJECT_IMAGE2D, CL_R, CL_FLOAT, { 1 << 20, 1, 0 }, 0 };
 	CHECK(image_layout(&how.shape, &how.layout));
 	CHECK(be->ops->image_new(be, &how, OFFSET, NULL, &m) < 0);
 }

@@ -22,7 +22,7 @@ static const struct {
 
 static const struct {
 	uint32_t type, bytes;
-	bool grey;  // with CL_INTENSITY and CL_LUMINANCE
+	bool grey;   // with CL_INTENSITY and CL_LUMINANCE
 	bool bytes4; // with CL_ARGB and CL_BGRA
 } types[] = {
 	{ CL_SNORM_INT8, 1, true, true },

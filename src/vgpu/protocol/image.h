@@ -18,9 +18,9 @@ struct image_shape {
 };
 
 struct image_layout {
-	uint64_t pixel;              // bytes
-	uint64_t count[3];           // pixels in a row, rows in a slice, slices: each at least 1
-	uint64_t row, slice, bytes;  // pitches, and all of it
+	uint64_t pixel;             // bytes
+	uint64_t count[3];          // pixels in a row, rows in a slice, slices: each at least 1
+	uint64_t row, slice, bytes; // pitches, and all of it
 };
 
 // Bytes of a pixel (OpenCL 1.2, section 5.3.1.1); 0 where order and type do not go together.

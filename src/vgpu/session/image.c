@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int make(struct session *s, uint64_t serial, uint64_t flags,
-	const struct image_shape *shape, struct image **ret)
+static int make(struct session *s, uint64_t serial, uint64_t flags, const struct image_shape *shape,
+	struct image **ret)
 {
 	struct buffer *b;
 	int r = buffer_make(s, serial, OBJECT_IMAGE, sizeof(struct image), flags, 0, &b);

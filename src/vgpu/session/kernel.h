@@ -57,9 +57,9 @@ int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set);
 // at whether there is an offset, and at whether the groups are few.
 bool kernel_note_shape(struct kernel *k, const struct be_launch *how);
 
-const uint8_t *arg_bytes(const struct arg *a);                 // of BYTES
-struct arg_set *arg_set_new(uint32_t n);                       // one reference
-struct arg_set *arg_set_unref(struct arg_set *set);            // NULL-safe, returns NULL
+const uint8_t *arg_bytes(const struct arg *a);      // of BYTES
+struct arg_set *arg_set_new(uint32_t n);            // one reference
+struct arg_set *arg_set_unref(struct arg_set *set); // NULL-safe, returns NULL
 // What the argument names: OBJECT_BUFFER, _IMAGE, _SAMPLER by its kind; 0 for what names nothing.
 enum object_type arg_object_type(uint32_t kind);
 int arg_set_bytes(struct arg *a, const void *bytes, size_t n); // makes it BYTES; 0 or -ENOMEM

@@ -364,8 +364,7 @@ int session_on_image_fill(struct session *s, const struct p_frame *f)
 	c->u.image_fill = fill;
 	if (image->b.o.failed != CL_SUCCESS)
 		c->status = image->b.o.failed;
-	else if (c->status == CL_SUCCESS &&
-		 !image_holds(&image->layout, m.origin.v, m.region.v))
+	else if (c->status == CL_SUCCESS && !image_holds(&image->layout, m.origin.v, m.region.v))
 		c->status = CL_INVALID_VALUE;
 	return finish(c, command_hold(c, &image->b.o));
 }

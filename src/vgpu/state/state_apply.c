@@ -148,9 +148,9 @@ static int apply_image(struct session *s, uint64_t serial, struct object **o, st
 	struct buffer *parent = (struct buffer *)state_find(s->v, m.parent, OBJECT_BUFFER);
 	if (m.parent && (!parent || parent->o.session != s))
 		return -EBADMSG;
-	if (m.count && (m.parent || m.count > page_space_pages(s->v->space) ||
-			       !image_layout(&shape, &layout) ||
-			       layout.bytes > m.count * PAGE_BYTES))
+	if (m.count &&
+		(m.parent || m.count > page_space_pages(s->v->space) ||
+			!image_layout(&shape, &layout) || layout.bytes > m.count * PAGE_BYTES))
 		return -EBADMSG;
 	if (m.parent || m.count)
 		err = image_new(s, serial, m.flags, &shape, parent, m.count ? &run : NULL, &image);

@@ -15,7 +15,8 @@
 
 static const char *program, *tracker;
 static const char source[] =
-	"kernel void advance(read_only image2d_t from, write_only image2d_t to, sampler_t s, uint k)\n"
+	"kernel void advance(read_only image2d_t from, write_only image2d_t to, sampler_t s, uint "
+	"k)\n"
 	"{ int2 p = (int2)(get_global_id(0), get_global_id(1));\n"
 	"  uint v = read_imageui(from, s, p).x, left = read_imageui(from, s, p - (int2)(1, 0)).x;\n"
 	"  write_imageui(to, p, (uint4)(v * 1664525u + left + k, 0, 0, 1)); }\n"
@@ -256,8 +257,8 @@ static void a_buffers_image_stays_the_buffers(void)
 	begin(&r);
 	SEND(&r.c, buffer_create, 0, .id = BUFFER, .context = CONTEXT, .size = sizeof line);
 	SEND(&r.c, image_create, 0, .id = LINE, .context = CONTEXT,
-		.type = CL_MEM_OBJECT_IMAGE1D_BUFFER, .order = CL_R,
-		.data_type = CL_UNSIGNED_INT32, .extent = { { 256, 0, 0 } }, .buffer = BUFFER);
+		.type = CL_MEM_OBJECT_IMAGE1D_BUFFER, .order = CL_R, .data_type = CL_UNSIGNED_INT32,
+		.extent = { { 256, 0, 0 } }, .buffer = BUFFER);
 	SEND(&r.c, kernel_create, 0, .id = LINE_KERNEL, .program = PROGRAM, .name = TEXT("line"));
 	for (uint32_t k = 1; k < 4; k++) {
 		struct p_arg items[] = { { 0, PROTO_ARG_IMAGE, LINE, { 0 } },
