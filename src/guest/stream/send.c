@@ -19,14 +19,4 @@
 	}
 #define SEND_TO_GUEST(name, credit)
 #define MSG(name, number, direction, credit) SEND_##direction(name, credit)
-#define MSG_END(name)
-#define ITEM(name)
-#define ITEM_END(name)
-#define U32(f)
-#define I32(f)
-#define U64(f)
-#define VEC3(f)
-#define IDS(f, most)
-#define BLOB(f, most)
-#include "vgpu/protocol/protocol.def"
-#include "vgpu/protocol/protocol_undef.h"
+#include "vgpu/protocol/protocol_messages.h"

@@ -12,16 +12,6 @@
 	cl_int send_##name(uint16_t flags, const struct p_##name *m, uint32_t *ret_seq);
 #define SEND_TO_GUEST(name)
 #define MSG(name, number, direction, credit) SEND_##direction(name)
-#define MSG_END(name)
-#define ITEM(name)
-#define ITEM_END(name)
-#define U32(f)
-#define I32(f)
-#define U64(f)
-#define VEC3(f)
-#define IDS(f, most)
-#define BLOB(f, most)
-#include "vgpu/protocol/protocol.def"
-#include "vgpu/protocol/protocol_undef.h"
+#include "vgpu/protocol/protocol_messages.h"
 #undef SEND_TO_HOST
 #undef SEND_TO_GUEST

@@ -6,17 +6,7 @@
 
 static const struct p_op_info ops[256] = {
 #define MSG(name, number, direction, credit) [number] = { #name, number, direction, credit },
-#define MSG_END(name)
-#define ITEM(name)
-#define ITEM_END(name)
-#define U32(f)
-#define I32(f)
-#define U64(f)
-#define VEC3(f)
-#define IDS(f, most)
-#define BLOB(f, most)
-#include "vgpu/protocol/protocol.def"
-#include "vgpu/protocol/protocol_undef.h"
+#include "vgpu/protocol/protocol_messages.h"
 };
 
 const struct p_op_info *p_op_find(uint16_t op)

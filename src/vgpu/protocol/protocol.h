@@ -110,17 +110,7 @@ void p_patch_bulk(uint8_t *frame, size_t length, uint32_t n);
 // Numbers: p_op_NAME.
 enum p_op {
 #define MSG(name, number, direction, credit) p_op_##name = number,
-#define MSG_END(name)
-#define ITEM(name)
-#define ITEM_END(name)
-#define U32(f)
-#define I32(f)
-#define U64(f)
-#define VEC3(f)
-#define IDS(f, most)
-#define BLOB(f, most)
-#include "vgpu/protocol/protocol.def"
-#include "vgpu/protocol/protocol_undef.h"
+#include "vgpu/protocol/protocol_messages.h"
 };
 
 // For each message: p_put_NAME() appends a whole frame: 0, -EMSGSIZE when a field or the frame is
