@@ -160,37 +160,30 @@ int session_breach(struct session *s, const char *fmt, ...)
 
 // ---- frames
 
-static const session_handler handlers[256] = {
-	[p_op_data] = session_on_data,
-	[p_op_release] = session_on_release,
-	[p_op_context_create] = session_on_context_create,
-	[p_op_queue_create] = session_on_queue_create,
-	[p_op_buffer_create] = session_on_buffer_create,
-	[p_op_sub_buffer_create] = session_on_sub_buffer_create,
-	[p_op_image_create] = session_on_image_create,
-	[p_op_sampler_create] = session_on_sampler_create,
-	[p_op_program_source] = session_on_program_source,
-	[p_op_program_binary] = session_on_program_binary,
-	[p_op_program_build] = session_on_program_build,
-	[p_op_program_compile] = session_on_program_compile,
-	[p_op_program_link] = session_on_program_link,
-	[p_op_program_query_binary] = session_on_program_query_binary,
-	[p_op_kernel_create] = session_on_kernel_create,
-	[p_op_kernel_args] = session_on_kernel_args,
-	[p_op_user_event_create] = session_on_user_event_create,
-	[p_op_user_event_set] = session_on_user_event_set,
-	[p_op_launch] = session_on_launch,
-	[p_op_write] = session_on_write,
-	[p_op_write_rect] = session_on_write_rect,
-	[p_op_read] = session_on_read,
-	[p_op_read_rect] = session_on_read_rect,
-	[p_op_copy] = session_on_copy,
-	[p_op_copy_rect] = session_on_copy_rect,
-	[p_op_fill] = session_on_fill,
-	[p_op_marker] = session_on_marker,
-	[p_op_barrier] = session_on_barrier,
-	[p_op_finish] = session_on_finish,
-	[p_op_image_fill] = session_on_image_fill,
+// A port takes hellos before its session sees them.
+int session_on_hello(struct session *s, const struct p_frame *f, const struct p_hello *m)
+{
+	return session_breach(s, "a hello inside a session");
+}
+
+// Every message is decoded here, and nowhere else.
+#define HANDLER_TO_HOST(name)                                                                      \
+	static int take_##name(struct session *s, const struct p_frame *f)                         \
+	{                                                                                          \
+		struct p_##name m;                                                                 \
+		return p_get_##name(f, &m) < 0 ? -EBADMSG : session_on_##name(s, f, &m);           \
+	}
+#define HANDLER_TO_GUEST(name)
+#define MSG(name, number, direction, credit) HANDLER_##direction(name)
+#include "vgpu/protocol/protocol_messages.h"
+#undef HANDLER_TO_HOST
+
+static int (*const handlers[256])(struct session *s, const struct p_frame *f) = {
+#define HANDLER_TO_HOST(name)                [p_op_##name] = take_##name,
+#define MSG(name, number, direction, credit) HANDLER_##direction(name)
+#include "vgpu/protocol/protocol_messages.h"
+#undef HANDLER_TO_HOST
+#undef HANDLER_TO_GUEST
 };
 
 int session_frame(struct session *s, const struct p_frame *f)

@@ -78,34 +78,12 @@ void session_upload_orphan(struct session *s, const struct command *c, const str
 
 // ---- handlers (session_objects.c, session_programs.c, session_commands.c)
 
-typedef int (*session_handler)(struct session *s, const struct p_frame *f);
-int session_on_data(struct session *s, const struct p_frame *f);
-int session_on_release(struct session *s, const struct p_frame *f);
-int session_on_context_create(struct session *s, const struct p_frame *f);
-int session_on_queue_create(struct session *s, const struct p_frame *f);
-int session_on_buffer_create(struct session *s, const struct p_frame *f);
-int session_on_sub_buffer_create(struct session *s, const struct p_frame *f);
-int session_on_image_create(struct session *s, const struct p_frame *f);
-int session_on_sampler_create(struct session *s, const struct p_frame *f);
-int session_on_user_event_create(struct session *s, const struct p_frame *f);
-int session_on_user_event_set(struct session *s, const struct p_frame *f);
-int session_on_program_source(struct session *s, const struct p_frame *f);
-int session_on_program_binary(struct session *s, const struct p_frame *f);
-int session_on_program_build(struct session *s, const struct p_frame *f);
-int session_on_program_compile(struct session *s, const struct p_frame *f);
-int session_on_program_link(struct session *s, const struct p_frame *f);
-int session_on_program_query_binary(struct session *s, const struct p_frame *f);
-int session_on_kernel_create(struct session *s, const struct p_frame *f);
-int session_on_kernel_args(struct session *s, const struct p_frame *f);
-int session_on_launch(struct session *s, const struct p_frame *f);
-int session_on_write(struct session *s, const struct p_frame *f);
-int session_on_write_rect(struct session *s, const struct p_frame *f);
-int session_on_read(struct session *s, const struct p_frame *f);
-int session_on_read_rect(struct session *s, const struct p_frame *f);
-int session_on_copy(struct session *s, const struct p_frame *f);
-int session_on_copy_rect(struct session *s, const struct p_frame *f);
-int session_on_fill(struct session *s, const struct p_frame *f);
-int session_on_image_fill(struct session *s, const struct p_frame *f);
-int session_on_marker(struct session *s, const struct p_frame *f);
-int session_on_barrier(struct session *s, const struct p_frame *f);
-int session_on_finish(struct session *s, const struct p_frame *f);
+// One for each message to the host: session_on_NAME() acts on what p_get_NAME() made of the frame. 0,
+// or -errno, at which the session must end: -EBADMSG for a breach, noted or not.
+#define HANDLER_TO_HOST(name)                                                                      \
+	int session_on_##name(struct session *s, const struct p_frame *f, const struct p_##name *m);
+#define HANDLER_TO_GUEST(name)
+#define MSG(name, number, direction, credit) HANDLER_##direction(name)
+#include "vgpu/protocol/protocol_messages.h"
+#undef HANDLER_TO_HOST
+#undef HANDLER_TO_GUEST

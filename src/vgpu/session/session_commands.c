@@ -46,6 +46,7 @@ static int begin(struct session *s, const struct p_frame *f, uint32_t queue, uin
 	return 0;
 }
 
+// `r`: of preparing it.
 static int finish(struct command *c, int r)
 {
 	if (r < 0)
@@ -115,17 +116,6 @@ static int prepare_launch(struct session *s, struct command *c, const struct p_l
 	return hold_args(s, c, k->args);
 }
 
-int session_on_launch(struct session *s, const struct p_frame *f)
-{
-	struct p_launch m;
-	struct command *c;
-
-	if (p_get_launch(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	return r < 0 ? r : finish(c, prepare_launch(s, c, &m));
-}
-
 // ---- transfers
 
 static void check_window(struct command *c)
@@ -138,8 +128,7 @@ static void check_window(struct command *c)
 
 // The first bytes of a write; the rest, when there is more, as data frames. A window that is wrong
 // still has its bytes coming, as many as its sizes say.
-static int begin_write(struct session *s, const struct p_frame *f, struct command *c,
-	uint64_t total, struct p_blob bytes)
+static int begin_write(struct session *s, struct command *c, uint64_t total, struct p_blob bytes)
 {
 	struct upload *u;
 	int r = 0;
@@ -147,7 +136,7 @@ static int begin_write(struct session *s, const struct p_frame *f, struct comman
 	if (bytes.n > total)
 		return session_breach(s, "a write with more bytes than its size");
 	if (bytes.n < total) {
-		r = session_upload(s, f->seq, total, bytes.n, &u);
+		r = session_upload(s, c->seq, total, bytes.n, &u);
 		if (r == 0 && c->status == CL_SUCCESS)
 			u->command = c;
 	}
@@ -165,86 +154,57 @@ static struct transfer linear(uint64_t offset, uint64_t size)
 		.slice_pitch = size };
 }
 
-int session_on_write(struct session *s, const struct p_frame *f)
+static struct transfer rectangle(const struct p_vec3 *origin, const struct p_vec3 *region,
+	uint64_t row_pitch, uint64_t slice_pitch)
 {
-	struct p_write m;
-	struct command *c;
-
-	if (p_get_write(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	if (r < 0)
-		return r;
-	c->u.transfer = linear(m.offset, m.size);
-	r = hold_buffer(s, c, m.buffer, &c->u.transfer.buffer);
-	if (r == 0) {
-		check_window(c);
-		r = begin_write(s, f, c, m.size, m.bytes);
-	}
-	return finish(c, r);
+	return (struct transfer){ .origin = *origin,
+		.region = *region,
+		.row_pitch = row_pitch,
+		.slice_pitch = slice_pitch };
 }
 
-int session_on_write_rect(struct session *s, const struct p_frame *f)
+static int prepare_transfer(
+	struct session *s, struct command *c, uint32_t buffer, const struct transfer *what)
 {
-	struct p_write_rect m;
-	struct command *c;
+	c->u.transfer = *what;
+	int r = hold_buffer(s, c, buffer, &c->u.transfer.buffer);
+	if (r == 0)
+		check_window(c);
+	return r;
+}
+
+static int prepare_write(struct session *s, struct command *c, const struct p_write *m)
+{
+	struct transfer t = linear(m->offset, m->size);
+	int r = prepare_transfer(s, c, m->buffer, &t);
+
+	return r < 0 ? r : begin_write(s, c, m->size, m->bytes);
+}
+
+static int prepare_write_rect(struct session *s, struct command *c, const struct p_write_rect *m)
+{
+	struct transfer t = rectangle(&m->origin, &m->region, m->row_pitch, m->slice_pitch);
 	uint64_t total;
 
-	if (p_get_write_rect(f, &m) < 0)
-		return -EBADMSG;
-	if (__builtin_mul_overflow(m.region.v[0], m.region.v[1], &total) ||
-		__builtin_mul_overflow(total, m.region.v[2], &total))
+	if (__builtin_mul_overflow(m->region.v[0], m->region.v[1], &total) ||
+		__builtin_mul_overflow(total, m->region.v[2], &total))
 		return session_breach(s, "a rectangle without bounds");
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	if (r < 0)
-		return r;
-	c->u.transfer = (struct transfer){ .origin = m.origin,
-		.region = m.region,
-		.row_pitch = m.row_pitch,
-		.slice_pitch = m.slice_pitch };
-	r = hold_buffer(s, c, m.buffer, &c->u.transfer.buffer);
-	if (r == 0) {
-		check_window(c);
-		r = begin_write(s, f, c, total, m.bytes);
-	}
-	return finish(c, r);
+	int r = prepare_transfer(s, c, m->buffer, &t);
+	return r < 0 ? r : begin_write(s, c, total, m->bytes);
 }
 
-int session_on_read(struct session *s, const struct p_frame *f)
+static int prepare_read(struct session *s, struct command *c, const struct p_read *m)
 {
-	struct p_read m;
-	struct command *c;
+	struct transfer t = linear(m->offset, m->size);
 
-	if (p_get_read(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	if (r < 0)
-		return r;
-	c->u.transfer = linear(m.offset, m.size);
-	r = hold_buffer(s, c, m.buffer, &c->u.transfer.buffer);
-	if (r == 0)
-		check_window(c);
-	return finish(c, r);
+	return prepare_transfer(s, c, m->buffer, &t);
 }
 
-int session_on_read_rect(struct session *s, const struct p_frame *f)
+static int prepare_read_rect(struct session *s, struct command *c, const struct p_read_rect *m)
 {
-	struct p_read_rect m;
-	struct command *c;
+	struct transfer t = rectangle(&m->origin, &m->region, m->row_pitch, m->slice_pitch);
 
-	if (p_get_read_rect(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	if (r < 0)
-		return r;
-	c->u.transfer = (struct transfer){ .origin = m.origin,
-		.region = m.region,
-		.row_pitch = m.row_pitch,
-		.slice_pitch = m.slice_pitch };
-	r = hold_buffer(s, c, m.buffer, &c->u.transfer.buffer);
-	if (r == 0)
-		check_window(c);
-	return finish(c, r);
+	return prepare_transfer(s, c, m->buffer, &t);
 }
 
 // ---- copies and fills: the driver's, but their bounds are checked here
@@ -262,7 +222,7 @@ static void check_bounds(struct command *c, struct buffer *b, const struct p_vec
 		c->status = transfer_check(&t);
 }
 
-static int prepare_copy(struct session *s, struct command *c, uint32_t from, uint32_t to)
+static int hold_both(struct session *s, struct command *c, uint32_t from, uint32_t to)
 {
 	struct copy *k = &c->u.copy;
 	int r = hold_buffer(s, c, from, &k->from);
@@ -277,44 +237,28 @@ static int prepare_copy(struct session *s, struct command *c, uint32_t from, uin
 	return 0;
 }
 
-int session_on_copy(struct session *s, const struct p_frame *f)
+static int prepare_copy(struct session *s, struct command *c, const struct p_copy *m)
 {
-	struct p_copy m;
-	struct command *c;
-
-	if (p_get_copy(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	if (r < 0)
-		return r;
-	c->u.copy = (struct copy){ .from_origin = { { m.from_offset, 0, 0 } },
-		.to_origin = { { m.to_offset, 0, 0 } },
-		.region = { { m.size, 1, 1 } },
-		.from_row_pitch = m.size,
-		.from_slice_pitch = m.size,
-		.to_row_pitch = m.size,
-		.to_slice_pitch = m.size };
-	return finish(c, prepare_copy(s, c, m.from, m.to));
+	c->u.copy = (struct copy){ .from_origin = { { m->from_offset, 0, 0 } },
+		.to_origin = { { m->to_offset, 0, 0 } },
+		.region = { { m->size, 1, 1 } },
+		.from_row_pitch = m->size,
+		.from_slice_pitch = m->size,
+		.to_row_pitch = m->size,
+		.to_slice_pitch = m->size };
+	return hold_both(s, c, m->from, m->to);
 }
 
-int session_on_copy_rect(struct session *s, const struct p_frame *f)
+static int prepare_copy_rect(struct session *s, struct command *c, const struct p_copy_rect *m)
 {
-	struct p_copy_rect m;
-	struct command *c;
-
-	if (p_get_copy_rect(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	if (r < 0)
-		return r;
-	c->u.copy = (struct copy){ .from_origin = m.from_origin,
-		.to_origin = m.to_origin,
-		.region = m.region,
-		.from_row_pitch = m.from_row_pitch,
-		.from_slice_pitch = m.from_slice_pitch,
-		.to_row_pitch = m.to_row_pitch,
-		.to_slice_pitch = m.to_slice_pitch };
-	return finish(c, prepare_copy(s, c, m.from, m.to));
+	c->u.copy = (struct copy){ .from_origin = m->from_origin,
+		.to_origin = m->to_origin,
+		.region = m->region,
+		.from_row_pitch = m->from_row_pitch,
+		.from_slice_pitch = m->from_slice_pitch,
+		.to_row_pitch = m->to_row_pitch,
+		.to_slice_pitch = m->to_slice_pitch };
+	return hold_both(s, c, m->from, m->to);
 }
 
 static bool is_pattern_size(size_t n)
@@ -322,84 +266,77 @@ static bool is_pattern_size(size_t n)
 	return n >= 1 && n <= 128 && (n & (n - 1)) == 0;
 }
 
-int session_on_fill(struct session *s, const struct p_frame *f)
+static int prepare_fill(struct session *s, struct command *c, const struct p_fill *m)
 {
-	struct p_fill m;
-	struct command *c;
-
-	if (p_get_fill(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	if (r < 0)
-		return r;
 	struct fill *fill = &c->u.fill;
-	fill->offset = m.offset;
-	fill->size = m.size;
-	fill->pattern_bytes = (uint32_t)m.pattern.n;
-	for (size_t i = 0; i < m.pattern.n; i++)
-		fill->pattern[i] = m.pattern.at[i];
-	r = hold_buffer(s, c, m.buffer, &fill->buffer);
+
+	fill->offset = m->offset;
+	fill->size = m->size;
+	fill->pattern_bytes = (uint32_t)m->pattern.n;
+	for (size_t i = 0; i < m->pattern.n; i++)
+		fill->pattern[i] = m->pattern.at[i];
+	int r = hold_buffer(s, c, m->buffer, &fill->buffer);
 	if (r == 0 && c->status == CL_SUCCESS &&
-		(!is_pattern_size(m.pattern.n) || m.size % m.pattern.n || m.offset % m.pattern.n ||
-			!buffer_holds(fill->buffer, m.offset, m.size)))
+		(!is_pattern_size(m->pattern.n) || m->size % m->pattern.n ||
+			m->offset % m->pattern.n ||
+			!buffer_holds(fill->buffer, m->offset, m->size)))
 		c->status = CL_INVALID_VALUE;
-	return finish(c, r);
+	return r;
 }
 
-int session_on_image_fill(struct session *s, const struct p_frame *f)
+static int prepare_image_fill(struct session *s, struct command *c, const struct p_image_fill *m)
 {
-	struct p_image_fill m;
-	struct command *c;
+	struct image *image = (struct image *)session_find(s, m->image, OBJECT_IMAGE);
+	struct image_fill *fill = &c->u.image_fill;
 
-	if (p_get_image_fill(f, &m) < 0)
-		return -EBADMSG;
-	struct image *image = (struct image *)session_find(s, m.image, OBJECT_IMAGE);
-	struct image_fill fill = { .image = image, .origin = m.origin, .region = m.region };
-	if (!image || m.color.n != sizeof fill.color)
-		return session_breach(s, "no image %u, or no colour", m.image);
-	memcpy(fill.color, m.color.at, sizeof fill.color);
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	if (r < 0)
-		return r;
-	c->u.image_fill = fill;
+	if (!image || m->color.n != sizeof fill->color)
+		return session_breach(s, "no image %u, or no colour", m->image);
+	*fill = (struct image_fill){ .image = image, .origin = m->origin, .region = m->region };
+	memcpy(fill->color, m->color.at, sizeof fill->color);
 	if (image->b.o.failed != CL_SUCCESS)
 		c->status = image->b.o.failed;
-	else if (c->status == CL_SUCCESS && !image_holds(&image->layout, m.origin.v, m.region.v))
+	else if (c->status == CL_SUCCESS && !image_holds(&image->layout, m->origin.v, m->region.v))
 		c->status = CL_INVALID_VALUE;
-	return finish(c, command_hold(c, &image->b.o));
+	return command_hold(c, &image->b.o);
 }
 
-// ---- markers, barriers, finish
+// ---- the messages
 
-int session_on_marker(struct session *s, const struct p_frame *f)
+static int prepare_marker(struct session *s, struct command *c, const struct p_marker *m)
 {
-	struct p_marker m;
-	struct command *c;
-
-	if (p_get_marker(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	return r < 0 ? r : finish(c, 0);
+	return 0;
 }
 
-int session_on_barrier(struct session *s, const struct p_frame *f)
+static int prepare_barrier(struct session *s, struct command *c, const struct p_barrier *m)
 {
-	struct p_barrier m;
-	struct command *c;
-
-	if (p_get_barrier(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, m.event, &m.waits, &c);
-	return r < 0 ? r : finish(c, 0);
+	return 0;
 }
 
-int session_on_finish(struct session *s, const struct p_frame *f)
-{
-	struct p_finish m;
-	struct command *c;
+#define COMMAND(name)                                                                              \
+	int session_on_##name(                                                                     \
+		struct session *s, const struct p_frame *f, const struct p_##name *m)              \
+	{                                                                                          \
+		struct command *c;                                                                 \
+		int r = begin(s, f, m->queue, m->event, &m->waits, &c);                            \
+		return r < 0 ? r : finish(c, prepare_##name(s, c, m));                             \
+	}
 
-	if (p_get_finish(f, &m) < 0)
-		return -EBADMSG;
-	int r = begin(s, f, m.queue, 0, NULL, &c);
+COMMAND(launch)
+COMMAND(write)
+COMMAND(write_rect)
+COMMAND(read)
+COMMAND(read_rect)
+COMMAND(copy)
+COMMAND(copy_rect)
+COMMAND(fill)
+COMMAND(image_fill)
+COMMAND(marker)
+COMMAND(barrier)
+
+int session_on_finish(struct session *s, const struct p_frame *f, const struct p_finish *m)
+{
+	struct command *c;
+	int r = begin(s, f, m->queue, 0, NULL, &c);
+
 	return r < 0 ? r : finish(c, 0);
 }

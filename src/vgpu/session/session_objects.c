@@ -28,15 +28,15 @@ static int finish_create(
 	return 0;
 }
 
-int session_on_context_create(struct session *s, const struct p_frame *f)
+int session_on_context_create(
+	struct session *s, const struct p_frame *f, const struct p_context_create *m)
 {
-	struct p_context_create m;
 	struct context *c = NULL;
 
-	if (p_get_context_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0)
+	if (session_check_new_id(s, m->id) < 0)
 		return -EBADMSG;
 	int r = context_new(s, 0, &c);
-	return finish_create(s, f, r, m.id, &c->o);
+	return finish_create(s, f, r, m->id, &c->o);
 }
 
 static int need_context(struct session *s, uint32_t id)
@@ -44,110 +44,98 @@ static int need_context(struct session *s, uint32_t id)
 	return session_find(s, id, OBJECT_CONTEXT) ? 0 : session_breach(s, "no context %u", id);
 }
 
-int session_on_queue_create(struct session *s, const struct p_frame *f)
+int session_on_queue_create(
+	struct session *s, const struct p_frame *f, const struct p_queue_create *m)
 {
-	struct p_queue_create m;
 	struct queue *q = NULL;
 
-	if (p_get_queue_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
-		need_context(s, m.context) < 0)
+	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
-	int r = queue_new(s, 0, m.properties, &q);
-	return finish_create(s, f, r, m.id, &q->o);
+	int r = queue_new(s, 0, m->properties, &q);
+	return finish_create(s, f, r, m->id, &q->o);
 }
 
-int session_on_buffer_create(struct session *s, const struct p_frame *f)
+int session_on_buffer_create(
+	struct session *s, const struct p_frame *f, const struct p_buffer_create *m)
 {
-	struct p_buffer_create m;
 	struct buffer *b = NULL;
 
-	if (p_get_buffer_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
-		need_context(s, m.context) < 0)
+	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
-	int r = buffer_new(s, 0, m.flags, m.size, NULL, &b);
-	return finish_create(s, f, r, m.id, &b->o);
+	int r = buffer_new(s, 0, m->flags, m->size, NULL, &b);
+	return finish_create(s, f, r, m->id, &b->o);
 }
 
-int session_on_sub_buffer_create(struct session *s, const struct p_frame *f)
+int session_on_sub_buffer_create(
+	struct session *s, const struct p_frame *f, const struct p_sub_buffer_create *m)
 {
-	struct p_sub_buffer_create m;
 	struct buffer *b = NULL;
 
-	if (p_get_sub_buffer_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0)
+	if (session_check_new_id(s, m->id) < 0)
 		return -EBADMSG;
-	struct object *parent = session_find(s, m.parent, OBJECT_BUFFER);
+	struct object *parent = session_find(s, m->parent, OBJECT_BUFFER);
 	if (!parent)
-		return session_breach(s, "no buffer %u", m.parent);
-	int r = buffer_new_sub((struct buffer *)parent, 0, m.flags, m.origin, m.size, &b);
-	return finish_create(s, f, r, m.id, &b->o);
+		return session_breach(s, "no buffer %u", m->parent);
+	int r = buffer_new_sub((struct buffer *)parent, 0, m->flags, m->origin, m->size, &b);
+	return finish_create(s, f, r, m->id, &b->o);
 }
 
-int session_on_image_create(struct session *s, const struct p_frame *f)
+int session_on_image_create(
+	struct session *s, const struct p_frame *f, const struct p_image_create *m)
 {
-	struct p_image_create m;
 	struct image *image = NULL;
 
-	if (p_get_image_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
-		need_context(s, m.context) < 0)
+	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
-	struct object *parent = m.buffer ? session_find(s, m.buffer, OBJECT_BUFFER) : NULL;
-	if (m.buffer && !parent)
-		return session_breach(s, "no buffer %u", m.buffer);
-	const struct image_shape shape = { m.type, m.order, m.data_type,
-		{ m.extent.v[0], m.extent.v[1], m.extent.v[2] }, m.array_size };
-	int r = image_new(s, 0, m.flags, &shape, (struct buffer *)parent, NULL, &image);
-	return finish_create(s, f, r, m.id, &image->b.o);
+	struct object *parent = m->buffer ? session_find(s, m->buffer, OBJECT_BUFFER) : NULL;
+	if (m->buffer && !parent)
+		return session_breach(s, "no buffer %u", m->buffer);
+	const struct image_shape shape = { m->type, m->order, m->data_type,
+		{ m->extent.v[0], m->extent.v[1], m->extent.v[2] }, m->array_size };
+	int r = image_new(s, 0, m->flags, &shape, (struct buffer *)parent, NULL, &image);
+	return finish_create(s, f, r, m->id, &image->b.o);
 }
 
-int session_on_sampler_create(struct session *s, const struct p_frame *f)
+int session_on_sampler_create(
+	struct session *s, const struct p_frame *f, const struct p_sampler_create *m)
 {
-	struct p_sampler_create m;
 	struct sampler *sampler = NULL;
 
-	if (p_get_sampler_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
-		need_context(s, m.context) < 0)
+	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
-	const struct be_sampler_state state = { m.normalized != 0, m.addressing, m.filter };
+	const struct be_sampler_state state = { m->normalized != 0, m->addressing, m->filter };
 	int r = sampler_new(s, 0, &state, &sampler);
-	return finish_create(s, f, r, m.id, &sampler->o);
+	return finish_create(s, f, r, m->id, &sampler->o);
 }
 
-int session_on_user_event_create(struct session *s, const struct p_frame *f)
+int session_on_user_event_create(
+	struct session *s, const struct p_frame *f, const struct p_user_event_create *m)
 {
-	struct p_user_event_create m;
 	struct event *e = NULL;
 
-	if (p_get_user_event_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0 ||
-		need_context(s, m.context) < 0)
+	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
 	int r = event_new(s, 0, &e);
 	if (r == 0)
 		e->user = true;
-	return finish_create(s, f, r, m.id, &e->o);
+	return finish_create(s, f, r, m->id, &e->o);
 }
 
-int session_on_user_event_set(struct session *s, const struct p_frame *f)
+int session_on_user_event_set(
+	struct session *s, const struct p_frame *f, const struct p_user_event_set *m)
 {
-	struct p_user_event_set m;
-
-	if (p_get_user_event_set(f, &m) < 0)
-		return -EBADMSG;
-	struct event *e = (struct event *)session_find(s, m.event, OBJECT_EVENT);
-	if (!e || !e->user || event_over(e) || m.status > CL_COMPLETE)
-		return session_breach(s, "user event %u cannot be set to %d", m.event, m.status);
-	event_end(e, m.status, NULL);
+	struct event *e = (struct event *)session_find(s, m->event, OBJECT_EVENT);
+	if (!e || !e->user || event_over(e) || m->status > CL_COMPLETE)
+		return session_breach(s, "user event %u cannot be set to %d", m->event, m->status);
+	event_end(e, m->status, NULL);
 	s->v->recheck = true;
 	return 0;
 }
 
-int session_on_release(struct session *s, const struct p_frame *f)
+int session_on_release(struct session *s, const struct p_frame *f, const struct p_release *m)
 {
-	struct p_release m;
-
-	if (p_get_release(f, &m) < 0)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < m.objects.n; i++) {
-		uint32_t id = p_id_at(&m.objects, i);
+	for (uint32_t i = 0; i < m->objects.n; i++) {
+		uint32_t id = p_id_at(&m->objects, i);
 		struct object *o = id < s->n_table ? s->table[id] : NULL;
 		if (!o)
 			return session_breach(s, "object %u to be released is not there", id);
@@ -177,18 +165,14 @@ static int to_program(struct program *p, struct p_blob bytes)
 	return p->text.failed ? -ENOMEM : 0;
 }
 
-int session_on_data(struct session *s, const struct p_frame *f)
+int session_on_data(struct session *s, const struct p_frame *f, const struct p_data *m)
 {
-	struct p_data m;
-
-	if (p_get_data(f, &m) < 0)
-		return -EBADMSG;
-	struct upload **place = find_upload(s, m.stream), *u = *place;
-	if (!u || m.offset != u->arrived || !m.bytes.n || m.bytes.n > u->total - u->arrived)
-		return session_breach(s, "data that stream %u does not expect", m.stream);
+	struct upload **place = find_upload(s, m->stream), *u = *place;
+	if (!u || m->offset != u->arrived || !m->bytes.n || m->bytes.n > u->total - u->arrived)
+		return session_breach(s, "data that stream %u does not expect", m->stream);
 	struct command *c = u->command;
 	struct program *p = u->program;
-	u->arrived += m.bytes.n;
+	u->arrived += m->bytes.n;
 	if (u->arrived == u->total) {
 		*place = u->next;
 		s->n_uploads--;
@@ -196,12 +180,12 @@ int session_on_data(struct session *s, const struct p_frame *f)
 	}
 	if (c) {
 		struct queue *q = c->queue;
-		int r = transfer_arrived(c, m.bytes.at, m.bytes.n, f->length);
+		int r = transfer_arrived(c, m->bytes.at, m->bytes.n, f->length);
 		if (r == 0 && c->state == COMMAND_RUNNING &&
 			c->u.transfer.done == c->u.transfer.total)
 			queue_advance(q);
 		return r;
 	}
 	session_return_credit(s, f->length);
-	return p ? to_program(p, m.bytes) : 0;
+	return p ? to_program(p, m->bytes) : 0;
 }

@@ -49,22 +49,16 @@ static int create(struct session *s, const struct p_frame *f, enum program_origi
 	return 0;
 }
 
-int session_on_program_source(struct session *s, const struct p_frame *f)
+int session_on_program_source(
+	struct session *s, const struct p_frame *f, const struct p_program_source *m)
 {
-	struct p_program_source m;
-
-	if (p_get_program_source(f, &m) < 0)
-		return -EBADMSG;
-	return create(s, f, PROGRAM_SOURCE, m.id, m.total, m.bytes);
+	return create(s, f, PROGRAM_SOURCE, m->id, m->total, m->bytes);
 }
 
-int session_on_program_binary(struct session *s, const struct p_frame *f)
+int session_on_program_binary(
+	struct session *s, const struct p_frame *f, const struct p_program_binary *m)
 {
-	struct p_program_binary m;
-
-	if (p_get_program_binary(f, &m) < 0)
-		return -EBADMSG;
-	return create(s, f, PROGRAM_BINARY, m.id, m.total, m.bytes);
+	return create(s, f, PROGRAM_BINARY, m->id, m->total, m->bytes);
 }
 
 // ---- builds
@@ -143,56 +137,52 @@ static int begin(struct session *s, const struct p_frame *f, struct program *p,
 	return r;
 }
 
-int session_on_program_build(struct session *s, const struct p_frame *f)
+int session_on_program_build(
+	struct session *s, const struct p_frame *f, const struct p_program_build *m)
 {
-	struct p_program_build m;
 	struct build_request request = { .kind = BE_BUILD };
 
-	if (p_get_program_build(f, &m) < 0)
-		return -EBADMSG;
-	struct program *p = find_program(s, m.program);
+	struct program *p = find_program(s, m->program);
 	if (!p)
 		return -EBADMSG;
-	request.options = text_of(m.options);
+	request.options = text_of(m->options);
 	int r = request.options ? begin(s, f, p, &request) : -EBADMSG;
 	build_request_free(&request);
 	return r;
 }
 
-int session_on_program_compile(struct session *s, const struct p_frame *f)
+int session_on_program_compile(
+	struct session *s, const struct p_frame *f, const struct p_program_compile *m)
 {
-	struct p_program_compile m;
 	struct build_request request = { .kind = BE_COMPILE };
 
-	if (p_get_program_compile(f, &m) < 0)
-		return -EBADMSG;
-	struct program *p = find_program(s, m.program);
+	struct program *p = find_program(s, m->program);
 	if (!p)
 		return -EBADMSG;
-	request.options = text_of(m.options);
-	int r = request.options ? add_inputs(s, &request, &m.headers) : -EBADMSG;
+	request.options = text_of(m->options);
+	int r = request.options ? add_inputs(s, &request, &m->headers) : -EBADMSG;
 	if (r == 0)
-		r = add_names(&request, m.names);
+		r = add_names(&request, m->names);
 	if (r == 0)
 		r = begin(s, f, p, &request);
 	build_request_free(&request);
 	return r;
 }
 
-int session_on_program_link(struct session *s, const struct p_frame *f)
+int session_on_program_link(
+	struct session *s, const struct p_frame *f, const struct p_program_link *m)
 {
-	struct p_program_link m;
 	struct build_request request = { .kind = BE_LINK };
 	struct program *p;
 
-	if (p_get_program_link(f, &m) < 0 || session_check_new_id(s, m.id) < 0)
+	if (session_check_new_id(s, m->id) < 0)
 		return -EBADMSG;
-	request.options = text_of(m.options);
-	int r = request.options ? add_inputs(s, &request, &m.inputs) : -EBADMSG;
+	request.options = text_of(m->options);
+	int r = request.options ? add_inputs(s, &request, &m->inputs) : -EBADMSG;
 	if (r == 0)
 		r = program_new(s, 0, PROGRAM_LINKED, 0, &p);
 	if (r == 0) {
-		r = session_enter(s, m.id, &p->o);
+		r = session_enter(s, m->id, &p->o);
 		if (r < 0)
 			object_unref(&p->o);
 	}
@@ -202,14 +192,12 @@ int session_on_program_link(struct session *s, const struct p_frame *f)
 	return r;
 }
 
-int session_on_program_query_binary(struct session *s, const struct p_frame *f)
+int session_on_program_query_binary(
+	struct session *s, const struct p_frame *f, const struct p_program_query_binary *m)
 {
-	struct p_program_query_binary m;
 	int r = 0;
 
-	if (p_get_program_query_binary(f, &m) < 0)
-		return -EBADMSG;
-	struct program *p = find_program(s, m.program);
+	struct program *p = find_program(s, m->program);
 	if (!p)
 		return -EBADMSG;
 	if (program_is_busy(p) || !p->requested)
@@ -222,24 +210,24 @@ int session_on_program_query_binary(struct session *s, const struct p_frame *f)
 
 // ---- kernels
 
-int session_on_kernel_create(struct session *s, const struct p_frame *f)
+int session_on_kernel_create(
+	struct session *s, const struct p_frame *f, const struct p_kernel_create *m)
 {
-	struct p_kernel_create m;
 	char name[PROTO_NAME_MAX + 1];
 	struct kernel *k;
 
-	if (p_get_kernel_create(f, &m) < 0 || session_check_new_id(s, m.id) < 0)
+	if (session_check_new_id(s, m->id) < 0)
 		return -EBADMSG;
-	struct program *p = find_program(s, m.program);
+	struct program *p = find_program(s, m->program);
 	if (!p)
 		return -EBADMSG;
-	memcpy(name, m.name.at, m.name.n);
-	name[m.name.n] = 0;
+	memcpy(name, m->name.at, m->name.n);
+	name[m->name.n] = 0;
 	int r = kernel_new(p, 0, name, &k);
 	if (r < 0)
 		return r;
 	kernel_make(k);
-	r = session_enter(s, m.id, &k->o);
+	r = session_enter(s, m->id, &k->o);
 	if (r < 0) {
 		object_unref(&k->o);
 		return r;
@@ -247,20 +235,17 @@ int session_on_kernel_create(struct session *s, const struct p_frame *f)
 	if (f->flags & P_ANSWER)
 		session_answer(s, f->seq, k->o.failed, 0);
 	else if (k->o.failed != CL_SUCCESS)
-		session_failed(s, m.id, k->o.failed);
+		session_failed(s, m->id, k->o.failed);
 	session_return_credit(s, f->length);
 	return 0;
 }
 
-int session_on_kernel_args(struct session *s, const struct p_frame *f)
+int session_on_kernel_args(
+	struct session *s, const struct p_frame *f, const struct p_kernel_args *m)
 {
-	struct p_kernel_args m;
-
-	if (p_get_kernel_args(f, &m) < 0)
-		return -EBADMSG;
-	struct kernel *k = (struct kernel *)session_find(s, m.kernel, OBJECT_KERNEL);
+	struct kernel *k = (struct kernel *)session_find(s, m->kernel, OBJECT_KERNEL);
 	if (!k)
-		return session_breach(s, "no kernel %u", m.kernel);
+		return session_breach(s, "no kernel %u", m->kernel);
 	session_return_credit(s, f->length);
-	return kernel_change_args(k, s, m.args);
+	return kernel_change_args(k, s, m->args);
 }
