@@ -23,6 +23,13 @@ static char dir[64], dir_a[80], dir_b[80], initrd[96], disk[96], kernel[512];
 static struct vm_facts facts;
 static struct vm_accel_probe probe;
 
+// The two hosts of a test.
+struct pair {
+	struct machine a, b;
+	struct carrier out, in; // their relays
+	struct agent *agent;    // the way to the guest, wherever it runs
+};
+
 static struct vm_config config(const char *where)
 {
 	return (struct vm_config){ .name = "test",
@@ -176,7 +183,7 @@ static json_t *stream_of(const char *where)
 	return json_pack("{s:s}", "uri", uri);
 }
 
-static void connect_relays(struct carrier *out, struct carrier *in)
+static void connect_relays(struct pair *p)
 {
 	char address[32];
 	_cleanup_fd_ int server = tcp_listen("127.0.0.1:0", NULL);
@@ -185,8 +192,8 @@ static void connect_relays(struct carrier *out, struct carrier *in)
 	_cleanup_fd_ int a = tcp_connect(address, 1000, NULL);
 	_cleanup_fd_ int b = accept4(server, NULL, NULL, SOCK_CLOEXEC);
 	CHECK(a >= 0 && b >= 0);
-	carrier_do(out, "attach", a);
-	carrier_do(in, "attach", b);
+	carrier_do(&p->out, "attach", a);
+	carrier_do(&p->in, "attach", b);
 }
 
 static void turn_for(int ms)
@@ -199,37 +206,39 @@ static void turn_for(int ms)
 
 // Starts the migration; its stream is held although the guest is idle. `channels`: QEMU's multifd
 // channels besides its first connection, each relayed by itself.
-static void start_held(struct machine *a, struct machine *b, struct carrier *out,
-	struct carrier *in, unsigned channels)
+static void start_held(struct pair *p, unsigned channels)
 {
+	struct machine *a = &p->a, *b = &p->b;
+
 	set_capabilities(a, false, channels);
 	set_capabilities(b, true, channels);
 	// QEMU's own limit is 128 MiB/s; the relay has the link's.
 	machine_do(a, "migrate-set-parameters", json_pack("{s:i}", "max-bandwidth", 0));
 	machine_do(b, "migrate-incoming", stream_of(dir_b));
 	for (unsigned i = 0; i <= channels; i++)
-		connect_relays(out, in);
+		connect_relays(p);
 	machine_do(a, "migrate", stream_of(dir_a));
 	turn_for(1000);
 	CHECK_STR(machine_status(a), "running");
 	CHECK_STR(a->migration, "active");
-	CHECK_EQ(json_int_or(carrier_do(out, "status", -1), "bytes_out", -1), 0);
+	CHECK_EQ(json_int_or(carrier_do(&p->out, "status", -1), "bytes_out", -1), 0);
 }
 
 // Up to the stun.
-static void precopy(struct machine *a, struct machine *b, struct carrier *out, struct carrier *in,
-	unsigned channels)
+static void precopy(struct pair *p, unsigned channels)
 {
-	start_held(a, b, out, in, channels);
+	start_held(p, channels);
 	int64_t began = clock_now_ns();
-	carrier_do(out, "release", -1);
-	machine_await(a, "pre-switchover", 60000);
+	carrier_do(&p->out, "release", -1);
+	machine_await(&p->a, "pre-switchover", 60000);
 	printf("released to pre-switchover: %lld ms\n",
 		(long long)((clock_now_ns() - began) / NSEC_PER_MSEC));
 }
 
-static void switch_over(struct machine *a, struct machine *b)
+static void switch_over(struct pair *p)
 {
+	struct machine *a = &p->a, *b = &p->b;
+
 	CHECK(a->stop_ns > 0);
 	CHECK_STR(machine_status(b), "inmigrate");
 	int64_t began = clock_now_ns();
@@ -242,20 +251,49 @@ static void switch_over(struct machine *a, struct machine *b)
 	CHECK_STR(machine_status(b), "paused");
 	machine_do(b, "cont", NULL);
 	CHECK_STR(machine_status(b), "running");
+	set_agent_path(p->agent, dir_b);
 }
 
-static void relays_end_in_good_order(struct carrier *out, struct carrier *in)
+static void await_relays_end(struct pair *p)
 {
-	while (!out->closed || !in->closed)
+	while (!p->out.closed || !p->in.closed)
 		machine_turn(loop);
-	CHECK(!json_object_get(out->closed, "error"));
-	CHECK(!json_object_get(in->closed, "error"));
-	printf("relayed %lld KiB\n", (long long)json_int_or(out->closed, "bytes_out", 0) >> 10);
-	CHECK(json_int_or(out->closed, "bytes_out", 0) > 1 << 20);
-	CHECK_EQ(json_int_or(in->closed, "bytes_in", 0), json_int_or(out->closed, "bytes_out", 0));
-	CHECK_EQ(carrier_wait(out), 0);
-	CHECK_EQ(carrier_wait(in), 0);
-	json_decref(out->closed), json_decref(in->closed);
+	CHECK_EQ(carrier_wait(&p->out), 0);
+	CHECK_EQ(carrier_wait(&p->in), 0);
+}
+
+static void relays_end_in_good_order(struct pair *p)
+{
+	await_relays_end(p);
+	const json_t *out = p->out.closed, *in = p->in.closed;
+	CHECK(!json_object_get(out, "error"));
+	CHECK(!json_object_get(in, "error"));
+	printf("relayed %lld KiB\n", (long long)json_int_or(out, "bytes_out", 0) >> 10);
+	CHECK(json_int_or(out, "bytes_out", 0) > 1 << 20);
+	CHECK_EQ(json_int_or(in, "bytes_in", 0), json_int_or(out, "bytes_out", 0));
+}
+
+// A guest that has booted on one host, the other one waiting for it, and the relays between them.
+static void set_up(struct pair *p)
+{
+	struct vm_config c = config(dir_b);
+
+	*p = (struct pair){ .agent = agent_new(loop) };
+	boot(&p->a, p->agent);
+	c.incoming = true;
+	machine_start(&p->b, loop, &c);
+	carrier_start(&p->out, loop, "source", dir_a);
+	carrier_start(&p->in, loop, "destination", dir_b);
+}
+
+// The relays have ended. A destination that was killed has nothing left to stop.
+static void tear_down(struct pair *p, bool destination_lives)
+{
+	json_decref(p->out.closed), json_decref(p->in.closed);
+	agent_free(p->agent);
+	machine_stop(&p->a);
+	if (destination_lives)
+		machine_stop(&p->b);
 }
 
 static void output_is_complete(const struct output *o)
@@ -272,127 +310,83 @@ static void output_is_complete(const struct output *o)
 
 static void a_program_runs_across_a_migration(void)
 {
-	struct machine a, b;
-	struct carrier out, in;
-	struct agent *agent = agent_new(loop);
-	struct vm_config c = config(dir_b);
+	struct pair p;
 	struct output *o = calloc(1, sizeof *o);
 
-	boot(&a, agent);
-	c.incoming = true;
-	machine_start(&b, loop, &c);
-	carrier_start(&out, loop, "source", dir_a);
-	carrier_start(&in, loop, "destination", dir_b);
-	start(agent, o,
+	set_up(&p);
+	start(p.agent, o,
 		"i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); usleep 20000; done; exit "
 		"5");
 	while (!o->n)
 		machine_turn(loop);
-	precopy(&a, &b, &out, &in, 0);
+	precopy(&p, 0);
 	size_t before = o->n;
-	switch_over(&a, &b);
-	set_agent_path(agent, dir_b);
+	switch_over(&p);
 	CHECK(!o->done);
 	while (!o->done)
 		machine_turn(loop);
 	CHECK(o->n > before);
 	output_is_complete(o);
-	guest_is_whole(&b, agent);
+	guest_is_whole(&p.b, p.agent);
 	printf("stun, STOP to RESUME: %.1f ms\n",
-		(double)(b.resume_ns - a.stop_ns) / NSEC_PER_MSEC);
-	relays_end_in_good_order(&out, &in);
-	agent_free(agent);
-	machine_stop(&a);
-	machine_stop(&b);
+		(double)(p.b.resume_ns - p.a.stop_ns) / NSEC_PER_MSEC);
+	relays_end_in_good_order(&p);
+	tear_down(&p, true);
 	free(o);
 }
 
 static void several_connections_carry_the_ram(void)
 {
-	struct machine a, b;
-	struct carrier out, in;
-	struct agent *agent = agent_new(loop);
-	struct vm_config c = config(dir_b);
+	struct pair p;
 
-	boot(&a, agent);
-	c.incoming = true;
-	machine_start(&b, loop, &c);
-	carrier_start(&out, loop, "source", dir_a);
-	carrier_start(&in, loop, "destination", dir_b);
-	precopy(&a, &b, &out, &in, 2);
-	CHECK_EQ(json_int_or(carrier_do(&out, "status", -1), "connections", 0), 3);
-	switch_over(&a, &b);
-	set_agent_path(agent, dir_b);
-	guest_is_whole(&b, agent);
-	relays_end_in_good_order(&out, &in);
-	agent_free(agent);
-	machine_stop(&a);
-	machine_stop(&b);
+	set_up(&p);
+	precopy(&p, 2);
+	CHECK_EQ(json_int_or(carrier_do(&p.out, "status", -1), "connections", 0), 3);
+	switch_over(&p);
+	guest_is_whole(&p.b, p.agent);
+	relays_end_in_good_order(&p);
+	tear_down(&p, true);
 }
 
 // The relay passes the death on; QEMU resumes by itself, and the guest never notices.
 static void a_destination_that_dies_in_the_stun_leaves_the_guest_on_the_source(void)
 {
-	struct machine a, b;
-	struct carrier out, in;
-	struct agent *agent = agent_new(loop);
-	struct vm_config c = config(dir_b);
+	struct pair p;
 	struct output o;
 
-	boot(&a, agent);
-	c.incoming = true;
-	machine_start(&b, loop, &c);
-	carrier_start(&out, loop, "source", dir_a);
-	carrier_start(&in, loop, "destination", dir_b);
-	precopy(&a, &b, &out, &in, 0);
-	machine_kill(&b);
-	machine_ask(&a, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"));
-	while (strcmp(a.migration, "failed"))
+	set_up(&p);
+	precopy(&p, 0);
+	machine_kill(&p.b);
+	machine_ask(&p.a, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"));
+	while (strcmp(p.a.migration, "failed"))
 		machine_turn(loop);
-	while (a.resume_ns <= a.stop_ns) // QEMU says "failed" a moment before it resumes
+	while (p.a.resume_ns <= p.a.stop_ns) // QEMU says "failed" a moment before it resumes
 		machine_turn(loop);
-	CHECK_STR(machine_status(&a), "running");
-	while (!out.closed || !in.closed)
-		machine_turn(loop);
-	CHECK_EQ(carrier_wait(&out), 0);
-	CHECK_EQ(carrier_wait(&in), 0);
-	json_decref(out.closed), json_decref(in.closed);
-	run(agent, &o, "cat /mnt/file");
+	CHECK_STR(machine_status(&p.a), "running");
+	await_relays_end(&p);
+	run(p.agent, &o, "cat /mnt/file");
 	CHECK_STR(o.text, "kept\n");
-	agent_free(agent);
-	machine_stop(&a);
+	tear_down(&p, false);
 }
 
 // QEMU's main loop may be stuck behind a peer that takes nothing; yank is answered all the same.
 static void a_hung_destination_is_left_out_of_band(void)
 {
-	struct machine a, b;
-	struct carrier out, in;
-	struct agent *agent = agent_new(loop);
-	struct vm_config c = config(dir_b);
+	struct pair p;
 
-	boot(&a, agent);
-	c.incoming = true;
-	machine_start(&b, loop, &c);
-	carrier_start(&out, loop, "source", dir_a);
-	carrier_start(&in, loop, "destination", dir_b);
-	start_held(&a, &b, &out, &in, 0);
-	kill(b.pid, SIGSTOP);
-	carrier_do(&out, "release", -1);
+	set_up(&p);
+	start_held(&p, 0);
+	kill(p.b.pid, SIGSTOP);
+	carrier_do(&p.out, "release", -1);
 	turn_for(500);
-	CHECK_STR(a.migration, "active");
-	machine_do_oob(&a, "yank", json_pack("{s:[{s:s}]}", "instances", "type", "migration"));
-	while (strcmp(a.migration, "failed"))
+	CHECK_STR(p.a.migration, "active");
+	machine_do_oob(&p.a, "yank", json_pack("{s:[{s:s}]}", "instances", "type", "migration"));
+	while (strcmp(p.a.migration, "failed"))
 		machine_turn(loop);
-	CHECK_STR(machine_status(&a), "running");
-	machine_kill(&b);
-	while (!out.closed || !in.closed)
-		machine_turn(loop);
-	CHECK_EQ(carrier_wait(&out), 0);
-	CHECK_EQ(carrier_wait(&in), 0);
-	json_decref(out.closed), json_decref(in.closed);
-	agent_free(agent);
-	machine_stop(&a);
+	CHECK_STR(machine_status(&p.a), "running");
+	machine_kill(&p.b);
+	await_relays_end(&p);
+	tear_down(&p, false);
 }
 
 int main(void)
