@@ -13,6 +13,7 @@ struct testvgpu {
 	struct vgpu *v;
 	int guest;     // the guest's end of port 0
 	struct buf in; // what came out of it and nobody has looked at
+	bool deaf;     // the guest reads nothing
 };
 
 void testvgpu_start(struct testvgpu *t, struct loop *loop, const struct backend_ops *device);
