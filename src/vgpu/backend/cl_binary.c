@@ -6,6 +6,7 @@
 // the launch's end then aborts the process ("pocl_release_dlhandle_cache: ref_count > 0").
 #include "vgpu/backend/cl_binary.h"
 #include "vgpu/backend/cl_backend.h"
+#include "vgpu/backend/cl_scratch.h"
 #include "vgpu/protocol/protocol.h"
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -80,22 +81,34 @@ static int put_request(int fd, const struct be_origin *from)
 	return b.failed ? -E2BIG : write_whole(fd, b.data, b.len);
 }
 
+static int run_child(const struct process_fd *fds, size_t n_fds, const char *device)
+{
+	struct cl_scratch scratch;
+	int status = -1;
+
+	cl_scratch_make(&scratch);
+	struct process_spec spec = { .argv = (const char *[]){ "/proc/self/exe", CL_BINARY_OPTION,
+					     device, NULL },
+		.env = (const char *[]){ scratch.path[0] ? scratch.env : NULL, NULL },
+		.log_fd = STDERR_FILENO,
+		.fds = fds,
+		.n_fds = n_fds };
+	int r = process_run(&spec, &status, NULL);
+	cl_scratch_remove(&scratch);
+	return r < 0 || !WIFEXITED(status) || WEXITSTATUS(status) ? -EIO : 0;
+}
+
 cl_int cl_program_get_binary(struct backend *be, const struct be_origin *from, struct buf *binary)
 {
 	_cleanup_fd_ int request = memfd_create("request", MFD_CLOEXEC);
 	_cleanup_fd_ int result = memfd_create("binary", MFD_CLOEXEC);
 	char device[16];
-	const char *argv[] = { "/proc/self/exe", CL_BINARY_OPTION, device, NULL };
 	struct process_fd fds[] = { { request, REQUEST_FD }, { result, RESULT_FD } };
-	struct process_spec spec = {
-		.argv = argv, .log_fd = STDERR_FILENO, .fds = fds, .n_fds = 2
-	};
-	int status;
 
 	snprintf(device, sizeof device, "%u", cl_of(be)->config.device);
 	if (request < 0 || result < 0 || put_request(request, from) < 0)
 		return CL_OUT_OF_HOST_MEMORY;
-	if (process_run(&spec, &status, NULL) < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
+	if (run_child(fds, 2, device) < 0)
 		return CL_INVALID_PROGRAM_EXECUTABLE;
 	return read_whole(result, BINARY_CAP, binary) < 0 ? CL_INVALID_PROGRAM_EXECUTABLE
 							  : CL_SUCCESS;
