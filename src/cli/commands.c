@@ -59,7 +59,7 @@ const struct cli_command cli_commands[] = {
 		"                 in the stun; single-pass: whole buffers, once\n"
 		"  --target-stun  switch over once the forecast is below this\n"
 		"  --stun-limit   a longer stun is aborted, the VM goes on here\n"
-		"  --bandwidth    such as 1gbit, 100MB/s or off\n"
+		"  --bandwidth    of vGPU and RAM together, such as 1gbit, 100MB/s or off\n"
 		"  --verify       compare the whole framebuffer on both sides before COMMIT\n"
 		"Ctrl-C asks for an end before COMMIT and waits for the result.\n"
 		"Exit status: 0 moved; 1 failed or aborted, the VM runs on the source; 3 refused "

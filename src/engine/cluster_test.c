@@ -205,6 +205,8 @@ static void test_a_workload_that_writes_too_fast_is_left_alone(void)
 	sim.dirty_rate = 2 * sim.rate;
 	sim_run(&sim);
 	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+	// And its stun does not begin with the rest of a round that changes nothing.
+	CHECK(sim.source.at.drained - sim.source.at.stopped < 20 * ENGINE_NSEC_MSEC);
 }
 
 enum { NO_GPU = 6, NO_GPU_RAM_FAST, GPU_RAM_FAST }; // of the variants

@@ -96,12 +96,23 @@ static int64_t until_stop(const struct source *s)
 	return ns < 0 || s->ram.forced ? 0 : ns;
 }
 
+// Where rounds no longer shrink what is left, one that the VM's stop overtakes only makes the stun
+// longer: it must end first, and what it sent is sent again. A short one is worth it.
+static bool round_pays(const struct source *s)
+{
+	int64_t takes = forecast_send_ns(&s->forecast, s->forecast.gpu_bytes);
+
+	return !s->forced || takes <= PACE_MIN_NS || takes <= until_stop(s);
+}
+
 void source_pace(struct source *s, int64_t now_ns, struct actions *out)
 {
 	if (!s->cfg.gpu || !s->rounds || !policy_rounds_go_on(s->cfg.mode))
 		return;
-	if (!s->round_running && !s->gate_asked)
-		actions_timer(out, EV_ROUND_DUE, pace_due(&s->pace, now_ns, until_stop(s)));
+	if (s->round_running || s->gate_asked)
+		return;
+	actions_timer(
+		out, EV_ROUND_DUE, round_pays(s) ? pace_due(&s->pace, now_ns, until_stop(s)) : -1);
 }
 
 static void flow(struct source *s, const char *reason, int64_t now_ns, struct actions *out)

@@ -23,7 +23,7 @@ const struct setting settings_table[] = {
 	{ "migration.channels", SETTING_NUMBER, "4", 1, 16, "", NULL,
 		"parallel connections for a vGPU's memory" },
 	{ "migration.bandwidth", SETTING_RATE, "off", 0, INT64_MAX, "bytes/s", NULL,
-		"cap on a migration's traffic, such as 1gbit; off: none" },
+		"cap on what a migration sends, vGPU and RAM together, such as 1gbit; off: none" },
 	{ "migration.tracker", SETTING_WORD, "auto", 0, 0, "", trackers,
 		"what finds dirty pages; takes effect at the VM's next start" },
 	{ "migration.dedup", SETTING_WORD, "off", 0, 0, "", dedups,
