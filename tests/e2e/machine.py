@@ -17,14 +17,14 @@ from lab.ferry import Answer, Ferry, Running
 
 LOG_LINE = "vGPU Page Transfer Start"
 VM = "vm"
-OVERLAY_PROGRAMS = ("pattern", "memory")
+OVERLAY_PROGRAMS = ("tests/e2e/pattern", "tests/e2e/memory", "workloads/train/llm-train")
 
 
 def overlay(folder: Path) -> Path:
     root = folder / "overlay"
     (root / "usr/bin").mkdir(parents=True, exist_ok=True)
     for program in OVERLAY_PROGRAMS:
-        shutil.copy(model.ROOT / "build/release/tests/e2e" / program, root / "usr/bin")
+        shutil.copy(model.ROOT / "build/release" / program, root / "usr/bin")
     return root
 
 
