@@ -7,7 +7,7 @@
 
 #include "failure.h"
 
-#define GPU_MAX_BUFFER (512ull << 20) // no buffer is larger, whatever the device allows
+#define GPU_MAX_BUFFER (2ull << 30) // no buffer is larger, whatever the device allows
 
 struct gpu {
 	cl_device_id device;

@@ -24,6 +24,46 @@ void model_init(struct model *m, const struct shape *s, enum weight_type type, u
 		weight_type_name(type), (unsigned long long)seed);
 }
 
+// "Tiny Stories" of "general.name", or the file's name.
+static void name_model(struct model *m, const char *path)
+{
+	struct gguf_string name = { "", 0 };
+	const char *base = strrchr(path, '/');
+	size_t n = 0;
+
+	base = base ? base + 1 : path;
+	gguf_text(&m->gguf, "general.name", false, &name, NULL);
+	if (!name.len)
+		name = (struct gguf_string){ base, strlen(base) };
+	for (; n < name.len && n + 1 < sizeof m->name; n++) {
+		char c = name.at[n];
+
+		m->name[n] = c > ' ' && c <= '~' && c != '"' && c != '\\' ? c : '-';
+	}
+	m->name[n] = 0;
+}
+
+int model_init_file(
+	struct model *m, const char *path, uint32_t context, uint32_t cache, struct failure *f)
+{
+	struct gguf_error e;
+	int r;
+
+	memset(m, 0, sizeof *m);
+	r = gguf_open(&m->gguf, path, &e);
+	if (r)
+		return fail(f, r, "%s", e.text);
+	r = llama_file_read(&m->file, &m->gguf, context, cache, f);
+	if (r) {
+		gguf_close(&m->gguf);
+		return r;
+	}
+	m->shape = m->file.shape;
+	memcpy(m->frequencies, m->file.frequencies, sizeof m->frequencies);
+	name_model(m, path);
+	return 0;
+}
+
 static int step_open(struct model *m, unsigned platform, unsigned device, struct failure *f)
 {
 	int r = gpu_open(&m->gpu, platform, device, f);
@@ -35,7 +75,9 @@ static int step_open(struct model *m, unsigned platform, unsigned device, struct
 
 static int step_compile(struct model *m, struct failure *f)
 {
-	int r = weights_plan_uniform(&m->weights, &m->shape, m->type, m->gpu.max_buffer, f);
+	uint64_t max = m->gpu.max_buffer;
+	int r = m->file.gguf ? weights_plan(&m->weights, &m->shape, &m->file.plan, max, f)
+			     : weights_plan_uniform(&m->weights, &m->shape, m->type, max, f);
 
 	if (!r)
 		r = programs_build(&m->programs, &m->gpu, &m->shape, m->weights.uses, f);
@@ -65,6 +107,8 @@ static int step_fill(struct model *m, unsigned part, struct failure *f)
 {
 	snprintf(m->progress, sizeof m->progress, "weights: part %u of %u", part + 1,
 		weights_parts(&m->weights));
+	if (m->file.gguf)
+		return llama_file_upload(&m->file, &m->weights, &m->gpu, part, f);
 	return weights_synthesize(&m->weights, &m->gpu, &m->programs, m->seed, part, f);
 }
 
@@ -111,5 +155,7 @@ void model_free(struct model *m)
 	weights_free(&m->weights);
 	programs_free(&m->programs);
 	gpu_close(&m->gpu);
+	llama_file_free(&m->file);
+	gguf_close(&m->gguf);
 	memset(m, 0, sizeof *m);
 }

@@ -7,6 +7,7 @@
 
 #include "forward.h"
 #include "gpu.h"
+#include "llama_file.h"
 #include "scheduler.h"
 #include "weights.h"
 
@@ -14,7 +15,9 @@ struct model {
 	struct gpu gpu;
 	struct shape shape;
 	enum weight_type type; // of synthetic weights
-	float frequencies[128];
+	float frequencies[ROPE_MAX_PAIRS];
+	struct gguf_file gguf;  // of a model from a file
+	struct llama_file file; // gguf is NULL: synthetic
 	uint64_t seed;
 	char name[128]; // "synthetic-1G-q8_0-seed1"
 	struct programs programs;
@@ -29,6 +32,11 @@ struct model {
 // Sets a synthetic model to load; opens nothing. `size_text` is what the user called the size.
 void model_init(struct model *m, const struct shape *s, enum weight_type type, uint64_t seed,
 	const char *size_text);
+
+// Opens and checks a GGUF file to load; on failure nothing stays open. `context` and `cache` as for
+// llama_file_read().
+int model_init_file(
+	struct model *m, const char *path, uint32_t context, uint32_t cache, struct failure *f);
 
 // Does the next step: open the device, lay out, compile, allocate, fill (a step per layer), first
 // pass. `ready` is set after the last. `progress` has a line about the step.

@@ -39,7 +39,8 @@ void reference_free(struct reference *r)
 }
 
 // A weight out of its tile: four rows of 32, quantised ones behind four scales (kernels/common.cl).
-static double weight(const struct reference *r, const struct matrix *m, uint32_t row, uint32_t col)
+double reference_weight(
+	const struct reference *r, const struct matrix *m, uint32_t row, uint32_t col)
 {
 	uint64_t tile = (uint64_t)(row / TILE_ROWS) * (m->cols / TILE_COLS) + col / TILE_COLS;
 	const uint8_t *p = (const uint8_t *)r->arena + m->at + tile * weight_tile_bytes(m->type);
@@ -65,7 +66,7 @@ void reference_product_rows(const struct reference *r, const struct matrix *m, u
 	for (uint32_t row = 0; row < rows; row++) {
 		out[row] = 0;
 		for (uint32_t col = 0; col < m->cols; col++)
-			out[row] += weight(r, m, row, col) * in[col];
+			out[row] += reference_weight(r, m, row, col) * in[col];
 	}
 }
 
@@ -78,7 +79,7 @@ void reference_product(
 void reference_embedding(const struct reference *r, int32_t token, double *out)
 {
 	for (uint32_t i = 0; i < r->w->shape.dim; i++)
-		out[i] = weight(r, &r->w->embedding, (uint32_t)token, i);
+		out[i] = reference_weight(r, &r->w->embedding, (uint32_t)token, i);
 }
 
 void reference_norm(const struct reference *r, uint64_t gain, const double *in, double *out)

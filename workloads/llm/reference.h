@@ -18,6 +18,10 @@ int reference_init(struct reference *r, struct gpu *g, const struct weights *w,
 	const float *frequencies, uint32_t capacity, struct failure *f);
 void reference_free(struct reference *r);
 
+// One weight as the device has it.
+double reference_weight(
+	const struct reference *r, const struct matrix *m, uint32_t row, uint32_t col);
+
 // out = W in
 void reference_product(
 	const struct reference *r, const struct matrix *m, const double *in, double *out);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGN 4096u // bytes; each matrix starts on a page
+#define ALIGN       4096u          // bytes; each matrix starts on a page
+#define ARENA_BYTES (512ull << 20) // a larger matrix has a buffer of its own
 
 uint64_t matrix_bytes(const struct matrix *m)
 {
@@ -16,12 +17,13 @@ static int place_matrix(
 	struct weights *w, struct matrix *m, struct matrix wanted, struct failure *f)
 {
 	uint64_t bytes = (matrix_bytes(&wanted) + ALIGN - 1) / ALIGN * ALIGN;
+	uint64_t arena = w->max_buffer < ARENA_BYTES ? w->max_buffer : ARENA_BYTES;
 	unsigned a = w->n_arenas ? w->n_arenas - 1 : 0;
 
-	if (bytes > w->max_arena)
+	if (bytes > w->max_buffer)
 		return fail(f, ENOMEM, "a %u x %u matrix does not fit one buffer of %llu bytes",
-			wanted.rows, wanted.cols, (unsigned long long)w->max_arena);
-	if (w->n_arenas == 0 || w->arena_bytes[a] + bytes > w->max_arena) {
+			wanted.rows, wanted.cols, (unsigned long long)w->max_buffer);
+	if (w->n_arenas == 0 || w->arena_bytes[a] + bytes > arena) {
 		if (w->n_arenas == MAX_ARENAS)
 			return fail(f, ENOMEM, "the model needs more than %u buffers", MAX_ARENAS);
 		a = w->n_arenas++;
@@ -98,7 +100,7 @@ int weights_plan(struct weights *w, const struct shape *s, const struct weight_p
 	if (r)
 		return r;
 	w->shape = *s;
-	w->max_arena = max_buffer / ALIGN * ALIGN;
+	w->max_buffer = max_buffer / ALIGN * ALIGN;
 	w->layers = calloc(s->layers, sizeof *w->layers);
 	if (!w->layers)
 		return fail(f, ENOMEM, "out of host memory");

@@ -40,11 +40,11 @@ struct weight_plan {
 
 struct weights {
 	struct shape shape;
-	cl_mem arenas[MAX_ARENAS]; // the large buffers that hold all matrices
+	cl_mem arenas[MAX_ARENAS]; // the buffers of about 512 MiB that hold all matrices
 	uint64_t arena_bytes[MAX_ARENAS];
 	unsigned n_arenas;
-	uint64_t max_arena; // bytes
-	cl_mem vectors;     // floats: norm gains, RoPE frequencies
+	uint64_t max_buffer; // bytes
+	cl_mem vectors;      // floats: norm gains, RoPE frequencies
 	uint64_t vector_count;
 	uint64_t bytes;          // of all matrices
 	uint64_t pass_bytes;     // of those that a pass reads whole: all but the embedding's rows

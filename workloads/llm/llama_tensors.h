@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names of a Llama model's tensors in GGUF files, and which of them make a matrix on the device.
+// Between llama_file.c and llama_upload.c only.
+#pragma once
+
+#include "llama_file.h"
+
+// Several tensors make one matrix: one after the other, or, `in_turn`, a row of each.
+struct llama_source {
+	const char *names[3]; // within a layer
+	unsigned count;
+	bool in_turn;
+	uint32_t rows[3], cols;
+};
+
+struct llama_source llama_source_of(const struct shape *s, unsigned matrix);
+
+// Norm gains: of the attention, of the feed-forward.
+extern const char *const llama_layer_vectors[2];
+
+// "blk.LAYER.NAME.weight"
+void llama_layer_name(char out[64], uint32_t layer, const char *name);
