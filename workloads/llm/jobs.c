@@ -19,6 +19,8 @@ static double seconds_now(void)
 static void forget(struct job *job)
 {
 	completion_free(&job->request);
+	answer_free(&job->answer);
+	bytes_free(&job->text);
 	free(job->tokens);
 	memset(job, 0, sizeof *job);
 }
@@ -51,6 +53,8 @@ int jobs_add(struct jobs *j, struct connection *c, struct completion *request)
 			return -ENOMEM;
 		}
 	}
+	job->answer =
+		(struct answer){ .tokenizer = j->model->tokenizer, .stops = &job->request.stops };
 	memset(request, 0, sizeof *request);
 	return 0;
 }
@@ -116,8 +120,9 @@ bool jobs_ready(struct jobs *j)
 
 static struct completion_head head_of(const struct jobs *j, const struct job *job, char id[32])
 {
-	snprintf(id, 32, "cmpl-%llu", (unsigned long long)job->number);
-	return (struct completion_head){ id, j->model->name, job->created };
+	snprintf(id, 32, "%s-%llu", job->request.chat ? "chatcmpl" : "cmpl",
+		(unsigned long long)job->number);
+	return (struct completion_head){ id, j->model->name, job->created, job->request.chat };
 }
 
 // Starts jobs in the order of their arrival until there is no room for the next.
@@ -142,38 +147,77 @@ static int start_waiting(struct jobs *j, struct failure *f)
 	return j->full ? 0 : r;
 }
 
-static void emit(struct jobs *j, struct job *job, int32_t token)
+// Why the answer ends with this token, or NULL if it goes on.
+static const char *finish_of(const struct jobs *j, const struct job *job, int32_t token, bool last)
 {
-	uint32_t index = job->n_tokens++;
-	struct bytes event = { 0 };
-	struct completion_head head;
-	char id[32];
+	if (job->answer.stopped || tokenizer_ends(j->model->tokenizer, token))
+		return "stop";
+	return last ? "length" : NULL;
+}
 
-	if (!job->request.stream) {
-		job->tokens[index] = token;
-		return;
-	}
-	head = head_of(j, job, id);
-	completion_event(&event, &head, token, index, job->n_tokens == job->request.max_tokens);
+static void send_event(struct jobs *j, struct job *job, int32_t token, const struct bytes *text,
+	const char *finish)
+{
+	struct bytes event = { 0 };
+	char id[32];
+	struct completion_head head = head_of(j, job, id);
+
+	completion_event(&event, &head, token, job->n_tokens, text, finish);
 	connection_piece(job->connection, event.data, event.len);
 	bytes_free(&event);
 }
 
-static void finish(struct jobs *j, struct job *job)
+// Adds a token to the answer. Returns why it ends there, or NULL.
+static const char *emit(struct jobs *j, struct job *job, int32_t token, bool last)
 {
-	struct completion_head head;
+	struct bytes text = { 0 }, *out = job->request.stream ? &text : &job->text;
+	const char *finish;
+
+	answer_token(&job->answer, token, out);
+	finish = finish_of(j, job, token, last);
+	if (finish)
+		answer_end(&job->answer, out);
+	if (job->request.stream)
+		send_event(j, job, token, &text, finish);
+	else
+		job->tokens[job->n_tokens] = token;
+	job->n_tokens++;
+	bytes_free(&text);
+	return finish;
+}
+
+static void finish_stream(struct jobs *j, struct job *job)
+{
+	struct bytes event = { 0 };
+	char id[32];
+	struct completion_head head = head_of(j, job, id);
+
+	if (job->request.usage)
+		completion_usage_event(&event, &head, job->n_tokens, job->request.n_prompt);
+	bytes_add(&event, DONE, sizeof DONE - 1);
+	connection_piece(job->connection, event.data, event.len);
+	connection_stream_end(job->connection);
+	bytes_free(&event);
+}
+
+static void finish_whole(struct jobs *j, struct job *job, const char *why)
+{
 	struct bytes body = { 0 };
 	char id[32];
+	struct completion_head head = head_of(j, job, id);
 
-	if (job->request.stream) {
-		connection_piece(job->connection, DONE, sizeof DONE - 1);
-		connection_stream_end(job->connection);
-	} else {
-		head = head_of(j, job, id);
-		completion_body(&body, &head, job->tokens, job->n_tokens, job->request.n_prompt);
-		connection_reply(job->connection, 200, "application/json", body.data, body.len);
-		bytes_free(&body);
-	}
+	completion_body(
+		&body, &head, job->tokens, job->n_tokens, job->request.n_prompt, &job->text, why);
+	connection_reply(job->connection, 200, "application/json", body.data, body.len);
+	bytes_free(&body);
+}
+
+static void finish(struct jobs *j, struct job *job, const char *why)
+{
+	if (job->request.stream)
+		finish_stream(j, job);
+	else
+		finish_whole(j, job, why);
 	scheduler_end(&j->model->scheduler, job->sequence);
 	j->full = false;
 	forget(job);
@@ -200,6 +244,7 @@ double jobs_rate(struct jobs *j)
 static void take_token(struct jobs *j, const struct scheduled_token *t)
 {
 	struct job *job = j->jobs;
+	const char *why;
 
 	while (!job->running || job->sequence != t->sequence)
 		job++;
@@ -208,9 +253,9 @@ static void take_token(struct jobs *j, const struct scheduled_token *t)
 		j->first_token_seconds += seconds_now() - job->arrived;
 	}
 	count_token(j);
-	emit(j, job, t->token);
-	if (t->last)
-		finish(j, job);
+	why = emit(j, job, t->token, t->last);
+	if (why)
+		finish(j, job, why);
 }
 
 int jobs_step(struct jobs *j, struct failure *f)

@@ -17,8 +17,10 @@ struct job {
 	unsigned sequence; // while it runs
 	double arrived;    // seconds
 	long long created;
+	struct answer answer;
 	uint32_t n_tokens;
-	int32_t *tokens; // those of a response that is not streamed
+	int32_t *tokens;   // those of a response that is not streamed
+	struct bytes text; // and its text
 };
 
 #define MAX_JOBS 64 // as many as connections: each has at most one

@@ -89,6 +89,25 @@ static void put_gain(struct image *m, const char *name)
 	image_tensor(m, name, GGUF_TENSOR_F32, DIM, 1, gain, sizeof gain);
 }
 
+// A vocabulary of bytes, as SentencePiece writes them.
+static void put_tokens(struct image *m)
+{
+	char texts[VOCAB][8];
+	const char *names[VOCAB];
+	float scores[VOCAB] = { 0 };
+	int32_t types[VOCAB];
+
+	for (int i = 0; i < VOCAB; i++) {
+		snprintf(texts[i], sizeof texts[i], "<0x%02X>", i);
+		names[i] = texts[i];
+		types[i] = 6;
+	}
+	image_text(m, "tokenizer.ggml.model", "llama");
+	image_texts(m, "tokenizer.ggml.tokens", names, VOCAB);
+	image_i32s(m, "tokenizer.ggml.token_type", types, VOCAB);
+	image_f32s(m, "tokenizer.ggml.scores", scores, VOCAB);
+}
+
 static void put_keys(struct image *m)
 {
 	image_text(m, "general.architecture", "llama");
@@ -255,6 +274,7 @@ static void check_kind(const struct kind *k)
 	struct model m;
 
 	put_keys(&image);
+	put_tokens(&image);
 	put_tensors(&image, k);
 	load(&m, &image);
 	CHECK(!strcmp(m.name, "a--test-"));

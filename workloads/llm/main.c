@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "bench.h"
+#include "chat.h"
 #include "model.h"
 #include "options.h"
 #include "server.h"
-#include "vocabulary.h"
 
 static int load(struct model *m, const struct options *o, struct failure *f)
 {
@@ -23,16 +23,32 @@ static int load(struct model *m, const struct options *o, struct failure *f)
 	return 0;
 }
 
-static void print_token(const struct options *o, int32_t token)
+static void print_token(const struct model *m, const struct options *o, int32_t token)
 {
-	char word[WORD_MAX];
+	struct bytes text = { 0 };
 
-	vocabulary_word(token, word);
+	tokenizer_text(m->tokenizer, token, &text);
 	if (o->ids)
 		printf("%d\n", token);
+	else if (m->file.gguf)
+		fwrite(text.data, 1, text.len, stdout);
 	else
-		printf("%d\t%s\n", token, word + 1);
+		printf("%d\t%.*s\n", token, (int)text.len - 1, text.data + 1);
 	fflush(stdout);
+	bytes_free(&text);
+}
+
+static int encode_prompt(
+	struct model *m, const char *text, int32_t *ids, uint32_t *n, struct failure *f)
+{
+	uint32_t max = m->shape.context;
+	int r = chat_begin(m->tokenizer, ids, n, max);
+
+	if (!r)
+		r = tokenizer_encode(m->tokenizer, text, strlen(text), true, ids, n, max);
+	if (!*n)
+		*n = 1; // an empty prompt is token 0
+	return r ? fail(f, r, "the prompt has more than %u tokens", max) : 0;
 }
 
 static int print_tokens(struct model *m, const struct options *o, struct failure *f)
@@ -41,23 +57,21 @@ static int print_tokens(struct model *m, const struct options *o, struct failure
 	struct scheduled_token got[MAX_SEQUENCES];
 	const struct sampling greedy = { 0 };
 	unsigned sequence;
-	int n, r;
+	uint32_t n = 0;
+	int r;
 
 	if (!prompt)
 		return fail(f, ENOMEM, "out of host memory");
-	n = vocabulary_encode(o->prompt, strlen(o->prompt), prompt, (int)m->shape.context);
-	if (n < 0)
-		r = fail(f, EINVAL, "the prompt has more than %u tokens", m->shape.context);
-	else
-		r = scheduler_start(&m->scheduler, prompt, n ? (uint32_t)n : 1, o->tokens, &greedy,
-			&sequence, f);
+	r = encode_prompt(m, o->prompt, prompt, &n, f);
+	if (!r)
+		r = scheduler_start(&m->scheduler, prompt, n, o->tokens, &greedy, &sequence, f);
 	free(prompt);
 	while (r >= 0) {
 		r = scheduler_step(&m->scheduler, got, f);
 		if (r <= 0)
 			continue;
-		print_token(o, got[0].token);
-		if (got[0].last)
+		print_token(m, o, got[0].token);
+		if (got[0].last || tokenizer_ends(m->tokenizer, got[0].token))
 			return 0;
 	}
 	return r;
@@ -84,8 +98,12 @@ int main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
-	model_init(&m, &o.shape, o.type, o.seed, o.size);
-	r = run(&m, &o, &f);
+	if (o.model)
+		r = model_init_file(&m, o.model, o.shape.context, o.shape.cache_slots, &f);
+	else
+		r = model_init(&m, &o.shape, o.type, o.seed, o.size, &f);
+	if (!r)
+		r = run(&m, &o, &f);
 	if (r)
 		fprintf(stderr, "llm-server: %s\n", f.text);
 	model_free(&m);

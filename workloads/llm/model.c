@@ -8,8 +8,8 @@
 
 #define ROPE_BASE 500000.0f // Llama 3's
 
-void model_init(struct model *m, const struct shape *s, enum weight_type type, uint64_t seed,
-	const char *size_text)
+int model_init(struct model *m, const struct shape *s, enum weight_type type, uint64_t seed,
+	const char *size_text, struct failure *f)
 {
 	// Llama 3.1: Dubey et al. 2024, and the configuration published with the weights.
 	const struct rope_llama3 scaling = { .factor = 8, .low = 1, .high = 4, .original = 8192 };
@@ -22,6 +22,7 @@ void model_init(struct model *m, const struct shape *s, enum weight_type type, u
 	rope_scale_llama3(&scaling, s->head_dim / 2, m->frequencies);
 	snprintf(m->name, sizeof m->name, "synthetic-%.32s-%s-seed%llu", size_text,
 		weight_type_name(type), (unsigned long long)seed);
+	return tokenizer_open_synthetic(&m->tokenizer, f);
 }
 
 // "Tiny Stories" of "general.name", or the file's name.
@@ -54,7 +55,10 @@ int model_init_file(
 	if (r)
 		return fail(f, r, "%s", e.text);
 	r = llama_file_read(&m->file, &m->gguf, context, cache, f);
+	if (!r)
+		r = tokenizer_open(&m->tokenizer, &m->gguf, m->file.shape.vocab, f);
 	if (r) {
+		llama_file_free(&m->file);
 		gguf_close(&m->gguf);
 		return r;
 	}
@@ -155,6 +159,7 @@ void model_free(struct model *m)
 	weights_free(&m->weights);
 	programs_free(&m->programs);
 	gpu_close(&m->gpu);
+	tokenizer_close(m->tokenizer);
 	llama_file_free(&m->file);
 	gguf_close(&m->gguf);
 	memset(m, 0, sizeof *m);

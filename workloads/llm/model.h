@@ -9,6 +9,7 @@
 #include "gpu.h"
 #include "llama_file.h"
 #include "scheduler.h"
+#include "tokenizer.h"
 #include "weights.h"
 
 struct model {
@@ -18,6 +19,7 @@ struct model {
 	float frequencies[ROPE_MAX_PAIRS];
 	struct gguf_file gguf;  // of a model from a file
 	struct llama_file file; // gguf is NULL: synthetic
+	struct tokenizer *tokenizer;
 	uint64_t seed;
 	char name[128]; // "synthetic-1G-q8_0-seed1"
 	struct programs programs;
@@ -29,9 +31,9 @@ struct model {
 	char progress[256]; // what the last step did
 };
 
-// Sets a synthetic model to load; opens nothing. `size_text` is what the user called the size.
-void model_init(struct model *m, const struct shape *s, enum weight_type type, uint64_t seed,
-	const char *size_text);
+// Sets a synthetic model to load; opens no device. `size_text` is what the user called the size.
+int model_init(struct model *m, const struct shape *s, enum weight_type type, uint64_t seed,
+	const char *size_text, struct failure *f);
 
 // Opens and checks a GGUF file to load; on failure nothing stays open. `context` and `cache` as for
 // llama_file_read().

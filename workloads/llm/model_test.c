@@ -42,7 +42,7 @@ static void load(struct model *m, enum weight_type type, uint64_t seed)
 {
 	struct failure f = { "" };
 
-	model_init(m, &tiny, type, seed, "tiny");
+	need(model_init(m, &tiny, type, seed, "tiny", &f), &f);
 	if (model_load_step(m, 0, 0, &f)) {
 		printf("skipped: %s\n", f.text);
 		exit(77);

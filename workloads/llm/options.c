@@ -13,6 +13,7 @@ static const char help[] =
 	"usage: llm-server [options]\n"
 	"Serves a language model of the Llama architecture on an OpenCL device.\n"
 	"\n"
+	"  --model FILE        a GGUF file of the Llama architecture\n"
 	"  --synthetic SIZE    make a model with about SIZE bytes of weights (1G, 64M; default "
 	"64M)\n"
 	"  --seed N            seed of the weights (default 1)\n"
@@ -33,7 +34,8 @@ static const char help[] =
 	"  --help              this text\n";
 
 enum {
-	SYNTHETIC = 1,
+	MODEL = 1,
+	SYNTHETIC,
 	SEED,
 	SHAPE,
 	WEIGHTS,
@@ -50,6 +52,7 @@ enum {
 };
 
 static const struct option long_options[] = {
+	{ "model", required_argument, NULL, MODEL },
 	{ "synthetic", required_argument, NULL, SYNTHETIC },
 	{ "seed", required_argument, NULL, SEED },
 	{ "shape", required_argument, NULL, SHAPE },
@@ -110,6 +113,9 @@ static int weight_type(const char *text, enum weight_type *ret)
 static int take(struct options *o, int option, const char *value)
 {
 	switch (option) {
+	case MODEL:
+		o->model = value;
+		return -1;
 	case SYNTHETIC:
 		o->size = value;
 		return -1;
@@ -166,7 +172,10 @@ static int pick_shape(struct options *o)
 	s->vocab = VOCABULARY_SIZE;
 	s->norm_eps = 1e-5f;
 	s->context = whole_pages(s->context);
-	s->cache_slots = s->cache_slots ? whole_pages(s->cache_slots) : 2 * s->context;
+	s->cache_slots = whole_pages(s->cache_slots);
+	if (o->model)
+		return -1; // the file says the rest
+	s->cache_slots = s->cache_slots ? s->cache_slots : 2 * s->context;
 	r = o->preset ? shape_preset(o->preset, bytes, o->type, s, &f)
 		      : shape_pick(bytes, o->type, s, &f);
 	if (r) {

@@ -9,6 +9,7 @@
 
 struct options {
 	const char *listen; // "ADDR:PORT"
+	const char *model;  // a GGUF file; NULL: synthetic
 	const char *size;   // as given, for the model's name
 	const char *preset; // NULL: a shape of our own
 	struct shape shape;

@@ -37,43 +37,75 @@ static void get_models(struct jobs *j, struct connection *c, const struct http_r
 	bytes_free(&body);
 }
 
-static void metric(
-	struct bytes *out, const char *name, const char *type, const char *help, double value)
+struct metric {
+	const char *name, *type, *help;
+	double value;
+};
+
+// Prometheus' text format, version 0.0.4.
+static void add_metrics(struct bytes *out, const struct metric *all, unsigned n)
 {
-	bytes_print(
-		out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", name, help, name, type, name, value);
+	for (unsigned i = 0; i < n; i++)
+		bytes_print(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", all[i].name, all[i].help,
+			all[i].name, all[i].type, all[i].name, all[i].value);
 }
 
 static void get_metrics(struct jobs *j, struct connection *c, const struct http_request *r)
 {
+	const struct scheduler *s = &j->model->scheduler;
+	double running = (double)scheduler_cached(s, SEQUENCE_RUNNING);
+	double warm = (double)scheduler_cached(s, SEQUENCE_WARM);
+	double capacity = j->model->shape.cache_slots;
+	const struct metric all[] = {
+		{ "llm_tokens_generated_total", "counter", "Tokens generated.",
+			(double)j->tokens_generated },
+		{ "llm_prompt_tokens_total", "counter", "Prompt tokens of started requests.",
+			(double)j->prompt_tokens },
+		{ "llm_prompt_tokens_computed_total", "counter", "Of them, those computed.",
+			(double)s->prompt_tokens_computed },
+		{ "llm_prompt_tokens_reused_total", "counter", "Of them, those found in the cache.",
+			(double)s->prompt_tokens_reused },
+		{ "llm_tokens_per_second", "gauge", "Tokens a second over the last second or more.",
+			jobs_rate(j) },
+		{ "llm_requests_total", "counter", "Completion requests accepted.",
+			(double)j->arrived },
+		{ "llm_requests_running", "gauge", "Requests that are being answered.",
+			jobs_running(j) },
+		{ "llm_requests_waiting", "gauge", "Requests in the queue.", jobs_waiting(j) },
+		{ "llm_kv_cache_tokens", "gauge", "Tokens in the KV cache of running requests.",
+			running },
+		{ "llm_kv_cache_warm_tokens", "gauge",
+			"Tokens in the KV cache that a later request may use.", warm },
+		{ "llm_kv_cache_capacity_tokens", "gauge", "Room in the KV cache.", capacity },
+		{ "llm_kv_cache_usage_ratio", "gauge", "Used by running requests, of all.",
+			running / (capacity > 0 ? capacity : 1) },
+	};
 	struct bytes b = { 0 };
 
-	metric(&b, "llm_tokens_generated_total", "counter", "Tokens generated.",
-		(double)j->tokens_generated);
-	metric(&b, "llm_prompt_tokens_total", "counter", "Prompt tokens processed.",
-		(double)j->prompt_tokens);
-	metric(&b, "llm_tokens_per_second", "gauge",
-		"Tokens a second over the last second or more.", jobs_rate(j));
-	metric(&b, "llm_requests_total", "counter", "Completion requests accepted.",
-		(double)j->arrived);
-	metric(&b, "llm_requests_running", "gauge", "Requests that are being answered.",
-		jobs_running(j));
-	metric(&b, "llm_requests_waiting", "gauge", "Requests in the queue.", jobs_waiting(j));
+	add_metrics(&b, all, sizeof all / sizeof *all);
+	bytes_print(&b,
+		"# HELP llm_time_to_first_token_seconds From a request's arrival to its first "
+		"token.\n"
+		"# TYPE llm_time_to_first_token_seconds summary\n"
+		"llm_time_to_first_token_seconds_sum %.17g\n"
+		"llm_time_to_first_token_seconds_count %llu\n",
+		j->first_token_seconds, (unsigned long long)j->first_tokens);
 	connection_reply(c, 200, "text/plain; version=0.0.4", b.data, b.len);
 	bytes_free(&b);
 }
 
-static void post_completions(struct jobs *j, struct connection *c, const struct http_request *r)
+static void post(struct jobs *j, struct connection *c, const struct http_request *r, bool chat)
 {
-	struct completion request;
+	const struct completion_limits limits = { j->model->tokenizer, j->model->shape.vocab,
+		j->model->shape.context };
 	struct failure f = { "out of memory" };
+	struct completion request;
 
 	if (!j->model->ready) {
 		routes_error(c, 503, "the model is loading");
 		return;
 	}
-	if (completion_parse(r->body, r->body_len, j->model->shape.vocab, j->model->shape.context,
-		    &request, &f)) {
+	if (completion_parse(r->body, r->body_len, chat, &limits, &request, &f)) {
 		routes_error(c, 400, f.text);
 		return;
 	}
@@ -81,6 +113,16 @@ static void post_completions(struct jobs *j, struct connection *c, const struct 
 		completion_free(&request);
 		routes_error(c, 503, "no room for another request");
 	}
+}
+
+static void post_completions(struct jobs *j, struct connection *c, const struct http_request *r)
+{
+	post(j, c, r, false);
+}
+
+static void post_chat(struct jobs *j, struct connection *c, const struct http_request *r)
+{
+	post(j, c, r, true);
 }
 
 static const struct {
@@ -91,6 +133,7 @@ static const struct {
 	{ "GET", "/v1/models", get_models },
 	{ "GET", "/metrics", get_metrics },
 	{ "POST", "/v1/completions", post_completions },
+	{ "POST", "/v1/chat/completions", post_chat },
 };
 
 void routes_handle(struct jobs *j, struct connection *c, const struct http_request *r)

@@ -39,7 +39,7 @@ static void load(void)
 {
 	struct failure f = { "" };
 
-	model_init(&model, &tiny, WEIGHT_Q8_0, 3, "tiny");
+	need(model_init(&model, &tiny, WEIGHT_Q8_0, 3, "tiny", &f), &f);
 	if (model_load_step(&model, 0, 0, &f)) {
 		printf("skipped: %s\n", f.text);
 		exit(77);
