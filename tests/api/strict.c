@@ -237,6 +237,36 @@ static void linked_kernels_take_images(void)
 	OK(clReleaseProgram(part));
 }
 
+// PoCL takes any device for any context.
+static void a_context_has_its_devices(void)
+{
+	const cl_device_partition_property by_one[] = { CL_DEVICE_PARTITION_EQUALLY, 1, 0 };
+	cl_device_id parts[64], got[64];
+	cl_uint n = 0;
+	size_t bytes;
+
+	if (clCreateSubDevices(c.device, by_one, 64, parts, &n) != CL_SUCCESS) {
+		printf("one compute unit: there is nothing to divide\n");
+		return;
+	}
+	cl_context x = clCreateContext(NULL, n, parts, NULL, NULL, &err);
+	OK(err);
+	OK(clGetContextInfo(x, CL_CONTEXT_DEVICES, sizeof got, got, &bytes));
+	CHECK(bytes == n * sizeof got[0] && !memcmp(got, parts, bytes));
+	CHECK(!clCreateCommandQueue(x, c.device, 0, &err) && err == CL_INVALID_DEVICE);
+	CHECK(!clCreateCommandQueue(c.context, parts[0], 0, &err) && err == CL_INVALID_DEVICE);
+	const char *text = "kernel void k(void) { }";
+	cl_program p = clCreateProgramWithSource(x, 1, &text, NULL, &err);
+	OK(err);
+	OK(clGetProgramInfo(p, CL_PROGRAM_DEVICES, sizeof got, got, &bytes));
+	CHECK(bytes == n * sizeof got[0] && !memcmp(got, parts, bytes));
+	CHECK_EQ(clBuildProgram(p, 1, &c.device, "", NULL, NULL), CL_INVALID_DEVICE);
+	OK(clReleaseProgram(p));
+	OK(clReleaseContext(x));
+	for (cl_uint i = 0; i < n; i++)
+		OK(clReleaseDevice(parts[i]));
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -246,5 +276,6 @@ int main(void)
 	RUN(wrong_commands);
 	RUN(a_buffer_is_an_image);
 	RUN(linked_kernels_take_images);
+	RUN(a_context_has_its_devices);
 	cl_teardown(&c);
 }

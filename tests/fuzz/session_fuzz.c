@@ -161,7 +161,7 @@ static void put_likely(struct buf *b)
 	}
 }
 
-// Images, samplers, and what uses them.
+// Images, samplers, what uses them, and queues on parts of the device.
 static void put_likely_image(struct buf *b)
 {
 	static const uint32_t waits[] = { 5 };
@@ -173,7 +173,14 @@ static void put_likely_image(struct buf *b)
 
 	p_put_arg_item(&args, &(struct p_arg){ 0, PROTO_ARG_IMAGE, 8, { 0 } });
 	p_put_arg_item(&args, &(struct p_arg){ 1, PROTO_ARG_SAMPLER, 9, { 0 } });
-	switch (rand() % 6) {
+	switch (rand() % 8) {
+	case 6:
+		SEND(b, sub_device_create, .id = 11, .parent = kind ? 11 : 0,
+			.property = CL_DEVICE_PARTITION_EQUALLY, .units = { .ids = waits, .n = 1 });
+		return;
+	case 7:
+		SEND(b, queue_create_on, .id = queue, .context = 1, .device = 11);
+		return;
 	case 0:
 		SEND(b, image_create, .id = 8, .context = 1, .type = types[kind], .order = CL_RGBA,
 			.data_type = CL_FLOAT, .extent = { { 16, kind ? 0 : 16, 0 } },

@@ -2,6 +2,7 @@
 // OpenCL 1.2, sections 5.6.2 and 5.6.3: building, compiling and linking programs.
 #include <stdlib.h>
 #include <string.h>
+#include "guest/cl/device.h"
 #include "guest/cl/program.h"
 #include "guest/stream/request.h"
 #include "guest/stream/send.h"
@@ -25,12 +26,12 @@ struct build_call {
 	void *user_data;
 };
 
-static cl_int check_call(const struct build_call *a)
+static cl_int check_call(const struct build_call *a, const struct devices *known)
 {
 	if (!a->n_devices != !a->devices || (!a->notify && a->user_data))
 		return CL_INVALID_VALUE;
 	for (cl_uint i = 0; i < a->n_devices; i++) {
-		cl_int err = object_check(a->devices[i], &device_class);
+		cl_int err = devices_check(known, a->devices[i]);
 		if (err)
 			return err;
 	}
@@ -167,7 +168,7 @@ cl_int ferry_clBuildProgram(cl_program p, cl_uint n, const cl_device_id *devices
 	cl_int err = check_idle(p);
 
 	if (!err)
-		err = check_call(&a);
+		err = check_call(&a, &p->devices);
 	if (!err)
 		err = prepare(p, &a, &b);
 	if (err)
@@ -236,7 +237,7 @@ cl_int ferry_clCompileProgram(cl_program p, cl_uint n, const cl_device_id *devic
 	cl_int err = check_idle(p);
 
 	if (!err)
-		err = check_call(&a);
+		err = check_call(&a, &p->devices);
 	if (!err && !p->has_source)
 		err = CL_INVALID_OPERATION;
 	if (!err)
@@ -295,7 +296,7 @@ cl_program ferry_clLinkProgram(cl_context c, cl_uint n, const cl_device_id *devi
 	cl_int err = object_check(c, &context_class);
 
 	if (!err)
-		err = check_call(&a);
+		err = check_call(&a, &c->devices);
 	if (!err)
 		err = take_inputs(ids, c, n_inputs, inputs);
 	cl_program p = err ? NULL : program_new(c);

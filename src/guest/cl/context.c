@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenCL 1.2, section 4.4: contexts.
-#include "guest/cl/types.h"
+#include "guest/cl/device.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@ static void destroy(struct object *o)
 	cl_context c = (cl_context)o;
 
 	object_unref(c->setup_queue);
+	devices_drop(&c->devices);
 	free(c->properties);
 }
 
@@ -62,21 +63,22 @@ static cl_int check_properties(const cl_context_properties *p, size_t *ret_bytes
 	return CL_SUCCESS;
 }
 
-static cl_int make(cl_context *ret, const cl_context_properties *properties, size_t bytes)
+static cl_int make(cl_context *ret, cl_uint n, const cl_device_id *devices,
+	const cl_context_properties *properties, size_t bytes)
 {
 	cl_context c = object_new(&context_class, sizeof *c, true);
 	struct p_context_create m = { .id = c ? c->o.id : 0 };
 
 	if (!c)
 		return CL_OUT_OF_HOST_MEMORY;
-	c->device = &the_device;
-	c->n_devices = 1;
 	c->properties_bytes = bytes;
 	c->properties = bytes ? malloc(bytes) : NULL;
 	if (bytes && c->properties)
 		memcpy(c->properties, properties, bytes);
-	cl_int err =
-		bytes && !c->properties ? CL_OUT_OF_HOST_MEMORY : send_context_create(0, &m, NULL);
+	cl_int err = devices_take(&c->devices, n, devices);
+	if (!err)
+		err = bytes && !c->properties ? CL_OUT_OF_HOST_MEMORY
+					      : send_context_create(0, &m, NULL);
 	if (err) {
 		object_unref(c);
 		return err;
@@ -98,10 +100,8 @@ cl_context ferry_clCreateContext(const cl_context_properties *properties, cl_uin
 
 	if (!err && (!n || !devices || (!notify && user_data)))
 		err = CL_INVALID_VALUE;
-	for (cl_uint i = 0; !err && i < n; i++)
-		err = object_check(devices[i], &device_class);
 	if (!err)
-		err = make(&c, properties, bytes);
+		err = make(&c, n, devices, properties, bytes);
 	if (err)
 		return refuse(errcode_ret, err);
 	c->notify = (void (*)(void))notify;
@@ -137,8 +137,7 @@ cl_int ferry_clGetContextInfo(
 {
 	static const struct info_row rows[] = {
 		INFO_OF(CL_CONTEXT_REFERENCE_COUNT, struct _cl_context, o.users),
-		INFO_OF(CL_CONTEXT_NUM_DEVICES, struct _cl_context, n_devices),
-		INFO_OF(CL_CONTEXT_DEVICES, struct _cl_context, device),
+		INFO_OF(CL_CONTEXT_NUM_DEVICES, struct _cl_context, devices.n),
 	};
 	LOCKED;
 	cl_int err = object_check(c, &context_class);
@@ -147,5 +146,8 @@ cl_int ferry_clGetContextInfo(
 		return err;
 	if (param == CL_CONTEXT_PROPERTIES)
 		return info_value(c->properties, c->properties_bytes, size, value, size_ret);
+	if (param == CL_CONTEXT_DEVICES)
+		return info_value(
+			c->devices.at, c->devices.n * sizeof(cl_device_id), size, value, size_ret);
 	return info_get(rows, ARRAY_SIZE(rows), c, param, size, value, size_ret);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
+#include "guest/cl/device.h"
 #include "guest/cl/info.h"
 #include "guest/cl/program.h"
 #include "guest/stream/send.h"
@@ -150,8 +151,8 @@ cl_int ferry_clGetKernelWorkGroupInfo(cl_kernel k, cl_device_id d, cl_kernel_wor
 	LOCKED;
 	cl_int err = object_check(k, &kernel_class);
 
-	if (!err && d)
-		err = object_check(d, &device_class);
+	if (!err && (d || k->program->devices.n > 1))
+		err = devices_check(&k->program->devices, d);
 	return err ? err : info_get(rows, ARRAY_SIZE(rows), k->info, param, size, value, size_ret);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ICD's entry points, the platform and its one device (OpenCL 1.2, sections 4.1 to 4.3 and
+// The ICD's entry points, the platform and its one root device (OpenCL 1.2, sections 4.1 to 4.3 and
 // cl_khr_icd). Every constant answer came with the host's hello.
 #include "guest/cl/types.h"
 
@@ -12,7 +12,6 @@
 #define EXPORT __attribute__((visibility("default")))
 
 const struct object_class platform_class = { CL_INVALID_PLATFORM, NULL };
-const struct object_class device_class = { CL_INVALID_DEVICE, NULL };
 
 struct _cl_platform_id the_platform = {
 	.o = { .dispatch = &ferry_dispatch, .class = &platform_class, .users = 1, .refs = 1 }
@@ -32,6 +31,17 @@ static void read_limit(cl_device_info param, void *to, size_t bytes)
 		memcpy(to, at, n);
 }
 
+static void read_partitions(struct device_limits *l)
+{
+	size_t n = 0;
+	const uint8_t *at = hello_info(PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_PROPERTIES, &n);
+
+	if (!at || n > sizeof l->partitions)
+		return;
+	memcpy(l->partitions, at, n);
+	l->n_partitions = n / sizeof l->partitions[0];
+}
+
 const struct device_limits *device_limits(void)
 {
 	static struct device_limits l;
@@ -49,6 +59,9 @@ const struct device_limits *device_limits(void)
 	read_limit(CL_DEVICE_MEM_BASE_ADDR_ALIGN, &l.base_align_bits, sizeof l.base_align_bits);
 	read_limit(CL_DEVICE_MAX_PARAMETER_SIZE, &l.parameter_bytes, sizeof l.parameter_bytes);
 	read_limit(CL_DEVICE_QUEUE_PROPERTIES, &l.queue_properties, sizeof l.queue_properties);
+	read_limit(CL_DEVICE_MAX_COMPUTE_UNITS, &l.units, sizeof l.units);
+	read_limit(CL_DEVICE_PARTITION_MAX_SUB_DEVICES, &l.parts, sizeof l.parts);
+	read_partitions(&l);
 	read_limit(CL_DEVICE_IMAGE_SUPPORT, &l.images, sizeof l.images);
 	read_limit(CL_DEVICE_IMAGE2D_MAX_WIDTH, &l.image2d[0], sizeof l.image2d[0]);
 	read_limit(CL_DEVICE_IMAGE2D_MAX_HEIGHT, &l.image2d[1], sizeof l.image2d[1]);
@@ -58,6 +71,18 @@ const struct device_limits *device_limits(void)
 	read_limit(CL_DEVICE_IMAGE_MAX_BUFFER_SIZE, &l.image_pixels, sizeof l.image_pixels);
 	read_limit(CL_DEVICE_IMAGE_MAX_ARRAY_SIZE, &l.image_array, sizeof l.image_array);
 	return &l;
+}
+
+cl_uint device_units(cl_device_id d)
+{
+	return d->parent ? d->units : device_limits()->units;
+}
+
+cl_uint device_parts(cl_device_id d)
+{
+	if (!d->parent)
+		return device_limits()->parts;
+	return d->units > 1 ? d->units : 0;
 }
 
 // ---- platform
@@ -172,65 +197,78 @@ cl_int ferry_clGetDeviceIDs(
 
 // What is a fact about this library rather than about the device.
 static const struct {
-	cl_device_id parent;
 	cl_platform_id platform;
-	cl_bool available;
-	cl_uint one, zero;
-	cl_device_partition_property none;
 	cl_device_affinity_domain no_domain;
 	cl_device_exec_capabilities kernels;
-} ours = { NULL, &the_platform, CL_TRUE, 1, 0, 0, 0, CL_EXEC_KERNEL };
+	char *nothing;
+} ours = { &the_platform, 0, CL_EXEC_KERNEL, NULL };
 
 #define OURS(param, field)                                                                         \
 	{                                                                                          \
 		param, INFO_FIELD, offsetof(__typeof__(ours), field), sizeof ours.field            \
 	}
 
+// What a sub-device does not have in common with the device; true when it was answered.
+static bool partition_info(cl_device_id d, cl_device_info param, size_t size, void *value,
+	size_t *size_ret, cl_int *ret)
+{
+	static const cl_device_partition_property none = 0;
+	cl_uint units = device_units(d), parts = device_parts(d);
+
+	switch (param) {
+	case CL_DEVICE_PARENT_DEVICE:
+		*ret = info_value(&d->parent, sizeof d->parent, size, value, size_ret);
+		return true;
+	case CL_DEVICE_REFERENCE_COUNT:
+		*ret = info_value(&d->o.users, sizeof d->o.users, size, value, size_ret);
+		return true;
+	case CL_DEVICE_MAX_COMPUTE_UNITS:
+		*ret = info_value(&units, sizeof units, size, value, size_ret);
+		return true;
+	case CL_DEVICE_PARTITION_MAX_SUB_DEVICES:
+		*ret = info_value(&parts, sizeof parts, size, value, size_ret);
+		return true;
+	case CL_DEVICE_PARTITION_PROPERTIES:
+		*ret = parts ? info_value(device_limits()->partitions,
+				       device_limits()->n_partitions * sizeof none, size, value,
+				       size_ret)
+			     : info_value(&none, sizeof none, size, value, size_ret);
+		return true;
+	case CL_DEVICE_PARTITION_TYPE:
+		*ret = d->parent
+			       ? info_value(d->partition, d->partition_bytes, size, value, size_ret)
+			       : info_value(&none, sizeof none, size, value, size_ret);
+		return true;
+	default:
+		return false;
+	}
+}
+
 cl_int ferry_clGetDeviceInfo(
 	cl_device_id d, cl_device_info param, size_t size, void *value, size_t *size_ret)
 {
 	static const struct info_row rows[] = {
 		OURS(CL_DEVICE_PLATFORM, platform),
-		OURS(CL_DEVICE_PARENT_DEVICE, parent),
-		OURS(CL_DEVICE_REFERENCE_COUNT, one),
-		OURS(CL_DEVICE_PARTITION_MAX_SUB_DEVICES, zero),
-		OURS(CL_DEVICE_PARTITION_PROPERTIES, none),
 		OURS(CL_DEVICE_PARTITION_AFFINITY_DOMAIN, no_domain),
-		OURS(CL_DEVICE_PARTITION_TYPE, none),
 		OURS(CL_DEVICE_EXECUTION_CAPABILITIES, kernels),
-		{ CL_DEVICE_BUILT_IN_KERNELS, INFO_STRING, offsetof(__typeof__(ours), parent), 0 },
+		{ CL_DEVICE_BUILT_IN_KERNELS, INFO_STRING, offsetof(__typeof__(ours), nothing), 0 },
 	};
 	LOCKED;
+	cl_int err = object_check(d, &device_class);
 
-	if (d != &the_device)
-		return CL_INVALID_DEVICE;
+	if (err && err != session.lost)
+		return err;
 	if (param == CL_DEVICE_AVAILABLE) {
 		cl_bool available = !session.lost;
 		return info_value(&available, sizeof available, size, value, size_ret);
 	}
-	cl_int err = info_get(rows, ARRAY_SIZE(rows), &ours, param, size, value, size_ret);
+	if (partition_info(d, param, size, value, size_ret, &err))
+		return err;
+	err = info_get(rows, ARRAY_SIZE(rows), &ours, param, size, value, size_ret);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].param == param)
 			return err;
 	return host_info(PROTO_INFO_DEVICE, param, size, value, size_ret);
-}
-
-// No way of partitioning is supported: any property is an invalid value.
-cl_int ferry_clCreateSubDevices(cl_device_id d, const cl_device_partition_property *properties,
-	cl_uint n, cl_device_id *devices, cl_uint *n_ret)
-{
-	return d == &the_device ? CL_INVALID_VALUE : CL_INVALID_DEVICE;
-}
-
-// Root devices are not counted.
-cl_int ferry_clRetainDevice(cl_device_id d)
-{
-	return d == &the_device ? CL_SUCCESS : CL_INVALID_DEVICE;
-}
-
-cl_int ferry_clReleaseDevice(cl_device_id d)
-{
-	return d == &the_device ? CL_SUCCESS : CL_INVALID_DEVICE;
 }
 
 // Hints; the host keeps its compiler.

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "guest/cl/device.h"
 #include "guest/cl/include.h"
 #include "guest/stream/request.h"
 #include "guest/stream/send.h"
@@ -18,6 +19,7 @@ static void destroy(struct object *o)
 	free(p->options);
 	buf_free(&p->binary);
 	build_unref(p->build);
+	devices_drop(&p->devices);
 	object_unref(p->context);
 }
 
@@ -31,10 +33,11 @@ cl_program program_new(cl_context c)
 		return NULL;
 	p->context = c;
 	object_ref(c);
-	p->device = &the_device;
-	p->n_devices = 1;
 	p->status = CL_BUILD_NONE;
-	return p;
+	if (!devices_take(&p->devices, c->devices.n, c->devices.at))
+		return p;
+	object_unref(p);
+	return NULL;
 }
 
 static cl_program finish(cl_program p, cl_int err, cl_int *errcode_ret)
@@ -116,19 +119,20 @@ cl_program ferry_clCreateProgramWithSource(
 
 // ---- from a binary
 
-static cl_int check_binaries(cl_uint n, const cl_device_id *devices, const size_t *lengths,
-	const unsigned char **binaries)
+// Parts of one device run the same code, so that the first binary is for all.
+static cl_int check_binaries(cl_context c, cl_uint n, const cl_device_id *devices,
+	const size_t *lengths, const unsigned char **binaries)
 {
 	if (!n || !devices || !lengths || !binaries)
 		return CL_INVALID_VALUE;
 	for (cl_uint i = 0; i < n; i++) {
-		cl_int err = object_check(devices[i], &device_class);
+		cl_int err = devices_check(&c->devices, devices[i]);
 		if (err)
 			return err;
 		if (!lengths[i] || !binaries[i])
 			return CL_INVALID_VALUE;
 	}
-	return n == 1 ? CL_SUCCESS : CL_INVALID_DEVICE; // the device is there twice
+	return CL_SUCCESS;
 }
 
 // Whether it is a binary at all only the host can tell, so this waits.
@@ -160,16 +164,21 @@ cl_program ferry_clCreateProgramWithBinary(cl_context c, cl_uint n, const cl_dev
 	cl_int err = object_check(c, &context_class);
 
 	if (!err)
-		err = check_binaries(n, devices, lengths, binaries);
+		err = check_binaries(c, n, devices, lengths, binaries);
 	if (err)
 		return refuse(errcode_ret, err);
 	cl_program p = program_new(c);
 	if (!p)
 		return refuse(errcode_ret, CL_OUT_OF_HOST_MEMORY);
 	p->has_binary = true;
-	err = load(p, binaries[0], lengths[0]);
-	if (binary_status)
-		binary_status[0] = err;
+	devices_drop(&p->devices);
+	err = devices_take(&p->devices, n, devices);
+	if (!err && p->devices.n != n)
+		err = CL_INVALID_DEVICE; // one is there twice
+	if (!err)
+		err = load(p, binaries[0], lengths[0]);
+	for (cl_uint i = 0; binary_status && i < n; i++)
+		binary_status[i] = err;
 	return finish(p, err, errcode_ret);
 }
 

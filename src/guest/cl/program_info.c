@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
+#include "guest/cl/device.h"
 #include "guest/cl/info.h"
 #include "guest/cl/program.h"
 #include "guest/stream/request.h"
@@ -41,14 +42,35 @@ static cl_int binary_size(cl_program p, size_t *ret)
 	return err == CL_INVALID_PROGRAM_EXECUTABLE ? CL_SUCCESS : err;
 }
 
-// `binaries` holds one pointer, to as many bytes as were told, or NULL where none is wanted.
-static cl_int get_binaries(cl_program p, unsigned char **binaries)
+// One size for each device: they run the same code.
+static cl_int get_sizes(cl_program p, size_t size, void *value, size_t *size_ret)
 {
-	size_t n;
-	cl_int err = p->binary.len ? CL_SUCCESS : binary_size(p, &n);
+	size_t n, all = p->devices.n * sizeof n, *sizes = value;
+	cl_int err = binary_size(p, &n);
 
-	if (!err && binaries && binaries[0] && p->binary.len)
-		memcpy(binaries[0], p->binary.data, p->binary.len);
+	if (!err && value && size < all)
+		err = CL_INVALID_VALUE;
+	for (cl_uint i = 0; !err && value && i < p->devices.n; i++)
+		sizes[i] = n;
+	if (!err && size_ret)
+		*size_ret = all;
+	return err;
+}
+
+// `binaries` holds one pointer for each device, to as many bytes as were told, or NULL where none is
+// wanted.
+static cl_int get_binaries(cl_program p, size_t size, unsigned char **binaries, size_t *size_ret)
+{
+	size_t n, all = p->devices.n * sizeof *binaries;
+
+	if (binaries && size < all)
+		return CL_INVALID_VALUE;
+	if (size_ret)
+		*size_ret = all;
+	cl_int err = p->binary.len ? CL_SUCCESS : binary_size(p, &n);
+	for (cl_uint i = 0; !err && binaries && i < p->devices.n; i++)
+		if (binaries[i] && p->binary.len)
+			memcpy(binaries[i], p->binary.data, p->binary.len);
 	return err;
 }
 
@@ -78,26 +100,22 @@ cl_int ferry_clGetProgramInfo(
 	static const struct info_row rows[] = {
 		INFO_OF(CL_PROGRAM_REFERENCE_COUNT, struct _cl_program, o.users),
 		INFO_OF(CL_PROGRAM_CONTEXT, struct _cl_program, context),
-		INFO_OF(CL_PROGRAM_NUM_DEVICES, struct _cl_program, n_devices),
-		INFO_OF(CL_PROGRAM_DEVICES, struct _cl_program, device),
+		INFO_OF(CL_PROGRAM_NUM_DEVICES, struct _cl_program, devices.n),
 		INFO_TEXT(CL_PROGRAM_SOURCE, struct _cl_program, source),
 	};
 	LOCKED;
 	cl_int err = object_check(p, &program_class);
-	size_t n;
 
 	if (err)
 		return err;
 	switch (param) {
+	case CL_PROGRAM_DEVICES:
+		return info_value(
+			p->devices.at, p->devices.n * sizeof(cl_device_id), size, value, size_ret);
 	case CL_PROGRAM_BINARY_SIZES:
-		err = binary_size(p, &n);
-		return err ? err : info_value(&n, sizeof n, size, value, size_ret);
+		return get_sizes(p, size, value, size_ret);
 	case CL_PROGRAM_BINARIES:
-		if (value && size < sizeof(void *))
-			return CL_INVALID_VALUE;
-		if (size_ret)
-			*size_ret = sizeof(void *);
-		return get_binaries(p, value);
+		return get_binaries(p, size, value, size_ret);
 	case CL_PROGRAM_NUM_KERNELS:
 		if (!is_built(p))
 			return CL_INVALID_PROGRAM_EXECUTABLE;
@@ -123,7 +141,7 @@ cl_int ferry_clGetProgramBuildInfo(cl_program p, cl_device_id d, cl_program_buil
 	cl_int err = object_check(p, &program_class);
 
 	if (!err)
-		err = object_check(d, &device_class);
+		err = devices_check(&p->devices, d);
 	if (err)
 		return err;
 	if (param == CL_PROGRAM_BUILD_LOG)

@@ -3,6 +3,7 @@
 #include "guest/cl/queue.h"
 
 #include "base/cleanup.h"
+#include "guest/cl/device.h"
 #include "guest/cl/info.h"
 #include "guest/stream/request.h"
 #include "guest/stream/send.h"
@@ -10,6 +11,7 @@
 
 static void destroy(struct object *o)
 {
+	object_unref(((cl_command_queue)o)->device);
 	object_unref(((cl_command_queue)o)->context);
 }
 
@@ -26,7 +28,17 @@ cl_int queue_check(cl_command_queue q)
 
 // The host's word is waited for: a queue is rarely made, and a later failure of the queue is then
 // always one of its commands.
-static cl_int queue_new(cl_command_queue *ret, cl_context c, cl_command_queue_properties properties)
+static cl_int announce(cl_command_queue q, cl_context c, uint32_t *ret_seq)
+{
+	struct p_queue_create whole = { q->o.id, c->o.id, q->properties };
+	struct p_queue_create_on part = { q->o.id, c->o.id, q->device->o.id, q->properties };
+
+	return q->device->parent ? send_queue_create_on(P_ANSWER, &part, ret_seq)
+				 : send_queue_create(P_ANSWER, &whole, ret_seq);
+}
+
+static cl_int queue_new(
+	cl_command_queue *ret, cl_context c, cl_device_id d, cl_command_queue_properties properties)
 {
 	cl_command_queue q = object_new(&queue_class, sizeof *q, true);
 	struct request answer = { 0 };
@@ -34,10 +46,10 @@ static cl_int queue_new(cl_command_queue *ret, cl_context c, cl_command_queue_pr
 
 	if (!q)
 		return CL_OUT_OF_HOST_MEMORY;
-	q->device = &the_device;
+	q->device = d;
+	object_ref(d);
 	q->properties = properties;
-	struct p_queue_create m = { q->o.id, c->o.id, properties };
-	cl_int err = send_queue_create(P_ANSWER, &m, &seq);
+	cl_int err = announce(q, c, &seq);
 	if (!err) {
 		q->o.announced = true;
 		request_begin(&answer, seq);
@@ -52,7 +64,7 @@ static cl_int queue_new(cl_command_queue *ret, cl_context c, cl_command_queue_pr
 
 cl_int queue_for_setup(cl_command_queue *ret, cl_context c)
 {
-	cl_int err = c->setup_queue ? CL_SUCCESS : queue_new(&c->setup_queue, c, 0);
+	cl_int err = c->setup_queue ? CL_SUCCESS : queue_new(&c->setup_queue, c, &the_device, 0);
 
 	*ret = c->setup_queue;
 	return err;
@@ -68,13 +80,13 @@ static cl_command_queue create(
 	cl_int err = object_check(c, &context_class);
 
 	if (!err)
-		err = object_check(d, &device_class);
+		err = devices_check(&c->devices, d);
 	if (!err && properties & ~known)
 		err = CL_INVALID_VALUE;
 	if (!err && properties & ~device_limits()->queue_properties)
 		err = CL_INVALID_QUEUE_PROPERTIES;
 	if (!err)
-		err = queue_new(&q, c, properties);
+		err = queue_new(&q, c, d, properties);
 	if (!err) {
 		q->context = c;
 		object_ref(c);

@@ -20,9 +20,18 @@ struct _cl_platform_id {
 
 struct _cl_device_id {
 	struct object o;
+	cl_device_id parent;                     // of a sub-device; NULL: the device itself
+	cl_uint units;                           // of a sub-device
+	cl_device_partition_property *partition; // what the parent was divided by
+	size_t partition_bytes;
 };
 
-// The one platform and the one device: static, never destroyed.
+struct devices {
+	cl_uint n;
+	cl_device_id *at; // a reference to each
+};
+
+// The one platform and the one root device: static, never destroyed.
 extern struct _cl_platform_id the_platform;
 extern struct _cl_device_id the_device;
 // Fixed after session_open(); what validation needs of clGetDeviceInfo.
@@ -34,15 +43,19 @@ struct device_limits {
 	cl_uint base_align_bits;
 	size_t parameter_bytes;
 	cl_command_queue_properties queue_properties;
+	cl_uint units, parts; // of the root device: compute units, and parts at most
+	cl_device_partition_property partitions[8];
+	size_t n_partitions;
 	cl_bool images;
 	size_t image2d[2], image3d[3], image_pixels, image_array; // at most; 1D images: image2d[0]
 };
 const struct device_limits *device_limits(void);
+cl_uint device_units(cl_device_id d);
+cl_uint device_parts(cl_device_id d); // that it can be divided into
 
 struct _cl_context {
 	struct object o;
-	cl_device_id device; // &the_device
-	cl_uint n_devices;   // 1
+	struct devices devices;
 	cl_context_properties *properties;
 	size_t properties_bytes;
 	void (*notify)(void);
@@ -138,9 +151,8 @@ struct build {
 struct _cl_program {
 	struct object o;
 	cl_context context;
-	cl_device_id device;
-	cl_uint n_devices; // 1
-	char *source;      // "" where there is none
+	struct devices devices; // the context's, or those that a binary was for
+	char *source;           // "" where there is none
 	bool has_source, has_binary;
 	char *options;
 	cl_build_status status;

@@ -16,6 +16,7 @@
 #include "vgpu/protocol/image.h"
 
 struct backend;
+struct be_part; // of the device
 struct be_queue;
 struct be_mem; // a buffer or an image
 struct be_sampler;
@@ -37,6 +38,16 @@ struct be_config {
 	// block.
 	void (*complete)(void *arg, void *token);
 	void *arg;
+};
+
+#define BE_PARTS_MAX 256
+
+// Part `index` of those that clCreateSubDevices makes.
+struct be_partition {
+	uint32_t kind; // CL_DEVICE_PARTITION_EQUALLY, _BY_COUNTS
+	uint32_t index;
+	uint32_t n;
+	uint32_t units[BE_PARTS_MAX]; // EQUALLY: one number, for every part; else of each part
 };
 
 struct be_launch {
@@ -101,8 +112,15 @@ struct backend_ops {
 	// Appends the info items of hello_host: every constant answer.
 	int (*info)(struct backend *be, struct buf *items);
 
-	// Commands of a queue run in the order in which they are given.
-	cl_int (*queue_new)(struct backend *be, bool profiling, struct be_queue **ret);
+	// `parent` NULL: of the whole device. A part must live as long as its queues and its own parts.
+	cl_int (*part_new)(struct backend *be, struct be_part *parent,
+		const struct be_partition *how, struct be_part **ret);
+	void (*part_free)(struct be_part *part); // NULL-safe
+
+	// Commands of a queue run in the order in which they are given; `part` NULL: on the whole
+	// device.
+	cl_int (*queue_new)(
+		struct backend *be, struct be_part *part, bool profiling, struct be_queue **ret);
 	void (*queue_free)(struct be_queue *q);
 	void (*queue_flush)(struct be_queue *q);
 

@@ -87,18 +87,6 @@ static const struct be_device *cl_device(const struct backend *be)
 
 // ---- queues and memory
 
-static cl_int cl_queue_new(struct backend *be, bool profiling, struct be_queue **ret)
-{
-	struct cl_backend *b = cl_of(be);
-	cl_command_queue_properties properties = profiling ? CL_QUEUE_PROFILING_ENABLE : 0;
-	cl_queue_properties list[] = { CL_QUEUE_PROPERTIES, properties, 0 };
-	cl_int err;
-
-	*ret = (struct be_queue *)clCreateCommandQueueWithProperties(
-		b->context, b->device, list, &err);
-	return err;
-}
-
 static void cl_queue_free(struct be_queue *q)
 {
 	if (q)
@@ -336,6 +324,8 @@ const struct backend_ops backend_cl = {
 	.warm_up = cl_backend_warm_up,
 	.device = cl_device,
 	.info = cl_backend_info,
+	.part_new = cl_part_new,
+	.part_free = cl_part_free,
 	.queue_new = cl_queue_new,
 	.queue_free = cl_queue_free,
 	.queue_flush = cl_queue_flush,

@@ -39,6 +39,13 @@ void cl_sampler_free(struct be_sampler *s);
 cl_int cl_kernel_set_sampler(struct be_kernel *k, uint32_t index, struct be_sampler *s);
 void cl_image_put_formats(struct cl_backend *b, struct buf *items);
 
+// cl_part.c
+cl_int cl_part_new(struct backend *be, struct be_part *parent, const struct be_partition *how,
+	struct be_part **ret);
+void cl_part_free(struct be_part *part);
+cl_int cl_queue_new(
+	struct backend *be, struct be_part *part, bool profiling, struct be_queue **ret);
+
 // cl_info.c
 int cl_backend_info(struct backend *be, struct buf *items);
 void cl_backend_identify(struct cl_backend *b);

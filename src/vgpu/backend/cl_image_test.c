@@ -132,7 +132,7 @@ static void kernels_work_on_the_bytes_in_place(void)
 	struct be_sampler *sampler = NULL;
 	struct be_queue *q = NULL;
 
-	CHECK_EQ(be->ops->queue_new(be, false, &q), CL_SUCCESS);
+	CHECK_EQ(be->ops->queue_new(be, NULL, false, &q), CL_SUCCESS);
 	CHECK_EQ(be->ops->sampler_new(be, &nearest, &sampler), CL_SUCCESS);
 	for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++)
 		check_in_place(&subjects[i], q, sampler);
@@ -152,7 +152,7 @@ static void a_fill_is_in_place(void)
 	struct be_mem *m = NULL;
 
 	CHECK(image_layout(&how.shape, &how.layout));
-	CHECK_EQ(be->ops->queue_new(be, false, &q), CL_SUCCESS);
+	CHECK_EQ(be->ops->queue_new(be, NULL, false, &q), CL_SUCCESS);
 	CHECK_EQ(be->ops->image_new(be, &how, OFFSET, NULL, &m), CL_SUCCESS);
 	memset(seen, 0, how.layout.bytes);
 	CHECK_EQ(be->ops->image_fill(q, m, color, origin, region, &t), CL_SUCCESS);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the guest is told about its platform and device. The names are the host's own (programs choose
 // workarounds by them), memory sizes are the profile's, and what does not work through the guest
-// stream is not offered: the version is 1.2, there are no sub-devices and no shared virtual
-// memory, and only extensions of the kernel language remain.
+// stream is not offered: the version is 1.2, there is no shared virtual memory, and only extensions of
+// the kernel language remain.
 #include "vgpu/backend/cl_backend.h"
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -77,6 +77,8 @@ static const cl_device_info passed_on[] = {
 	CL_DEVICE_BUILT_IN_KERNELS,
 	CL_DEVICE_PRINTF_BUFFER_SIZE,
 	CL_DEVICE_PREFERRED_INTEROP_USER_SYNC,
+	CL_DEVICE_PARTITION_MAX_SUB_DEVICES,
+	CL_DEVICE_PARTITION_PROPERTIES,
 	CL_DEVICE_IMAGE_SUPPORT,
 	CL_DEVICE_MAX_READ_IMAGE_ARGS,
 	CL_DEVICE_MAX_WRITE_IMAGE_ARGS,
@@ -95,8 +97,6 @@ static const struct {
 	size_t bytes;
 } zeros[] = {
 	{ CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool) }, // maps are copies
-	{ CL_DEVICE_PARTITION_MAX_SUB_DEVICES, sizeof(cl_uint) },
-	{ CL_DEVICE_PARTITION_PROPERTIES, sizeof(cl_device_partition_property) },
 	{ CL_DEVICE_PARTITION_AFFINITY_DOMAIN, sizeof(cl_device_affinity_domain) },
 	{ CL_DEVICE_PARTITION_TYPE, sizeof(cl_device_partition_property) },
 	{ CL_DEVICE_SVM_CAPABILITIES, sizeof(cl_device_svm_capabilities) },

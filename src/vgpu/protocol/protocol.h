@@ -30,6 +30,7 @@
 #define PROTO_IDS_MAX     4096
 #define PROTO_WAITS_MAX   1024 // longer lists: collect them in markers first
 #define PROTO_INPUTS_MAX  1024
+#define PROTO_PARTS_MAX   256
 #define PROTO_TEXT_MAX    16384
 #define PROTO_NAME_MAX    1024
 #define PROTO_ARG_MAX     4352

@@ -136,12 +136,26 @@ void object_touch(struct object *o)
 	o->changed = ++o->registry->clock;
 }
 
+// A queue may be on a sub-device, a 1D buffer image shows a buffer.
+static const uint8_t places[OBJECT_TYPES] = {
+	[OBJECT_SESSION] = 1,
+	[OBJECT_CONTEXT] = 2,
+	[OBJECT_DEVICE] = 3,
+	[OBJECT_QUEUE] = 4,
+	[OBJECT_BUFFER] = 5,
+	[OBJECT_IMAGE] = 6,
+	[OBJECT_SAMPLER] = 7,
+	[OBJECT_PROGRAM] = 8,
+	[OBJECT_KERNEL] = 9,
+	[OBJECT_EVENT] = 10,
+};
+
 static int by_type_and_serial(const void *pa, const void *pb)
 {
 	const struct object *a = *(struct object *const *)pa, *b = *(struct object *const *)pb;
 
 	if (a->type != b->type)
-		return a->type < b->type ? -1 : 1;
+		return places[a->type] < places[b->type] ? -1 : 1;
 	return a->serial < b->serial ? -1 : a->serial > b->serial;
 }
 

@@ -20,7 +20,8 @@ enum object_type {
 	OBJECT_EVENT = 7,
 	OBJECT_IMAGE = 8,
 	OBJECT_SAMPLER = 9,
-	OBJECT_TYPES = 10,
+	OBJECT_DEVICE = 10,
+	OBJECT_TYPES = 11,
 };
 
 struct session;
@@ -64,7 +65,8 @@ void *object_unref(struct object *o);
 void object_touch(struct object *o);
 
 struct object *registry_find(const struct registry *r, uint64_t serial);
-// All objects changed after `since`, by type and then serial: *ret is the caller's to free (the
+// All objects changed after `since`, by type, so that what an object refers to
+// comes before it, and then serial: *ret is the caller's to free (the
 // objects are borrowed). 0 or -ENOMEM.
 int registry_changed(const struct registry *r, uint64_t since, struct object ***ret, size_t *ret_n);
 // While on, removed serials are kept; turning it on or off forgets them.

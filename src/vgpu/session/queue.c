@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/session/queue.h"
 #include "vgpu/gate/command.h"
+#include "vgpu/session/device.h"
 #include "vgpu/session/port.h"
 #include "vgpu/session/session.h"
 #include "vgpu/session/transfer.h"
@@ -30,10 +31,23 @@ static void destroy(struct object *o)
 	if (q->be)
 		v->be->ops->queue_free(q->be);
 	object_fini(o);
+	if (q->device)
+		object_unref(&q->device->o);
 	free(q);
 }
 
-int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct queue **ret)
+static int32_t make_on_device(struct queue *q)
+{
+	struct vgpu *v = q->v;
+	struct be_part *part = q->device ? q->device->be : NULL;
+
+	if (q->device && q->device->o.failed != CL_SUCCESS)
+		return CL_INVALID_DEVICE;
+	return v->be->ops->queue_new(v->be, part, q->profiling, &q->be);
+}
+
+int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct device *device,
+	struct queue **ret)
 {
 	const uint64_t known = CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE | CL_QUEUE_PROFILING_ENABLE;
 	struct vgpu *v = s->v;
@@ -48,6 +62,9 @@ int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct qu
 	}
 	q->v = v;
 	q->properties = properties;
+	q->device = device;
+	if (device)
+		object_ref(&device->o);
 	q->depth = QUEUE_DEPTH;
 	q->in_order = !(properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
 	q->profiling = properties & CL_QUEUE_PROFILING_ENABLE;
@@ -56,7 +73,7 @@ int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct qu
 	if (properties & ~known)
 		q->o.failed = CL_INVALID_QUEUE_PROPERTIES;
 	else
-		q->o.failed = v->be->ops->queue_new(v->be, q->profiling, &q->be);
+		q->o.failed = make_on_device(q);
 	*ret = q;
 	return 0;
 }

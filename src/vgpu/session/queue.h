@@ -15,6 +15,7 @@
 #define QUEUE_AHEAD_NS (10 * 1000 * 1000LL)
 
 struct command;
+struct device;
 struct vgpu;
 
 struct queue {
@@ -22,6 +23,7 @@ struct queue {
 	struct vgpu *v;
 	bool in_order, profiling;
 	uint64_t properties;
+	struct device *device;         // a reference; NULL: the whole device
 	struct be_queue *be;           // NULL when the device refused (o.failed)
 	struct command *head, *tail;   // live: in the guest's order, those in the driver included
 	struct command *first_pending; // in-order: the first that is not in the driver; NULL: none
@@ -37,7 +39,9 @@ struct queue {
 };
 
 // The first reference is the caller's; -errno. A refusal of the device's is in o.failed.
-int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct queue **ret);
+// `device` NULL: the whole one.
+int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct device *device,
+	struct queue **ret);
 
 // Enters a command, which becomes the queue's, and lets run what may.
 void queue_push(struct queue *q, struct command *c);

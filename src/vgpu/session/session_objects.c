@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages about contexts, queues, buffers and user events; bulk data; releases.
 #include "vgpu/gate/command.h"
+#include "vgpu/session/device.h"
 #include "vgpu/session/program.h"
 #include "vgpu/session/session.h"
 #include "vgpu/session/transfer.h"
@@ -51,8 +52,39 @@ int session_on_queue_create(
 
 	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
-	int r = queue_new(s, 0, m->properties, &q);
+	int r = queue_new(s, 0, m->properties, NULL, &q);
 	return finish_create(s, f, r, m->id, &q->o);
+}
+
+int session_on_queue_create_on(
+	struct session *s, const struct p_frame *f, const struct p_queue_create_on *m)
+{
+	struct queue *q = NULL;
+
+	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
+		return -EBADMSG;
+	struct object *device = session_find(s, m->device, OBJECT_DEVICE);
+	if (!device)
+		return session_breach(s, "no device %u", m->device);
+	int r = queue_new(s, 0, m->properties, (struct device *)device, &q);
+	return finish_create(s, f, r, m->id, &q->o);
+}
+
+int session_on_sub_device_create(
+	struct session *s, const struct p_frame *f, const struct p_sub_device_create *m)
+{
+	struct device *device = NULL;
+
+	if (session_check_new_id(s, m->id) < 0)
+		return -EBADMSG;
+	struct object *parent = m->parent ? session_find(s, m->parent, OBJECT_DEVICE) : NULL;
+	if (m->parent && !parent)
+		return session_breach(s, "no device %u", m->parent);
+	struct be_partition how = { .kind = m->property, .index = m->index, .n = m->units.n };
+	for (uint32_t i = 0; i < m->units.n; i++)
+		how.units[i] = p_id_at(&m->units, i);
+	int r = device_new(s, 0, (struct device *)parent, &how, &device);
+	return finish_create(s, f, r, m->id, &device->o);
 }
 
 int session_on_buffer_create(

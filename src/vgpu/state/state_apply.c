@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "vgpu/session/device.h"
 #include "vgpu/session/image.h"
 #include "vgpu/session/event.h"
 #include "vgpu/session/port.h"
@@ -8,6 +9,7 @@
 #include "vgpu/state/state_private.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -90,6 +92,35 @@ static int apply_context(struct session *s, uint64_t serial, struct object **o)
 	return err;
 }
 
+static int apply_device(struct session *s, uint64_t serial, struct object **o, struct rd *r)
+{
+	struct s_device m;
+	struct device *d = NULL;
+	struct be_partition how = { 0 };
+
+	if (s_get_device(r, &m) < 0 || m.units.n > sizeof how.units)
+		return -EBADMSG;
+	struct device *parent = (struct device *)state_find(s->v, m.parent, OBJECT_DEVICE);
+	if (m.parent && (!parent || parent->o.session != s))
+		return -EBADMSG;
+	struct rd units = rd_make(m.units.at, m.units.n);
+	how.kind = m.property;
+	how.index = m.index;
+	while (units.left >= 4)
+		how.units[how.n++] = rd_u32(&units);
+	int err = *o ? 0 : device_new(s, serial, parent, &how, &d);
+	if (!d)
+		return err;
+	// A host with fewer compute units may not have the part: its queues are then on the whole
+	// device, where their results are the same.
+	if (d->o.failed != CL_SUCCESS)
+		log_warn("this host's device cannot be divided as the guest's was (%d)",
+			d->o.failed);
+	d->o.failed = CL_SUCCESS;
+	*o = &d->o;
+	return 0;
+}
+
 static int apply_queue(struct session *s, uint64_t serial, struct object **o, struct rd *r)
 {
 	struct s_queue m;
@@ -97,7 +128,10 @@ static int apply_queue(struct session *s, uint64_t serial, struct object **o, st
 
 	if (s_get_queue(r, &m) < 0)
 		return -EBADMSG;
-	int err = *o ? 0 : queue_new(s, serial, m.properties, &q);
+	struct device *device = (struct device *)state_find(s->v, m.device, OBJECT_DEVICE);
+	if (m.device && (!device || device->o.session != s))
+		return -EBADMSG;
+	int err = *o ? 0 : queue_new(s, serial, m.properties, device, &q);
 	if (q)
 		*o = &q->o;
 	return err;
@@ -362,6 +396,8 @@ static int apply_body(
 		return apply_queue(s, h->serial, o, r);
 	case OBJECT_BUFFER:
 		return apply_buffer(s, h->serial, o, r);
+	case OBJECT_DEVICE:
+		return apply_device(s, h->serial, o, r);
 	case OBJECT_IMAGE:
 		return apply_image(s, h->serial, o, r);
 	case OBJECT_SAMPLER:

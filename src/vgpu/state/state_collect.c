@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/session/buffer.h"
 #include "vgpu/gate/command.h"
+#include "vgpu/session/device.h"
 #include "vgpu/session/port.h"
 #include "vgpu/session/program.h"
 #include "vgpu/session/session.h"
@@ -40,6 +41,25 @@ static void put_session(struct buf *b, const struct session *s)
 				 .pid = s->pid,
 				 .nonce = s->nonce,
 				 .process = text_blob(s->process) });
+}
+
+static void put_queue(struct buf *b, const struct queue *q)
+{
+	s_put_queue(b, &(struct s_queue){ q->properties, q->device ? q->device->o.serial : 0 });
+}
+
+static void put_device(struct buf *b, const struct device *d)
+{
+	_cleanup_buf_ struct buf units = { 0 };
+
+	for (uint32_t i = 0; i < d->how.n; i++)
+		buf_put_u32(&units, d->how.units[i]);
+	s_put_device(b, &(struct s_device){ .parent = d->parent ? d->parent->o.serial : 0,
+				.property = d->how.kind,
+				.index = d->how.index,
+				.units = state_blob(&units) });
+	if (units.failed)
+		b->failed = true;
 }
 
 static void put_buffer(struct buf *b, const struct buffer *m)
@@ -156,10 +176,13 @@ static void put_object(struct buf *b, const struct object *o, bool natives)
 		put_session(b, (const struct session *)o);
 		return;
 	case OBJECT_QUEUE:
-		s_put_queue(b, &(struct s_queue){ ((const struct queue *)o)->properties });
+		put_queue(b, (const struct queue *)o);
 		return;
 	case OBJECT_BUFFER:
 		put_buffer(b, (const struct buffer *)o);
+		return;
+	case OBJECT_DEVICE:
+		put_device(b, (const struct device *)o);
 		return;
 	case OBJECT_IMAGE:
 		put_image(b, (const struct image *)o);

@@ -51,7 +51,21 @@ static int fake_info(struct backend *be, struct buf *items)
 	return 0;
 }
 
-static cl_int fake_queue_new(struct backend *be, bool profiling, struct be_queue **ret)
+static cl_int fake_part_new(struct backend *be, struct be_part *parent,
+	const struct be_partition *how, struct be_part **ret)
+{
+	if (how->n != 1)
+		return CL_INVALID_VALUE;
+	*ret = (struct be_part *)&thing;
+	return CL_SUCCESS;
+}
+
+static void fake_part_free(struct be_part *part)
+{
+}
+
+static cl_int fake_queue_new(
+	struct backend *be, struct be_part *part, bool profiling, struct be_queue **ret)
 {
 	*ret = (struct be_queue *)&thing;
 	return CL_SUCCESS;
@@ -251,6 +265,8 @@ const struct backend_ops backend_fake = {
 	.warm_up = fake_warm_up,
 	.device = fake_device,
 	.info = fake_info,
+	.part_new = fake_part_new,
+	.part_free = fake_part_free,
 	.queue_new = fake_queue_new,
 	.queue_free = fake_queue_any,
 	.queue_flush = fake_queue_any,

@@ -381,6 +381,50 @@ static void parts_of_a_program_can_be_linked_after_a_move(void)
 	end(&r);
 }
 
+#define ONE_UNIT .property = CL_DEVICE_PARTITION_EQUALLY, .units = WAITS(1)
+
+static int32_t divide(struct run *r, uint32_t parent, uint32_t id)
+{
+	uint32_t seq =
+		SEND(&r->c, sub_device_create, P_ANSWER, .id = id, .parent = parent, ONE_UNIT);
+
+	testclient_send(&r->c);
+	return testclient_answer(&r->c, seq);
+}
+
+// A queue on a part of the device, with a launch that waits. A part of one compute unit cannot be
+// divided, which tells it from the whole device.
+static void queues_on_parts_move_along(void)
+{
+	static struct run r;
+	_cleanup_buf_ struct buf args = { 0 };
+
+	begin(&r);
+	steps(&r, 3);
+	int32_t status = divide(&r, 0, 20);
+	CHECK_EQ(status, CL_SUCCESS);
+	SEND(&r.c, queue_create_on, 0, .id = 21, .context = 1, .device = 20);
+	SEND(&r.c, user_event_create, 0, .id = 22, .context = 1);
+	SEND(&r.c, release, 0, .objects = WAITS(20));
+	status = divide(&r, 0, 20); // the number belongs to another part now
+	CHECK_EQ(status, CL_SUCCESS);
+	check(&r);
+	SEND(&r.c, launch, 0, .queue = 21, .kernel = 5, .event = 23, ONE_D(N), .waits = WAITS(22),
+		.args = step_args(&args, 4, 5000));
+	testclient_send(&r.c);
+	testhost_move(&r.host, program, tracker, 1, NULL, NULL);
+	testhost_move(&r.host, program, tracker, 0, NULL, NULL);
+	r.c.fd = r.host.port;
+	CHECK(divide(&r, 20, 24) < 0);
+	SEND(&r.c, user_event_set, 0, .event = 22, .status = CL_COMPLETE);
+	testclient_send(&r.c);
+	CHECK_EQ(testclient_event(&r.c, 23), CL_COMPLETE);
+	r.k = 5000;
+	expect_step(&r);
+	check(&r);
+	end(&r);
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 3);
@@ -393,5 +437,6 @@ int main(int argc, char **argv)
 	RUN(an_aborted_move_leaves_no_trace);
 	RUN(numbers_are_used_again_while_it_moves);
 	RUN(a_build_under_way_is_answered_once);
+	RUN(queues_on_parts_move_along);
 	RUN(parts_of_a_program_can_be_linked_after_a_move);
 }
