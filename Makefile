@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 export FERRY_BUILD := $(BUILD)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help deps build image demo check bench lint readme-figures clean
+.PHONY: help deps build image demo check bench lint model readme-figures clean
 
 help:
 	@echo "make demo            the main job, shown and measured (root; under ten minutes)"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench           benchmarks"
 	@echo "make lint            what CI lints"
 	@echo "make image           the guest's kernel and initramfs"
+	@echo "make model           trains the model of workloads/models again (hours may pass)"
 	@echo "make readme-figures  remakes docs/figures from the last demo run"
 	@echo "make clean           removes build/"
 
@@ -41,6 +42,10 @@ bench: build
 lint:
 	@scripts/install-deps scripts/packages-lint.txt
 	@scripts/lint
+
+model: build
+	@scripts/install-deps scripts/packages-model.txt
+	@workloads/train/make-model $(BUILD)/workloads/train/llm-train build/model
 
 readme-figures:
 	@python3 -m demo.figures build/demo/result.json docs/figures

@@ -81,8 +81,9 @@ static int read_header(FILE *in, const char *path, struct header *h, struct fail
 static bool same_recipe(const struct recipe *a, const struct recipe *b)
 {
 	return a->seed == b->seed && a->steps == b->steps && a->warmup == b->warmup &&
-	       a->rate == b->rate && a->final_rate == b->final_rate && a->beta1 == b->beta1 &&
-	       a->beta2 == b->beta2 && a->decay == b->decay && a->clip == b->clip;
+	       a->cosine == b->cosine && a->cooldown == b->cooldown && a->rate == b->rate &&
+	       a->final_rate == b->final_rate && a->beta1 == b->beta1 && a->beta2 == b->beta2 &&
+	       a->decay == b->decay && a->clip == b->clip;
 }
 
 static int read_arrays(struct trainer *t, FILE *in, const char *path, struct failure *f)

@@ -32,8 +32,12 @@ static const struct option_row rows[] = {
 	{ "context", SIZE, AT(shape.context), 32, 4096, "tokens in a sequence" },
 	{ "batch", SIZE, AT(shape.batch), 1, 256, "sequences in a step" },
 	{ "seed", COUNT, AT(recipe.seed), 0, 1e18, "seed of weights and batches" },
-	{ "steps", COUNT, AT(recipe.steps), 1, 1e9, "steps of the schedule" },
+	{ "steps", COUNT, AT(recipe.steps), 1, 1e9, "steps of the run" },
 	{ "warmup", COUNT, AT(recipe.warmup), 1, 1e9, "steps until the full learning rate" },
+	{ "cosine", COUNT, AT(recipe.cosine), 0, 1e9,
+		"the step at which the rate's cosine ends (default: the last)" },
+	{ "cooldown", COUNT, AT(recipe.cooldown), 0, 1e9,
+		"last steps, in which the rate falls in a line" },
 	{ "rate", REAL, AT(recipe.rate), 0, 1, "highest learning rate" },
 	{ "final-rate", REAL, AT(recipe.final_rate), 0, 1,
 		"learning rate at the end of the cosine" },
@@ -113,6 +117,8 @@ static int check(const struct options *o)
 		problem = "--type is q8_0, f16 or f32";
 	else if (o->sample > o->shape.context)
 		problem = "--sample: no more than the context";
+	else if (o->recipe.cooldown > o->recipe.steps)
+		problem = "--cooldown: no more than the steps";
 	if (problem)
 		fprintf(stderr, "llm-train: %s\n", problem);
 	return problem ? 2 : -1;
@@ -140,6 +146,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		.temperature = 0.8f,
 		.name = "ferry-llama",
 		.type = "q8_0" };
+	o->recipe.cosine = 0;
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		int r = option == (int)N_ROWS ? help()
 			: option == '?'       ? 2
@@ -153,5 +160,7 @@ int options_parse(struct options *o, int argc, char **argv)
 			argv[optind]);
 		return 2;
 	}
+	if (!o->recipe.cosine)
+		o->recipe.cosine = o->recipe.steps;
 	return check(o);
 }

@@ -96,16 +96,28 @@ void trainer_free(struct trainer *t)
 	memset(t, 0, sizeof *t);
 }
 
-float trainer_rate(const struct recipe *r, uint64_t step)
+static float cosine_rate(const struct recipe *r, uint64_t step)
 {
 	double way;
 
 	if (step <= r->warmup)
 		return r->rate * (float)step / (float)r->warmup;
+	if (step >= r->cosine)
+		return r->final_rate;
+	way = (double)(step - r->warmup) / (double)(r->cosine - r->warmup);
+	return r->final_rate + (r->rate - r->final_rate) * (float)(0.5 + 0.5 * cos(PI * way));
+}
+
+float trainer_rate(const struct recipe *r, uint64_t step)
+{
+	uint64_t down = r->steps - r->cooldown;
+
+	if (step <= down)
+		return cosine_rate(r, step);
 	if (step >= r->steps)
 		return r->final_rate;
-	way = (double)(step - r->warmup) / (double)(r->steps - r->warmup);
-	return r->final_rate + (r->rate - r->final_rate) * (float)(0.5 + 0.5 * cos(PI * way));
+	return r->final_rate + (cosine_rate(r, down) - r->final_rate) *
+				       ((float)(r->steps - step) / (float)r->cooldown);
 }
 
 // Sequence `b` of a step begins where a hash of both says.

@@ -9,17 +9,19 @@
 // What makes a run; stored in a checkpoint, and a run goes on only with the same.
 struct recipe {
 	uint64_t seed;
-	uint64_t steps;                  // of the whole schedule
+	uint64_t steps;                  // of the whole run
 	uint64_t warmup;                 // steps until the full rate
-	float rate, final_rate;          // highest learning rate, and at the end of the cosine
+	uint64_t cosine;                 // the step at which the cosine would end
+	uint64_t cooldown;               // last steps, in which the rate falls in a line instead
+	float rate, final_rate;          // highest learning rate, and the last
 	float beta1, beta2, decay, clip; // AdamW, and the highest norm of the gradient
 };
 
 #define RECIPE_DEFAULT                                                                             \
 	(struct recipe)                                                                            \
 	{                                                                                          \
-		.seed = 1, .steps = 1000, .warmup = 50, .rate = 3e-3f, .final_rate = 1e-4f,        \
-		.beta1 = 0.9f, .beta2 = 0.95f, .decay = 0.1f, .clip = 1.0f                         \
+		.seed = 1, .steps = 1000, .warmup = 50, .cosine = 1000, .rate = 3e-3f,             \
+		.final_rate = 1e-4f, .beta1 = 0.9f, .beta2 = 0.95f, .decay = 0.1f, .clip = 1.0f    \
 	}
 
 struct trainer {
