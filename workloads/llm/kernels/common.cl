@@ -31,7 +31,8 @@
 
 // Weights lie in tiles of four rows and 32 columns, one tile after the other along the rows, so that a
 // work-item reads one stream of memory. A quantised tile begins with its four scales, as halves.
-// TILE_LO(p, r) and TILE_HI(p, r) are columns 0 to 15 and 16 to 31 of row r of the tile at p.
+// TILE_LO(p, r) and TILE_HI(p, r) are columns 0 to 15 and 16 to 31 of row r of the tile at p, before the
+// scale and, where they count from it, before TILE_ZERO is taken off.
 #define TILE_COLS 32
 #if defined(WEIGHTS_Q8_0)
 #define TILE_BYTES 136
@@ -42,8 +43,9 @@
 #define TILE_BYTES 72
 #define TILE_SCALED
 #define TILE_NIBBLES(p, r) convert_int16(vload16(0, (p) + 8 + (r) * 16))
-#define TILE_LO(p, r) convert_float16((TILE_NIBBLES(p, r) & 15) - 8)
-#define TILE_HI(p, r) convert_float16((TILE_NIBBLES(p, r) >> 4) - 8)
+#define TILE_LO(p, r) convert_float16(TILE_NIBBLES(p, r) & 15)
+#define TILE_HI(p, r) convert_float16(TILE_NIBBLES(p, r) >> 4)
+#define TILE_ZERO 8.0f
 #elif defined(WEIGHTS_F16)
 #define TILE_BYTES 256
 #define TILE_LO(p, r) vload_half16(0, (__global const half *)(p) + (r) * 32)
@@ -54,13 +56,27 @@
 #define TILE_HI(p, r) vload16(0, (__global const float *)(p) + (r) * 32 + 16)
 #endif
 
-// Adds 32 products of a row and a vector to 16 sums. `s` is the row's scale in this tile.
+#ifndef TILE_ZERO
+#define TILE_ZERO 0.0f
+#endif
+
+// Adds 32 products of a row and a vector to 16 sums. `s` is the row's scale in this tile, `base` what the
+// zero takes off, which is the same for all rows: TILE_BASE of the vector.
+#define TILE_BASE(x0, x1) (((x0) + (x1)) * -TILE_ZERO)
+#if defined(WEIGHTS_Q4_0)
+#define TILE_ADD(sum, lo, hi, x0, x1, base, s) \
+	sum = fma(fma((hi), (x1), fma((lo), (x0), (base))), (float16)(s), sum)
+#elif defined(TILE_SCALED)
+#define TILE_ADD(sum, lo, hi, x0, x1, base, s) \
+	sum = fma(fma((hi), (x1), (lo) * (x0)), (float16)(s), sum)
+#else
+#define TILE_ADD(sum, lo, hi, x0, x1, base, s) sum = fma((hi), (x1), fma((lo), (x0), sum))
+#endif
+
 #ifdef TILE_SCALED
 #define TILE_SCALES(p) vload_half4(0, (__global const half *)(p))
-#define TILE_ADD(sum, lo, hi, x0, x1, s) sum = fma(fma((hi), (x1), (lo) * (x0)), (float16)(s), sum)
 #else
 #define TILE_SCALES(p) (float4)(1.0f)
-#define TILE_ADD(sum, lo, hi, x0, x1, s) sum = fma((hi), (x1), fma((lo), (x0), sum))
 #endif
 
 // Asks for a place further on in the stream. A processor's own prefetcher and window do not reach far
@@ -103,13 +119,14 @@ static inline float4 dot_one(__global const uchar *w, __global const float *x, u
 
 	for (uint c = 0; c < cols; c += TILE_COLS, w += TILE_BYTES) {
 		float16 x0 = vload16(0, x + c), x1 = vload16(0, x + c + 16);
+		float16 base = TILE_BASE(x0, x1);
 		float4 s = TILE_SCALES(w);
 
 		fetch_tile(w);
-		TILE_ADD(a0, TILE_LO(w, 0), TILE_HI(w, 0), x0, x1, s.x);
-		TILE_ADD(a1, TILE_LO(w, 1), TILE_HI(w, 1), x0, x1, s.y);
-		TILE_ADD(a2, TILE_LO(w, 2), TILE_HI(w, 2), x0, x1, s.z);
-		TILE_ADD(a3, TILE_LO(w, 3), TILE_HI(w, 3), x0, x1, s.w);
+		TILE_ADD(a0, TILE_LO(w, 0), TILE_HI(w, 0), x0, x1, base, s.x);
+		TILE_ADD(a1, TILE_LO(w, 1), TILE_HI(w, 1), x0, x1, base, s.y);
+		TILE_ADD(a2, TILE_LO(w, 2), TILE_HI(w, 2), x0, x1, base, s.z);
+		TILE_ADD(a3, TILE_LO(w, 3), TILE_HI(w, 3), x0, x1, base, s.w);
 	}
 	return (float4)(sum16(a0), sum16(a1), sum16(a2), sum16(a3));
 }
@@ -119,10 +136,10 @@ static inline float4 dot_one(__global const uchar *w, __global const float *x, u
 #define QUAD_ROW(r, s) \
 	{ \
 		float16 lo = TILE_LO(w, r), hi = TILE_HI(w, r); \
-		TILE_ADD(a[r][0], lo, hi, x00, x01, s); \
-		TILE_ADD(a[r][1], lo, hi, x10, x11, s); \
-		TILE_ADD(a[r][2], lo, hi, x20, x21, s); \
-		TILE_ADD(a[r][3], lo, hi, x30, x31, s); \
+		TILE_ADD(a[r][0], lo, hi, x00, x01, base0, s); \
+		TILE_ADD(a[r][1], lo, hi, x10, x11, base1, s); \
+		TILE_ADD(a[r][2], lo, hi, x20, x21, base2, s); \
+		TILE_ADD(a[r][3], lo, hi, x30, x31, base3, s); \
 	}
 
 static inline void dot_quad(
@@ -138,6 +155,8 @@ static inline void dot_quad(
 		float16 x10 = vload16(0, p + cols), x11 = vload16(1, p + cols);
 		float16 x20 = vload16(0, p + 2 * cols), x21 = vload16(1, p + 2 * cols);
 		float16 x30 = vload16(0, p + 3 * cols), x31 = vload16(1, p + 3 * cols);
+		float16 base0 = TILE_BASE(x00, x01), base1 = TILE_BASE(x10, x11);
+		float16 base2 = TILE_BASE(x20, x21), base3 = TILE_BASE(x30, x31);
 		float4 s = TILE_SCALES(w);
 
 		QUAD_ROW(0, s.x)

@@ -17,8 +17,8 @@ ONE_ITEM __kernel void embed(__global const uchar *weights, ulong weights_at,
 		float4 s = TILE_SCALES(w);
 		float scale = token % 4 == 0 ? s.x : token % 4 == 1 ? s.y : token % 4 == 2 ? s.z : s.w;
 
-		vstore16(TILE_LO(w, token % 4) * scale, 0, out + c);
-		vstore16(TILE_HI(w, token % 4) * scale, 0, out + c + 16);
+		vstore16((TILE_LO(w, token % 4) - TILE_ZERO) * scale, 0, out + c);
+		vstore16((TILE_HI(w, token % 4) - TILE_ZERO) * scale, 0, out + c + 16);
 	}
 	for (uint i = 0; i < HEAD_DIM / 2; i++) {
 		float angle = (float)record[ROW_POSITION(r)] * vectors[freq_at + i];
