@@ -106,6 +106,22 @@ class MoveTest(VmTest):
         control.send(self.lab, a, "restart", "ferryd", None)
         self.wait("the dead program's memory", lambda: self.memory("a") == 0, 5)
 
+    def test_8_images_and_samplers_move(self) -> None:
+        """Images that kernels step into one another, a sampler, and a region that stays mapped: there and back."""
+        self.ferry.guest("a", VM, "sh", "-c", "frames --idle-us 3000 >/tmp/frames 2>&1 & echo $! >/tmp/frames.pid")
+
+        def last(host: str) -> str:
+            return self.ferry.guest(host, VM, "tail", "-n", "1", "/tmp/frames")[1].strip()
+
+        self.wait("the first frame", lambda: last("a").startswith("step"), 60)
+        for source, destination in (("a", "b"), ("b", "a")):
+            self.assertTrue(self.migrate(source, destination, "--verify")["verified"])
+            before = last(destination)
+            self.wait("the next frame", lambda at=destination, was=before: last(at) != was, 30)
+        self.ferry.guest("a", VM, "sh", "-c", "kill -TERM $(cat /tmp/frames.pid)")
+        self.wait("the verdict", lambda: last("a").startswith("frames"), 60)
+        self.assertRegex(last("a"), r"frames ok \d+")
+
 
 class PlainVmTest(VmTest):
     @classmethod

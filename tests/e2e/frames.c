@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// The graphics case of pattern.c: two images that a kernel steps into one another through a sampler, and
+// a region of one layer of an image array that stays mapped until the end. The right answer is known for
+// every pixel. Plain OpenCL; knows nothing of Ferry.
+//
+// usage: frames [--idle-us N]
+// Prints "step N" ten times a second at most; at SIGTERM "frames ok N", or what is wrong.
+#define CL_TARGET_OPENCL_VERSION 120
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS
+#include <CL/cl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define W      320
+#define H      200
+#define LAYERS 4
+#define A      1664525u
+#define C      1013904223u
+
+static const char source[] =
+	"kernel void advance(read_only image2d_t from, write_only image2d_t to, sampler_t s)\n"
+	"{ int2 p = (int2)(get_global_id(0), get_global_id(1));\n"
+	"  write_imageui(to, p, read_imageui(from, s, p) * 1664525u + 1013904223u); }\n";
+
+static const cl_image_format one = { CL_R, CL_UNSIGNED_INT32 };
+static const size_t zero[3];
+static volatile sig_atomic_t ended;
+
+static void on_signal(int signo)
+{
+	ended = 1;
+}
+
+static void must(cl_int error, const char *what)
+{
+	if (!error)
+		return;
+	printf("frames: %s: error %d\n", what, (int)error);
+	exit(1);
+}
+
+struct scene {
+	cl_context context;
+	cl_command_queue queue;
+	cl_kernel kernel;
+	cl_sampler sampler;
+	cl_mem frames[2]; // even and odd steps
+	cl_mem layers;
+	uint8_t *mapped; // the third layer
+	size_t row;
+};
+
+static void build(struct scene *s, cl_device_id id)
+{
+	const char *text = source;
+	cl_int error;
+	cl_program program = clCreateProgramWithSource(s->context, 1, &text, NULL, &error);
+
+	must(error, "clCreateProgramWithSource");
+	must(clBuildProgram(program, 1, &id, "", NULL, NULL), "clBuildProgram");
+	s->kernel = clCreateKernel(program, "advance", &error);
+	must(error, "clCreateKernel");
+	s->sampler =
+		clCreateSampler(s->context, CL_FALSE, CL_ADDRESS_CLAMP, CL_FILTER_NEAREST, &error);
+	must(error, "clCreateSampler");
+	must(clSetKernelArg(s->kernel, 2, sizeof s->sampler, &s->sampler), "clSetKernelArg");
+}
+
+static void make_images(struct scene *s)
+{
+	static uint32_t first[W * H];
+	cl_image_desc desc = {
+		.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = W, .image_height = H
+	};
+	const cl_uint seven[4] = { 7, 0, 0, 0 };
+	const size_t all[] = { W, H, LAYERS }, origin[] = { 0, 0, 2 }, layer[] = { W, H, 1 };
+	size_t slice;
+	cl_int error;
+
+	for (uint32_t i = 0; i < W * H; i++)
+		first[i] = i;
+	for (int i = 0; i < 2; i++) {
+		s->frames[i] =
+			clCreateImage(s->context, CL_MEM_COPY_HOST_PTR, &one, &desc, first, &error);
+		must(error, "clCreateImage");
+	}
+	desc.image_type = CL_MEM_OBJECT_IMAGE2D_ARRAY;
+	desc.image_array_size = LAYERS;
+	s->layers = clCreateImage(s->context, CL_MEM_READ_WRITE, &one, &desc, NULL, &error);
+	must(error, "clCreateImage");
+	must(clEnqueueFillImage(s->queue, s->layers, seven, zero, all, 0, NULL, NULL),
+		"clEnqueueFillImage");
+	s->mapped = clEnqueueMapImage(s->queue, s->layers, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE,
+		origin, layer, &s->row, &slice, 0, NULL, NULL, &error);
+	must(error, "clEnqueueMapImage");
+}
+
+static void set_up(struct scene *s)
+{
+	cl_platform_id platform;
+	cl_device_id id;
+	cl_int error;
+
+	must(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+	must(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &id, NULL), "clGetDeviceIDs");
+	s->context = clCreateContext(NULL, 1, &id, NULL, NULL, &error);
+	must(error, "clCreateContext");
+	s->queue = clCreateCommandQueue(s->context, id, 0, &error);
+	must(error, "clCreateCommandQueue");
+	build(s, id);
+	make_images(s);
+}
+
+static void step(struct scene *s, uint64_t n)
+{
+	const size_t size[] = { W, H };
+
+	must(clSetKernelArg(s->kernel, 0, sizeof(cl_mem), &s->frames[n % 2]), "clSetKernelArg");
+	must(clSetKernelArg(s->kernel, 1, sizeof(cl_mem), &s->frames[(n + 1) % 2]),
+		"clSetKernelArg");
+	must(clEnqueueNDRangeKernel(s->queue, s->kernel, 2, NULL, size, NULL, 0, NULL, NULL),
+		"step");
+	must(clFinish(s->queue), "clFinish");
+}
+
+static uint32_t advanced(uint32_t pixel, uint32_t a, uint32_t c)
+{
+	return pixel * a + c;
+}
+
+static int verify_frame(struct scene *s, uint64_t steps)
+{
+	static uint32_t got[W * H];
+	const size_t all[] = { W, H, 1 };
+	uint32_t a = 1, c = 0;
+
+	for (uint64_t i = 0; i < steps; i++) {
+		a *= A;
+		c = c * A + C;
+	}
+	must(clEnqueueReadImage(
+		     s->queue, s->frames[steps % 2], CL_TRUE, zero, all, 0, 0, got, 0, NULL, NULL),
+		"clEnqueueReadImage");
+	for (uint32_t i = 0; i < W * H; i++) {
+		if (got[i] == advanced(i, a, c))
+			continue;
+		printf("frames bad pixel %u\n", i);
+		return 1;
+	}
+	return 0;
+}
+
+// What was mapped before any move is what was filled; what is written to it now arrives.
+static int verify_layers(struct scene *s)
+{
+	static uint32_t got[W * H * LAYERS];
+	const size_t all[] = { W, H, LAYERS };
+
+	for (size_t y = 0; y < H; y++)
+		for (size_t x = 0; x < W; x++) {
+			uint32_t *p = (uint32_t *)(s->mapped + y * s->row) + x;
+			if (*p != 7) {
+				printf("frames bad mapped pixel %zu %zu\n", x, y);
+				return 1;
+			}
+			*p = (uint32_t)(y * W + x);
+		}
+	must(clEnqueueUnmapMemObject(s->queue, s->layers, s->mapped, 0, NULL, NULL),
+		"clEnqueueUnmapMemObject");
+	must(clEnqueueReadImage(s->queue, s->layers, CL_TRUE, zero, all, 0, 0, got, 0, NULL, NULL),
+		"clEnqueueReadImage");
+	for (uint32_t i = 0; i < W * H * LAYERS; i++) {
+		if (got[i] == (i / (W * H) == 2 ? i % (W * H) : 7))
+			continue;
+		printf("frames bad layer pixel %u\n", i);
+		return 1;
+	}
+	return 0;
+}
+
+static int64_t tenths(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 10 + t.tv_nsec / 100000000;
+}
+
+int main(int argc, char **argv)
+{
+	useconds_t idle = 0;
+	struct scene s = { 0 };
+	uint64_t steps = 0;
+	int64_t said = 0;
+
+	if (argc == 3 && !strcmp(argv[1], "--idle-us"))
+		idle = (useconds_t)strtoul(argv[2], NULL, 10);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGTERM, on_signal);
+	set_up(&s);
+	for (; !ended; steps++) {
+		step(&s, steps);
+		if (tenths() != said)
+			printf("step %llu\n", (unsigned long long)steps);
+		said = tenths();
+		usleep(idle);
+	}
+	if (verify_frame(&s, steps) || verify_layers(&s))
+		return 1;
+	printf("frames ok %llu\n", (unsigned long long)steps);
+	return 0;
+}
