@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// What calling OpenCL costs: the empty kernel, alone and by the thousand, and 64 MiB written, read
-// and copied. Run it on the host's own OpenCL and through ferry-vgpu; the difference is Ferry's.
-// Prints one line per figure, the median of several runs.
+// What calling OpenCL costs, case by case. Run it on the host's own OpenCL and through ferry-vgpu; the
+// difference is Ferry's. Prints one line for each figure, `name <tab> value <tab> unit`: the median of several runs.
+// tests/bench/remoting.py runs both in turn and compares.
 #include "../api/api.h"
 
-#include <sys/resource.h>
 #include "base/clock.h"
 
 #define BYTES   ((size_t)64 << 20)
 #define MANY    1000
-#define RUNS    9
-#define SINGLES 500
+#define RUNS    7
+#define SINGLES 300
+#define ROUNDS  50 // of chatter
 
 static struct cl c;
 static cl_kernel empty;
-static cl_mem a, b;
+static cl_mem a, b, small;
 static char *host;
+
+// ---- launches
 
 static void enqueue_empty(void)
 {
@@ -39,7 +41,7 @@ static void many(void)
 	OK(clFinish(c.queue));
 }
 
-static void with_args(void)
+static void with_argument(void)
 {
 	for (int i = 0; i < MANY; i++) {
 		OK(clSetKernelArg(empty, 1, sizeof i, &i));
@@ -47,6 +49,26 @@ static void with_args(void)
 	}
 	OK(clFinish(c.queue));
 }
+
+static void set_argument(void)
+{
+	for (int i = 0; i < MANY; i++)
+		OK(clSetKernelArg(empty, 1, sizeof i, &i));
+}
+
+static void ask(void)
+{
+	cl_uint units;
+	char name[256];
+
+	for (int i = 0; i < MANY; i++) {
+		OK(clGetDeviceInfo(
+			c.device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL));
+		OK(clGetKernelInfo(empty, CL_KERNEL_FUNCTION_NAME, sizeof name, name, NULL));
+	}
+}
+
+// ---- bytes
 
 static void write_all(void)
 {
@@ -71,6 +93,65 @@ static void read_four(void)
 		OK(clEnqueueReadBuffer(c.queue, a, CL_TRUE, 0, 4, host, 0, NULL, NULL));
 }
 
+static void map_unmap(cl_mem m, cl_map_flags flags, size_t n)
+{
+	cl_int err;
+	char *at = clEnqueueMapBuffer(c.queue, m, CL_TRUE, flags, 0, n, 0, NULL, NULL, &err);
+
+	OK(err);
+	at[n - 1] = at[0];
+	OK(clEnqueueUnmapMemObject(c.queue, m, at, 0, NULL, NULL));
+	OK(clFinish(c.queue));
+}
+
+static void map_small(void)
+{
+	for (int i = 0; i < SINGLES; i++)
+		map_unmap(small, CL_MAP_READ | CL_MAP_WRITE, 4096);
+}
+
+static void map_large(void)
+{
+	map_unmap(a, CL_MAP_READ | CL_MAP_WRITE, BYTES);
+}
+
+// ---- programs
+
+static void build(void)
+{
+	OK(clReleaseProgram(cl_build(&c, "kernel void warm(global int *x) { x[0] = 1; }")));
+}
+
+// ---- what a library of small routines does (CLBlast's tests): buffers made, filled, used, read and
+// dropped, with a finish after each step
+
+static void chatter_round(void)
+{
+	cl_mem m[3];
+	int x[256] = { 0 };
+
+	for (int i = 0; i < 3; i++) {
+		m[i] = cl_buffer(&c, CL_MEM_READ_WRITE, sizeof x, NULL);
+		OK(clEnqueueWriteBuffer(c.queue, m[i], CL_TRUE, 0, sizeof x, x, 0, NULL, NULL));
+	}
+	OK(clSetKernelArg(empty, 0, sizeof m[0], &m[0]));
+	enqueue_empty();
+	OK(clFinish(c.queue));
+	OK(clEnqueueReadBuffer(c.queue, m[2], CL_TRUE, 0, sizeof x, x, 0, NULL, NULL));
+	OK(clSetKernelArg(empty, 0, sizeof a, &a));
+	for (int i = 0; i < 3; i++)
+		OK(clReleaseMemObject(m[i]));
+	OK(clFinish(c.queue));
+}
+
+static void chatter(void)
+{
+	for (int i = 0; i < ROUNDS; i++)
+		chatter_round();
+}
+
+// ---- measuring
+
 static int by_size(const void *x, const void *y)
 {
 	double d = *(const double *)x - *(const double *)y;
@@ -78,71 +159,80 @@ static int by_size(const void *x, const void *y)
 	return d < 0 ? -1 : d > 0;
 }
 
-static double cpu_s(void)
-{
-	struct rusage r;
-
-	getrusage(RUSAGE_SELF, &r);
-	return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
-	       (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
-}
-
-// Median seconds of one call; *ret_cpu: this process's processor seconds per call, on average.
-static double median(void (*fn)(void), double *ret_cpu)
+// Median seconds of one call, after one that does not count.
+static double median(void (*fn)(void))
 {
 	double t[RUNS];
 
 	fn();
-	double before = cpu_s();
 	for (int i = 0; i < RUNS; i++) {
 		int64_t start = clock_now_ns();
 		fn();
 		t[i] = (double)(clock_now_ns() - start) / 1e9;
 	}
-	*ret_cpu = (cpu_s() - before) / RUNS;
 	qsort(t, RUNS, sizeof t[0], by_size);
 	return t[RUNS / 2];
 }
 
-static void each(const char *name, void (*fn)(void), double n)
-{
-	double cpu, s = median(fn, &cpu);
+static const struct {
+	const char *name, *unit;
+	void (*fn)(void);
+	double amount; // of calls or bytes in one run
+	double scale;  // seconds to the unit; 0: amount per second
+} cases[] = {
+	{ "empty kernel and finish", "us", single, SINGLES, 1e6 },
+	{ "pipelined launches", "1/s", many, MANY, 0 },
+	{ "pipelined, an argument each", "1/s", with_argument, MANY, 0 },
+	{ "clSetKernelArg", "us", set_argument, MANY, 1e6 },
+	{ "two queries", "us", ask, MANY, 1e6 },
+	{ "read of 4 bytes", "us", read_four, SINGLES, 1e6 },
+	{ "write of 64 MiB", "B/s", write_all, BYTES, 0 },
+	{ "read of 64 MiB", "B/s", read_all, BYTES, 0 },
+	{ "copy of 64 MiB", "B/s", copy_all, BYTES, 0 },
+	{ "map and unmap of 4 KiB", "us", map_small, SINGLES, 1e6 },
+	{ "map and unmap of 64 MiB", "us", map_large, 1, 1e6 },
+	{ "warm program build", "ms", build, 1, 1e3 },
+	{ "chatter, a round", "us", chatter, ROUNDS, 1e6 },
+};
 
-	printf("%-28s %9.2f us (program's processor time %.2f us)\n", name, s / n * 1e6,
-		cpu / n * 1e6);
+static void report(const char *name, double value, const char *unit)
+{
+	printf("%s\t%.6g\t%s\n", name, value, unit);
+	fflush(stdout);
 }
 
-static void rate(const char *name, void (*fn)(void))
+static void set_up(void)
 {
-	double cpu, s = median(fn, &cpu);
+	int zero = 0;
+	int64_t start = clock_now_ns();
 
-	printf("%-28s %9.2f GB/s\n", name, (double)BYTES / s / 1e9);
+	c = cl_setup();
+	report("first call to first queue", (double)(clock_now_ns() - start) / 1e6, "ms");
+	empty = cl_kernel_of(cl_build(&c, "kernel void empty(global int *x, int i) { }"), "empty");
+	a = cl_buffer(&c, CL_MEM_READ_WRITE, BYTES, NULL);
+	b = cl_buffer(&c, CL_MEM_READ_WRITE, BYTES, NULL);
+	small = cl_buffer(&c, CL_MEM_READ_WRITE, 4096, NULL);
+	host = malloc(BYTES);
+	CHECK(host);
+	memset(host, 1, BYTES);
+	OK(clSetKernelArg(empty, 0, sizeof a, &a));
+	OK(clSetKernelArg(empty, 1, sizeof zero, &zero));
 }
 
 int main(void)
 {
-	c = cl_setup();
-	cl_program p = cl_build(&c, "kernel void empty(global int *x, int i) { }");
-	empty = cl_kernel_of(p, "empty");
-	a = cl_buffer(&c, CL_MEM_READ_WRITE, BYTES, NULL);
-	b = cl_buffer(&c, CL_MEM_READ_WRITE, BYTES, NULL);
-	host = malloc(BYTES);
-	CHECK(host);
-	memset(host, 1, BYTES);
-	int zero = 0;
-	OK(clSetKernelArg(empty, 0, sizeof a, &a));
-	OK(clSetKernelArg(empty, 1, sizeof zero, &zero));
-	each("empty kernel + finish", single, SINGLES);
-	each("1000 kernels + finish, each", many, MANY);
-	each("the same with an argument", with_args, MANY);
-	each("read of 4 bytes", read_four, SINGLES);
-	rate("write of 64 MiB", write_all);
-	rate("read of 64 MiB", read_all);
-	rate("copy of 64 MiB", copy_all);
+	set_up();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		double s = median(cases[i].fn);
+		report(cases[i].name,
+			cases[i].scale > 0 ? s / cases[i].amount * cases[i].scale
+					   : cases[i].amount / s,
+			cases[i].unit);
+	}
 	free(host);
 	OK(clReleaseMemObject(a));
 	OK(clReleaseMemObject(b));
+	OK(clReleaseMemObject(small));
 	OK(clReleaseKernel(empty));
-	OK(clReleaseProgram(p));
 	cl_teardown(&c);
 }
