@@ -72,7 +72,7 @@ static int start_vgpu(
 	snprintf(log, sizeof log, "%s/vgpu.log", s->folder);
 	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/cl-cache", s->folder);
 	const char *argv[] = { program, "--control", control, "--profile", p->name, "--memory",
-		memory, "--serve", serve, NULL };
+		memory, "--serve", serve, "--share-memory", NULL };
 	// A user's own cache, where there is one, spares the compiler; else it goes with the session.
 	const char *env[] = { getenv("POCL_CACHE_DIR") ? NULL : cache, NULL };
 	_cleanup_fd_ int log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

@@ -2,6 +2,7 @@
 #include "pages/page_space.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +17,7 @@
 #define POPULATE_BYTES (16u << 20)
 
 struct page_space {
-	int fd; // the memfd; kept for SEEK_DATA only, never written through
+	int fd; // the memfd; never written through
 	uint8_t *base;
 	uint64_t pages, quota;
 	// Main thread only.
@@ -61,8 +62,9 @@ static int open_space(struct page_space *s)
 {
 	int rc;
 
-	s->fd = memfd_create("ferry-framebuffer", MFD_CLOEXEC);
-	if (s->fd < 0 || ftruncate(s->fd, (off_t)space_bytes(s)))
+	s->fd = memfd_create("ferry-framebuffer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (s->fd < 0 || ftruncate(s->fd, (off_t)space_bytes(s)) ||
+		fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return -errno;
 	rc = map_aligned(s);
 	if (rc)
@@ -121,6 +123,11 @@ uint8_t *page_space_base(const struct page_space *s)
 void *page_space_at(const struct page_space *s, uint64_t page)
 {
 	return s->base + page * PAGE_BYTES;
+}
+
+int page_space_fd(const struct page_space *s)
+{
+	return s->fd;
 }
 
 uint64_t page_space_pages(const struct page_space *s)

@@ -45,6 +45,9 @@ struct page_space *page_space_close(struct page_space *s);
 uint8_t *page_space_base(const struct page_space *s); // 2 MiB aligned, valid until close
 void *page_space_at(const struct page_space *s, uint64_t page);
 uint64_t page_space_pages(const struct page_space *s); // of the whole space
+// The memfd, for a local program to map; valid until close. Its size is sealed, so that whoever has it
+// cannot take memory away under our feet (SIGBUS). No tracker sees what others write to it.
+int page_space_fd(const struct page_space *s);
 uint64_t page_space_quota_bytes(const struct page_space *s);
 uint64_t page_space_allocated_bytes(const struct page_space *s);
 uint64_t page_space_extents(const struct page_space *s); // how many are allocated

@@ -2,6 +2,7 @@
 #include "pages/page_space.h"
 
 #include <errno.h>
+#include <unistd.h>
 #include "base/test.h"
 
 #define MIB (1u << 20)
@@ -220,9 +221,21 @@ static void bitmap_runs(void)
 	bitmap_destroy(&b);
 }
 
+// Whoever has the descriptor could else take the memory away while it is read.
+static void its_size_is_sealed(void)
+{
+	struct page_space *s;
+
+	CHECK_EQ(page_space_new(4 * PAGE_BYTES, &s, NULL), 0);
+	CHECK(ftruncate(page_space_fd(s), 0) < 0 && errno == EPERM);
+	CHECK(ftruncate(page_space_fd(s), 1 << 20) < 0 && errno == EPERM);
+	page_space_close(s);
+}
+
 int main(void)
 {
 	RUN(sizes_are_checked);
+	RUN(its_size_is_sealed);
 	RUN(quota_counts_whole_pages);
 	RUN(large_extents_are_aligned);
 	RUN(freed_memory_is_noted_and_zero);

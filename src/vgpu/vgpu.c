@@ -47,6 +47,7 @@ int vgpu_new(const struct vgpu_config *config, struct vgpu **ret, struct ferry_e
 		return ferry_fail(e, ENOMEM, "no-memory", "no memory for the vGPU");
 	v->loop = config->loop;
 	v->memory_bytes = config->memory_bytes;
+	v->shares_memory = config->share_memory;
 	pthread_mutex_init(&v->completions.lock, NULL);
 	int r = start(v, config, e);
 	if (r < 0) {

@@ -57,6 +57,8 @@ struct vgpu {
 	void (*drained)(void *arg); // once, when gate_closed and in_flight becomes 0; NULL: nobody
 	void *drained_arg;
 
+	bool shares_memory; // with local programs that ask: such a vGPU never moves
+
 	struct port **ports; // by index; NULL where there is none
 	size_t n_ports;
 	size_t n_sessions;
@@ -70,6 +72,7 @@ struct vgpu_config {
 	struct loop *loop;
 	uint64_t memory_bytes;
 	unsigned device;
+	bool share_memory;
 	const struct backend_ops *backend;
 };
 

@@ -267,6 +267,35 @@ static void a_context_has_its_devices(void)
 		OK(clReleaseDevice(parts[i]));
 }
 
+// A command of the queue waits for the program, which is in a blocking transfer: that must not wait for
+// the whole queue (PoCL does, for ever).
+static void a_transfer_out_of_order_waits_for_its_own_events_only(void)
+{
+	const size_t bytes = 1 << 20;
+	cl_command_queue q = clCreateCommandQueue(
+		c.context, c.device, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, &err);
+	OK(err);
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, bytes, NULL);
+	cl_event go = clCreateUserEvent(c.context, &err);
+	char *data = calloc(1, bytes);
+
+	OK(err);
+	CHECK(data);
+	data[bytes - 1] = 42;
+	OK(clEnqueueMarkerWithWaitList(q, 1, &go, NULL));
+	OK(clEnqueueWriteBuffer(q, m, CL_TRUE, 0, bytes, data, 0, NULL, NULL));
+	char *at = clEnqueueMapBuffer(q, m, CL_TRUE, CL_MAP_READ, 0, bytes, 0, NULL, NULL, &err);
+	OK(err);
+	CHECK_EQ(at[bytes - 1], 42);
+	OK(clEnqueueUnmapMemObject(q, m, at, 0, NULL, NULL));
+	OK(clSetUserEventStatus(go, CL_COMPLETE));
+	OK(clFinish(q));
+	free(data);
+	OK(clReleaseEvent(go));
+	OK(clReleaseMemObject(m));
+	OK(clReleaseCommandQueue(q));
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -277,5 +306,6 @@ int main(void)
 	RUN(a_buffer_is_an_image);
 	RUN(linked_kernels_take_images);
 	RUN(a_context_has_its_devices);
+	RUN(a_transfer_out_of_order_waits_for_its_own_events_only);
 	cl_teardown(&c);
 }

@@ -3,10 +3,12 @@
 #include "guest/cl/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include "base/cleanup.h"
 #include "guest/cl/info.h"
 #include "guest/cl/queue.h"
+#include "guest/stream/direct.h"
 #include "guest/stream/request.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
@@ -136,24 +138,29 @@ static cl_int announce(cl_mem m)
 	struct p_buffer_create msg = { m->o.id, m->context->o.id, mem_host_flags(m), m->size };
 	bool ask = m->size >= MEM_ASK_BYTES;
 	struct request answer = { 0 };
-	uint32_t seq;
 
 	session_send_releases(); // their memory may be what this needs
-	cl_int err = send_buffer_create(ask ? P_ANSWER : 0, &msg, &seq);
+	cl_int err = send_buffer_create(ask ? P_ANSWER : 0, &msg, &m->seq);
 
 	if (err)
 		return err;
 	m->o.announced = true;
 	if (!ask)
 		return CL_SUCCESS;
-	request_begin(&answer, seq);
+	request_begin(&answer, m->seq);
 	return request_wait(&answer);
 }
 
-// The contents must be there for commands of every queue, so this waits.
+// The contents must be there for commands of every queue, so this waits; no command can use a new
+// buffer yet that lies in shared memory.
 static cl_int fill_in(cl_mem m, const void *host_ptr)
 {
 	cl_command_queue q;
+
+	if (direct_at(m)) {
+		memcpy(direct_at(m), host_ptr, m->size);
+		return CL_SUCCESS;
+	}
 	cl_int err = queue_for_setup(&q, m->context);
 
 	if (!err)

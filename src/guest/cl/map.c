@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenCL 1.2, section 5.4: mapping. The mapped bytes are guest memory: a map for reading (or for
 // writing without CL_MAP_WRITE_INVALIDATE_REGION) reads the region into it, the unmap of a region
-// mapped for writing writes it back. Unmapping is for buffers and images alike.
+// mapped for writing writes it back. Where the host shares its memory (direct.h) the program gets the
+// buffer itself, and only the order of commands counts. Unmapping is for buffers and images alike.
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "guest/cl/map.h"
 #include "guest/cl/memory.h"
+#include "guest/stream/direct.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
 
@@ -39,15 +41,18 @@ cl_int map_only_order(struct command *c)
 	return command_end(c, send_marker(0, &msg, &c->seq));
 }
 
-static struct mapping *mapping_new(cl_mem m, cl_map_flags flags, size_t offset, size_t size)
+static struct mapping *mapping_new(
+	cl_mem m, cl_map_flags flags, size_t offset, size_t size, bool direct)
 {
-	uint8_t *base = mem_shadow(m);
+	uint8_t *base = direct ? direct_at(m) : mem_shadow(m);
 	struct mapping *map = base ? malloc(sizeof *map) : NULL;
 
 	if (map)
-		*map = (struct mapping){
-			.at = base + offset, .offset = offset, .size = size, .flags = flags
-		};
+		*map = (struct mapping){ .at = base + offset,
+			.offset = offset,
+			.size = size,
+			.flags = flags,
+			.direct = direct };
 	return map;
 }
 
@@ -55,6 +60,8 @@ static cl_int fetch(struct command *c, cl_mem m, const struct mapping *map, bool
 {
 	struct region r = region_flat(map->at, map->size);
 
+	if (map->direct)
+		return blocking ? direct_wait(c) : map_only_order(c);
 	if (map->flags & CL_MAP_WRITE_INVALIDATE_REGION)
 		return map_only_order(c);
 	return transfer_flat(c, m, map->offset, &r, false, blocking);
@@ -94,7 +101,8 @@ void *ferry_clEnqueueMapBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, c
 		err = check_range(m, offset, size);
 	if (err)
 		return refuse(errcode_ret, err);
-	struct mapping *map = mapping_new(m, flags, offset, size);
+	bool direct = blocking ? direct_may_map(&c, m) : direct_may(&c, m);
+	struct mapping *map = mapping_new(m, flags, offset, size, direct);
 	if (!map)
 		return refuse(errcode_ret, CL_MAP_FAILURE);
 	return map_end(m, map, fetch(&c, m, map, blocking), errcode_ret);
@@ -124,7 +132,7 @@ static cl_int store(struct command *c, cl_mem m, const struct mapping *map)
 {
 	struct region r = region_flat(map->at, map->size);
 
-	if (!(map->flags & MAP_WRITES))
+	if (map->direct || !(map->flags & MAP_WRITES))
 		return map_only_order(c);
 	if (m->type != CL_MEM_OBJECT_BUFFER)
 		return map_image_store(c, m, map);

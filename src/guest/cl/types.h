@@ -82,6 +82,7 @@ struct mapping {
 	size_t offset, size;         // of a buffer: bytes
 	size_t origin[3], region[3]; // of an image: pixels
 	cl_map_flags flags;
+	bool direct; // `at` is the buffer itself
 };
 
 // What an image is besides memory (OpenCL 1.2, section 5.3). Pitches are those of the program's memory:
@@ -102,7 +103,9 @@ struct _cl_mem {
 	cl_mem_flags flags;
 	size_t size, origin;
 	struct image_info image; // of an image
-	void *host_ptr;          // the program's, with CL_MEM_USE_HOST_PTR
+	uint32_t seq;            // of the message that made it
+	uint8_t *direct; // its first byte in memory shared with the host; NULL: not known to be
+	void *host_ptr;  // the program's, with CL_MEM_USE_HOST_PTR
 	cl_uint map_count;
 	cl_bool uses_svm; // CL_FALSE
 	struct mapping *mappings;

@@ -22,7 +22,7 @@ static int send_hello(uint64_t nonce)
 		.pid = (uint32_t)getpid(),
 		.nonce = nonce,
 		.process = { (const uint8_t *)name, strnlen(name, 256) } };
-	int r = p_put_hello(&b, 0, 1, &m);
+	int r = p_put_hello(&b, P_SHARE, 1, &m);
 
 	session.seq = session.read_seq = 1;
 	return r < 0 ? r : transport_write(session.fd, b.data, b.len);

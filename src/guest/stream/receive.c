@@ -4,8 +4,10 @@
 #include <string.h>
 #include "guest/cl/event.h"
 #include "guest/cl/object.h"
+#include "guest/stream/direct.h"
 #include "guest/stream/request.h"
 #include "guest/stream/session.h"
+#include "guest/stream/transport.h"
 
 static bool take_answer(const struct p_frame *f)
 {
@@ -64,6 +66,29 @@ static bool take_credit(const struct p_frame *f)
 	return true;
 }
 
+// Without the descriptor (somebody stands between us and the host) the stream carries the bytes.
+static bool take_shared(const struct p_frame *f)
+{
+	struct p_shared m;
+
+	if (p_get_shared(f, &m) < 0)
+		return false;
+	direct_begin(transport_take_fd(), m.bytes);
+	return true;
+}
+
+static bool take_place(const struct p_frame *f)
+{
+	struct p_place m;
+
+	if (p_get_place(f, &m) < 0)
+		return false;
+	struct object *o = object_find(m.object);
+	if (o && o->class == &mem_class && ((cl_mem)o)->seq == m.stream)
+		direct_place((cl_mem)o, m.offset);
+	return true;
+}
+
 static bool take_frame(const struct p_frame *f)
 {
 	switch (f->op) {
@@ -77,6 +102,10 @@ static bool take_frame(const struct p_frame *f)
 		return take_failed(f);
 	case p_op_credit:
 		return take_credit(f);
+	case p_op_shared:
+		return take_shared(f);
+	case p_op_place:
+		return take_place(f);
 	default:
 		return false;
 	}

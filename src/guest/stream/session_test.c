@@ -71,6 +71,8 @@ static void host_greet(int listener)
 		64, 1 << 20, { info.data, info.len } };
 	buf_put(&out, "an unread rest of another session", 33);
 	p_put_hello_host(&out, 0, 0, &answer);
+	struct p_shared shared = { 1 << 20 }; // whose descriptor got lost on the way
+	p_put_shared(&out, 0, 0, &shared);
 	host_write();
 }
 
@@ -94,6 +96,9 @@ static void host_play(int listener)
 	host_answer(f.seq, CL_SUCCESS);
 	f = host_expect(p_op_buffer_create);
 	CHECK_EQ(p_get_buffer_create(&f, &b), 0);
+	struct p_place places[] = { { b.id, f.seq, 0 }, { b.id, f.seq, UINT64_MAX }, { 1, 1, 0 } };
+	for (int i = 0; i < 3; i++)
+		p_put_place(&out, 0, 0, &places[i]);
 	struct p_failed failed = { b.id, CL_MEM_OBJECT_ALLOCATION_FAILURE };
 	p_put_failed(&out, 0, 0, &failed);
 	f = host_expect(p_op_finish);

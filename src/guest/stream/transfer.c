@@ -8,6 +8,7 @@
 #include "guest/cl/memory.h"
 #include "guest/cl/queue.h"
 #include "guest/cl/rect.h"
+#include "guest/stream/direct.h"
 #include "guest/stream/request.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
@@ -170,6 +171,8 @@ static cl_int transfer(struct command *c, cl_mem m, size_t offset, const struct 
 cl_int transfer_flat(struct command *c, cl_mem m, size_t offset, const struct region *r, bool write,
 	bool blocking)
 {
+	if (blocking && r->row >= DIRECT_BYTES && direct_may(c, m))
+		return direct_transfer(c, m, offset, r, write);
 	return transfer(c, m, offset, NULL, r, write, blocking);
 }
 

@@ -16,6 +16,7 @@
 
 // Of the descriptor opened last; a process has one.
 static bool is_socket;
+static int received_fd = -1; // that nobody has taken yet
 
 static int open_port(const char *path)
 {
@@ -111,10 +112,46 @@ int transport_write(int fd, const void *bytes, size_t n)
 	return 0;
 }
 
+// The host passes one descriptor at most; a later one would replace it.
+static void keep_fd(struct msghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+		c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return;
+	if (received_fd >= 0)
+		close(received_fd);
+	memcpy(&received_fd, CMSG_DATA(c), sizeof(int));
+}
+
+static ssize_t receive(int fd, void *bytes, size_t n)
+{
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+	struct iovec to = { bytes, n };
+	struct msghdr m = { .msg_iov = &to,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof control };
+	ssize_t r = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+
+	if (r > 0 && m.msg_controllen)
+		keep_fd(&m);
+	return r;
+}
+
+int transport_take_fd(void)
+{
+	int fd = received_fd;
+
+	received_fd = -1;
+	return fd;
+}
+
 ssize_t transport_read(int fd, void *bytes, size_t n)
 {
 	for (;;) {
-		ssize_t r = read(fd, bytes, n);
+		ssize_t r = is_socket ? receive(fd, bytes, n) : read(fd, bytes, n);
 		if (r > 0)
 			return r;
 		if (r == 0)

@@ -20,5 +20,7 @@ int transport_open_name(const char *name);
 int transport_write(int fd, const void *bytes, size_t n);
 // At least one byte. Bytes read, or -errno; -EPIPE when the other side is gone.
 ssize_t transport_read(int fd, void *bytes, size_t n);
+// The descriptor that came with what was read, the caller's from now on; -1 when none did.
+int transport_take_fd(void);
 // Whether a read would return at once; waits at most timeout_ms.
 bool transport_readable(int fd, int timeout_ms);

@@ -113,6 +113,11 @@ static int parse_begin(struct control *c, const json_t *args, size_t n_fds, stru
 {
 	char mode[20];
 	uint64_t channels = 0, bandwidth = 0;
+
+	if (c->v->shares_memory)
+		return ferry_fail(e, EPERM, "local-program",
+			"this vGPU belongs to a program of `ferry run`, whose process stays on "
+			"this host");
 	int r = json_get_string(args, "mode", mode, sizeof mode, e);
 
 	if (r == 0)

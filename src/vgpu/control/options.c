@@ -18,6 +18,7 @@ enum {
 	O_VM_LOG,
 	O_DEVICE,
 	O_FAULTS,
+	O_SHARE_MEMORY,
 	O_HELP
 };
 
@@ -33,6 +34,7 @@ static const struct option known[] = {
 	{ "vm-log", required_argument, NULL, O_VM_LOG },
 	{ "device", required_argument, NULL, O_DEVICE },
 	{ "faults", no_argument, NULL, O_FAULTS },
+	{ "share-memory", no_argument, NULL, O_SHARE_MEMORY },
 	{ "help", no_argument, NULL, O_HELP },
 	{ 0 },
 };
@@ -93,6 +95,9 @@ static int option(int which, const char *value, struct options *o, struct ferry_
 		return small_number("device", value, 63, &o->device, e);
 	case O_FAULTS:
 		o->faults = true;
+		return 0;
+	case O_SHARE_MEMORY:
+		o->share_memory = true;
 		return 0;
 	case O_HELP:
 		o->help = true;

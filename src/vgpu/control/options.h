@@ -13,7 +13,7 @@ struct options {
 	const char *control, *profile, *serve, *tracker, *vm_log;
 	uint64_t memory_bytes;
 	unsigned index, ports, device;
-	bool incoming, faults, help;
+	bool incoming, faults, share_memory, help;
 };
 
 // Strings point into argv.

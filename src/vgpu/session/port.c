@@ -41,7 +41,7 @@ int port_new(
 	int r = fd_set_nonblocking(fd, 1);
 
 	if (p)
-		*p = (struct port){ .v = v, .fd = fd, .qemu_fd = qemu_fd };
+		*p = (struct port){ .v = v, .fd = fd, .qemu_fd = qemu_fd, .pass_fd = -1 };
 	if (p && r == 0)
 		p->watch = loop_fd(v->loop, fd, EPOLLIN, on_ready, p);
 	if (!p || r < 0 || !p->watch || take_index(v, index, p) < 0) {
@@ -105,10 +105,37 @@ static void want_out(struct port *p, bool wanted)
 		p->wants_out = wanted;
 }
 
+void port_pass_fd(struct port *p, int fd)
+{
+	p->pass_fd = fd;
+}
+
+// send(2), with the descriptor that waits.
+static ssize_t send_some(struct port *p)
+{
+	struct iovec bytes = { p->out.data + p->out_at, port_backlog(p) };
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	struct msghdr m = { .msg_iov = &bytes, .msg_iovlen = 1 };
+
+	if (p->pass_fd < 0)
+		return send(p->fd, bytes.iov_base, bytes.iov_len, MSG_NOSIGNAL);
+	m.msg_control = control;
+	m.msg_controllen = sizeof control;
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &p->pass_fd, sizeof(int));
+	ssize_t n = sendmsg(p->fd, &m, MSG_NOSIGNAL);
+	if (n > 0)
+		p->pass_fd = -1;
+	return n;
+}
+
 void port_flush(struct port *p)
 {
 	while (port_backlog(p) && !p->v->ports_held && !p->closed) {
-		ssize_t n = send(p->fd, p->out.data + p->out_at, port_backlog(p), MSG_NOSIGNAL);
+		ssize_t n = send_some(p);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -164,6 +191,8 @@ static void hello(struct port *p, const struct p_frame *f)
 	}
 	if (session_new(p, &m, &p->session) < 0)
 		log_warn("port %zu: no memory for a session", p->index);
+	else if (p->session && f->flags & P_SHARE)
+		session_share(p->session);
 }
 
 static void breach(struct port *p, const char *why)

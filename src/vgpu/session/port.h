@@ -27,6 +27,7 @@ struct port {
 	bool over;      // local programs: to be freed after the batch
 	bool starved;   // a read waits until less is unsent
 	bool stalled;   // input waits until less is unsent
+	int pass_fd;    // goes with the next bytes (SCM_RIGHTS); borrowed; -1: none
 	struct buf in, out;
 	size_t in_at, out_at; // consumed
 	struct session *session;
@@ -39,8 +40,10 @@ struct port *port_free(struct port *p); // ends its session; NULL-safe, returns 
 
 struct buf *port_out(struct port *p);      // append whole frames, then port_flush() once
 size_t port_backlog(const struct port *p); // unsent bytes
-void port_flush(struct port *p);           // writes what the socket takes
-void port_parse(struct port *p);           // acts on what was read, unless the gate is closed
+// A descriptor, borrowed, that goes along with bytes not later than those appended next.
+void port_pass_fd(struct port *p, int fd);
+void port_flush(struct port *p); // writes what the socket takes
+void port_parse(struct port *p); // acts on what was read, unless the gate is closed
 // Acts and writes for all ports: after the gate opened, after commands ended.
 void ports_pump(struct vgpu *v);
 

@@ -90,6 +90,18 @@ int session_new(struct port *port, const struct p_hello *hello, struct session *
 	return 0;
 }
 
+void session_share(struct session *s)
+{
+	struct page_space *space = s->v->space;
+	struct p_shared m = { page_space_pages(space) * PAGE_BYTES };
+
+	if (!s->v->shares_memory || s->port->qemu_fd >= 0)
+		return;
+	s->shares = true;
+	port_pass_fd(s->port, page_space_fd(space));
+	p_put_shared(port_out(s->port), 0, 0, &m);
+}
+
 static void free_uploads(struct session *s)
 {
 	struct upload *next;
@@ -242,6 +254,14 @@ void session_failed(struct session *s, uint32_t id, int32_t status)
 
 	if (s->port)
 		p_put_failed(port_out(s->port), 0, 0, &m);
+}
+
+void session_place(struct session *s, uint32_t seq, uint32_t id, uint64_t offset)
+{
+	struct p_place m = { id, seq, offset };
+
+	if (s->port && s->shares)
+		p_put_place(port_out(s->port), 0, 0, &m);
 }
 
 void session_event_status(struct session *s, const struct event *e)

@@ -33,6 +33,7 @@ struct session {
 	uint32_t n_uploads;
 	int64_t credit;      // bytes that the guest may still send
 	uint64_t credit_due; // disposed of, not yet returned
+	bool shares;         // the guest maps the vGPU's memory
 	char breach[100];    // what ended it; "" when nothing did
 };
 
@@ -40,6 +41,8 @@ struct session {
 int session_make(struct vgpu *v, uint64_t serial, struct port *port, struct session **ret);
 // Starts the session that a hello asks for; hello_host is queued. 0 or -errno.
 int session_new(struct port *port, const struct p_hello *hello, struct session **ret);
+// The guest can map memory: it gets the vGPU's, where that is shared and the guest is a local program.
+void session_share(struct session *s);
 // Frees everything the process had; commands in the driver finish by themselves. The port stays.
 void session_end(struct session *s);
 
@@ -55,6 +58,8 @@ void session_return_credit(struct session *s, uint64_t bytes);
 void session_answer(struct session *s, uint32_t seq, int32_t status, uint64_t bytes);
 void session_answer_data(struct session *s, uint32_t seq, const struct buf *body);
 void session_failed(struct session *s, uint32_t id, int32_t status);
+// Where the new buffer that message `seq` made lies in shared memory; before its answer.
+void session_place(struct session *s, uint32_t seq, uint32_t id, uint64_t offset);
 void session_event_status(struct session *s, const struct event *e);
 
 // ---- the object table

@@ -95,6 +95,8 @@ int session_on_buffer_create(
 	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
 	int r = buffer_new(s, 0, m->flags, m->size, NULL, &b);
+	if (r == 0 && b->o.failed == CL_SUCCESS)
+		session_place(s, f->seq, m->id, b->run.first * PAGE_BYTES);
 	return finish_create(s, f, r, m->id, &b->o);
 }
 

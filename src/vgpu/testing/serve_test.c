@@ -373,7 +373,7 @@ int main(int argc, char **argv)
 	int status;
 
 	CHECK(argc == 2);
-	pid_t pid = testclient_start(argv[1], path, sizeof path);
+	pid_t pid = testclient_start(argv[1], NULL, path, sizeof path);
 	RUN(the_build_answer_describes_the_kernels);
 	RUN(pipelined_commands_give_the_right_bytes);
 	RUN(large_writes_arrive_in_parts);

@@ -20,19 +20,21 @@ static void end_started(void)
 	kill(started, SIGKILL);
 }
 
-pid_t testclient_start(const char *program, char *ret_path, size_t size)
+pid_t testclient_start(const char *program, const char *option, char *ret_path, size_t size)
 {
 	char folder[] = "/tmp/ferry-vgpu-test-XXXXXX";
 	struct ferry_error e = FERRY_ERROR_INIT;
-	char cache[64], env[96];
+	char cache[64], env[96], control[64];
 	pid_t pid;
 
 	CHECK(mkdtemp(folder));
 	snprintf(ret_path, size, "%s/s", folder);
+	snprintf(control, sizeof control, "%s/s" TESTCLIENT_CONTROL, folder);
 	snprintf(cache, sizeof cache, "%s/cl-cache", folder);
 	snprintf(env, sizeof env, "POCL_CACHE_DIR=%s", cache);
 	struct process_spec spec = { .argv = (const char *[]){ program, "--serve", ret_path,
-					     "--memory", "67108864", NULL },
+					     "--control", control, "--memory", "67108864", option,
+					     NULL },
 		.env = (const char *[]){ env, NULL },
 		.log_fd = 2 };
 	CHECK_EQ(process_start(&spec, &pid, &e), 0);

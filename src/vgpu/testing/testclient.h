@@ -15,8 +15,10 @@ struct testclient {
 	struct buf body; // of the last answer
 };
 
-// Starts the ferry-vgpu at `program` with --serve in a new folder, 64 MiB; returns its pid.
-pid_t testclient_start(const char *program, char *ret_path, size_t size);
+// Starts the ferry-vgpu at `program` in a new folder, 64 MiB, with `option` where that is not NULL:
+// --serve *ret_path, and --control that path with TESTCLIENT_CONTROL behind it. Returns its pid.
+#define TESTCLIENT_CONTROL ".control"
+pid_t testclient_start(const char *program, const char *option, char *ret_path, size_t size);
 void testclient_connect(struct testclient *c, const char *path);
 void testclient_close(struct testclient *c);
 void testclient_hello(struct testclient *c);

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guest/stream/direct.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "guest/cl/queue.h"
+#include "guest/stream/send.h"
+#include "guest/stream/session.h"
+
+static struct {
+	uint8_t *at; // NULL: nothing is shared
+	uint64_t bytes;
+} shared;
+
+void direct_begin(int fd, uint64_t bytes)
+{
+	void *at = MAP_FAILED;
+
+	if (fd >= 0 && bytes && bytes <= SIZE_MAX && !shared.at)
+		at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	if (at == MAP_FAILED)
+		return;
+	shared.at = at;
+	shared.bytes = bytes;
+}
+
+void direct_place(cl_mem m, uint64_t offset)
+{
+	if (shared.at && offset <= shared.bytes && m->size <= shared.bytes - offset)
+		m->direct = shared.at + offset;
+}
+
+uint8_t *direct_at(cl_mem m)
+{
+	if (m->type != CL_MEM_OBJECT_BUFFER)
+		return NULL;
+	if (!m->parent)
+		return m->direct;
+	return m->parent->direct ? m->parent->direct + m->origin : NULL;
+}
+
+static bool is_simple(const struct command *c)
+{
+	return !(c->queue->properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) && !c->waits.n;
+}
+
+bool direct_may(const struct command *c, cl_mem m)
+{
+	return is_simple(c) && direct_at(m);
+}
+
+bool direct_may_map(const struct command *c, cl_mem m)
+{
+	// What the program gave with CL_MEM_USE_HOST_PTR is where it expects the bytes.
+	if (!shared.at || m->flags & CL_MEM_USE_HOST_PTR || !is_simple(c))
+		return false;
+	// The place comes before any later answer. A failure shows in what the map does next.
+	if (!direct_at(m))
+		queue_finish(c->queue);
+	return direct_at(m);
+}
+
+static bool event_ended(const void *arg)
+{
+	return ((cl_event)arg)->status <= CL_COMPLETE;
+}
+
+cl_int direct_wait(struct command *c)
+{
+	struct p_marker m = { .queue = c->queue->o.id };
+
+	if (!c->wanted)
+		return queue_finish(c->queue);
+	cl_int err = command_event(c);
+	if (err)
+		return err;
+	m.event = event_id(c->event);
+	err = command_end(c, send_marker(0, &m, &c->seq));
+	if (err)
+		return err;
+	cl_event e = c->event;
+	object_ref(e);
+	err = session_wait(event_ended, e);
+	if (!err && e->status < 0)
+		err = e->status;
+	object_unref(e);
+	return err;
+}
+
+// The lock is given up: other threads need not wait for a copy of perhaps a gigabyte.
+static void copy(uint8_t *at, const struct region *r, bool write)
+{
+	pthread_mutex_unlock(&session.lock);
+	if (write)
+		memcpy(at, r->base, r->row);
+	else
+		memcpy(r->base, at, r->row);
+	pthread_mutex_lock(&session.lock);
+}
+
+cl_int direct_transfer(
+	struct command *c, cl_mem m, size_t offset, const struct region *r, bool write)
+{
+	object_ref(m);
+	cl_int err = direct_wait(c);
+	if (!err)
+		copy(direct_at(m) + offset, r, write);
+	object_unref(m);
+	return err;
+}
