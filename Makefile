@@ -13,7 +13,7 @@ help:
 	@echo "make bench           benchmarks"
 	@echo "make lint            what CI lints"
 	@echo "make image           the guest's kernel and initramfs"
-	@echo "make model           trains the model of workloads/models again (hours may pass)"
+	@echo "make model           trains the model of workloads/models again (half an hour)"
 	@echo "make readme-figures  remakes docs/figures from the last demo run"
 	@echo "make clean           removes build/"
 
