@@ -34,24 +34,37 @@ static int enqueue_reads(struct model *m, cl_kernel *kernels, uint64_t *ret, str
 	return r;
 }
 
-// The best of some rounds, in bytes a second.
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *v, unsigned n)
+{
+	qsort(v, n, sizeof *v, compare);
+	return n ? v[n / 2] : 0;
+}
+
+// The median of some rounds, in bytes a second.
 static int measure_read(struct model *m, cl_kernel *kernels, double *ret, struct failure *f)
 {
-	double best = 0;
+	double rates[READ_ROUNDS];
 	int r = 0;
 
-	for (int i = 0; !r && i < READ_ROUNDS; i++) {
-		double t = seconds_now(), rate;
+	for (int i = -1; !r && i < READ_ROUNDS; i++) { // the first round also compiles
+		double t = seconds_now();
 		uint64_t bytes;
 
 		r = enqueue_reads(m, kernels, &bytes, f);
 		if (!r)
 			r = gpu_finish(&m->gpu, f);
-		rate = (double)bytes / (seconds_now() - t);
-		if (i && rate > best) // the first round also compiles
-			best = rate;
+		if (i >= 0)
+			rates[i] = (double)bytes / (seconds_now() - t);
 	}
-	*ret = best;
+	if (!r)
+		*ret = median(rates, READ_ROUNDS);
 	return r;
 }
 
@@ -79,26 +92,26 @@ static int with_read_kernels(struct model *m, double *ret, struct failure *f)
 // How one or several sequences went.
 struct speed {
 	double tokens_per_second; // of all together
-	double fastest;           // seconds between two passes that brought tokens, at least
+	double pass;              // seconds between two passes that brought tokens, the median
 };
 
-static int run_streams(struct model *m, unsigned running, struct speed *ret, struct failure *f)
+// Generates until all that run have ended. `gaps` has room for the passes that it takes.
+static int run_streams(
+	struct model *m, unsigned running, double *gaps, struct speed *ret, struct failure *f)
 {
 	struct scheduled_token got[MAX_SEQUENCES];
 	double began = seconds_now(), before = began;
-	uint32_t taken = 0;
+	unsigned taken = 0, passes = 0;
 	int r = 0;
 
-	ret->fastest = 1e9;
 	while (r >= 0 && running) {
-		double now;
-
 		r = scheduler_step(&m->scheduler, got, f);
-		now = seconds_now();
-		// The last pass of all is not followed by another that runs meanwhile.
-		if (r > 0 && taken && !got[0].last && now - before < ret->fastest)
-			ret->fastest = now - before;
-		before = now;
+		if (r > 0) {
+			double now = seconds_now();
+
+			gaps[passes++] = now - before;
+			before = now;
+		}
 		for (int i = 0; i < r; i++, taken++) {
 			if (got[i].last) {
 				scheduler_end(&m->scheduler, got[i].sequence);
@@ -107,14 +120,16 @@ static int run_streams(struct model *m, unsigned running, struct speed *ret, str
 		}
 	}
 	ret->tokens_per_second = taken / (seconds_now() - began);
+	ret->pass = median(gaps, passes);
 	return r < 0 ? r : 0;
 }
 
 static int measure_tokens(
 	struct model *m, unsigned streams, uint32_t tokens, struct speed *ret, struct failure *f)
 {
+	double *gaps = malloc((size_t)streams * tokens * sizeof *gaps);
 	const struct sampling greedy = { 0 };
-	int r = 0;
+	int r = gaps ? 0 : fail(f, ENOMEM, "out of host memory");
 
 	for (unsigned i = 0; !r && i < streams; i++) {
 		const int32_t prompt = (int32_t)(i % m->shape.vocab);
@@ -122,7 +137,10 @@ static int measure_tokens(
 
 		r = scheduler_start(&m->scheduler, &prompt, 1, tokens, &greedy, &sequence, f);
 	}
-	return r ? r : run_streams(m, streams, ret, f);
+	if (!r)
+		r = run_streams(m, streams, gaps, ret, f);
+	free(gaps);
+	return r;
 }
 
 // Prompt tokens a second, until the token that follows the prompt.
@@ -167,14 +185,14 @@ int bench_run(struct model *m, uint32_t tokens, struct failure *f)
 	if (r)
 		return r;
 	read = before > after ? before : after;
-	rate = (double)m->weights.pass_bytes / one.fastest;
+	rate = (double)m->weights.pass_bytes / one.pass;
 	printf("tokens/s: %.2f\n"
-	       "fastest token: %.2f ms, weights read: %.2f GB/s\n"
-	       "fastest pure read: %.2f GB/s before, %.2f GB/s after\n"
+	       "median token: %.2f ms, weights read: %.2f GB/s\n"
+	       "median pure read: %.2f GB/s before, %.2f GB/s after\n"
 	       "ratio: %.2f\n"
 	       "tokens/s, %u streams together: %.2f\n"
 	       "prompt tokens/s, %u tokens: %.2f\n",
-		one.tokens_per_second, one.fastest * 1e3, rate / 1e9, before / 1e9, after / 1e9,
+		one.tokens_per_second, one.pass * 1e3, rate / 1e9, before / 1e9, after / 1e9,
 		rate / read, BENCH_STREAMS, many.tokens_per_second, n_prompt, prompt);
 	return 0;
 }

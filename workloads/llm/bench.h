@@ -4,8 +4,7 @@
 
 #include "model.h"
 
-// Generates `tokens` tokens on a loaded model and prints tokens/s, and the ratio of two rates in the same
-// run: the bytes of weights that the fastest token read a second, to the fastest pure read of the same
-// buffers. (The fastest ones, since what else the machine does slows the others.) Then several streams
-// together, and a prompt.
+// Generates `tokens` tokens on a loaded model and prints tokens/s, and the ratio of two medians in the
+// same run: the bytes of weights that a token read a second, to a pure read of the same buffers. Then
+// several streams together, and a prompt.
 int bench_run(struct model *m, uint32_t tokens, struct failure *f);
