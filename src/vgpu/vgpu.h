@@ -10,6 +10,7 @@
 #include "pages/page_space.h"
 #include "vgpu/backend/backend.h"
 #include "vgpu/session/object.h"
+#include "vgpu/session/output.h"
 
 #define VGPU_CREDIT       (4u << 20)  // bytes that a guest process may have outstanding
 #define VGPU_BACKLOG      (8u << 20)  // unsent bytes after which a session's input must wait
@@ -51,6 +52,8 @@ struct vgpu {
 	struct command *spare_commands; // for reuse
 	size_t n_spare_commands;
 	struct completions completions;
+	struct output *output; // NULL: what kernels print goes to our own standard output
+	struct printing printing;
 
 	bool gate_closed;           // nothing is given to the driver, no input is parsed
 	bool ports_held;            // nothing is written to ports either

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest/stream/receive.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include "guest/cl/event.h"
 #include "guest/cl/object.h"
 #include "guest/stream/direct.h"
@@ -89,6 +91,25 @@ static bool take_place(const struct p_frame *f)
 	return true;
 }
 
+// As the driver itself would write it: past the program's own buffers.
+static bool take_output(const struct p_frame *f)
+{
+	struct p_output m;
+
+	if (p_get_output(f, &m) < 0)
+		return false;
+	while (m.text.n) {
+		ssize_t n = write(STDOUT_FILENO, m.text.at, m.text.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		m.text.at += n;
+		m.text.n -= (size_t)n;
+	}
+	return true;
+}
+
 static bool take_frame(const struct p_frame *f)
 {
 	switch (f->op) {
@@ -100,6 +121,8 @@ static bool take_frame(const struct p_frame *f)
 		return take_event_status(f);
 	case p_op_failed:
 		return take_failed(f);
+	case p_op_output:
+		return take_output(f);
 	case p_op_credit:
 		return take_credit(f);
 	case p_op_shared:

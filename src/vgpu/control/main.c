@@ -55,8 +55,11 @@ static int serve_until_told(struct loop *loop, const struct options *o, struct f
 	struct vgpu *v = NULL;
 	struct serve *serve = NULL;
 	struct control *control = NULL;
+	struct output *output = NULL;
 	int r = vgpu_new(&config, &v, e);
 
+	if (r == 0)
+		r = output_new(v, &output, e);
 	if (r == 0)
 		r = take_ports(v, o, e);
 	if (r == 0 && o->serve)
@@ -68,6 +71,7 @@ static int serve_until_told(struct loop *loop, const struct options *o, struct f
 	control_free(control);
 	serve_free(serve);
 	vgpu_free(v);
+	output_free(output);
 	return r;
 }
 

@@ -62,6 +62,7 @@ struct command {
 	enum p_op op;        // launch ... finish, image_fill
 	enum command_state state;
 	bool over;      // the driver has reported it (or a later one of its queue)
+	bool printing;  // it may print: printing_end() follows
 	bool watched;   // the driver will report this one itself
 	int32_t status; // CL_SUCCESS, or why it fails when its turn comes
 	uint32_t seq;   // of its message: the stream of its answer

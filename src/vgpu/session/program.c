@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 void build_request_free(struct build_request *r)
 {
@@ -99,4 +100,18 @@ void program_specialised(struct program *p)
 {
 	p->shapes++;
 	object_touch(&p->o);
+}
+
+// A binary holds the name too: of the function that is called.
+bool program_prints(struct program *p)
+{
+	const struct build_request *r = program_request(p);
+	bool found = p->text.len && memmem(p->text.data, p->text.len, "printf", 6);
+
+	if (p->prints != PRINTS_UNKNOWN)
+		return p->prints == PRINTS;
+	for (uint32_t i = 0; !found && i < r->n_inputs; i++)
+		found = program_prints(r->inputs[i]);
+	p->prints = found ? PRINTS : PRINTS_NOT;
+	return found;
 }

@@ -28,7 +28,8 @@ struct build_request {
 struct program {
 	struct object o; // must be first
 	enum program_origin origin;
-	struct buf text;       // source or the guest's own binary
+	struct buf text; // source or the guest's own binary
+	enum { PRINTS_UNKNOWN, PRINTS, PRINTS_NOT } prints;
 	uint64_t total;        // bytes of text that the guest announced
 	struct be_program *be; // the worker's while building
 	bool building;
@@ -59,6 +60,8 @@ struct program {
 // The first reference is the caller's; -errno.
 int program_new(struct session *s, uint64_t serial, enum program_origin origin, uint64_t total,
 	struct program **ret);
+// Whether its kernels may print: its text, or that of what went into it, says "printf".
+bool program_prints(struct program *p);
 bool program_is_complete(const struct program *p); // its text is here
 bool program_is_executable(const struct program *p);
 bool program_is_busy(const struct program *p); // is being built, as far as its guest knows

@@ -227,6 +227,7 @@ static void end_giving(void *arg)
 		c->state = COMMAND_PENDING;
 		c->status = c->give_result;
 		v->in_flight--;
+		printing_end(c);
 	}
 	v->recheck = true; // other queues may have waited for the kernel
 	queue_advance(q);
@@ -257,6 +258,8 @@ static void give(struct command *c)
 
 	if (err == CL_SUCCESS)
 		err = command_prepare(c, &slow);
+	if (err == CL_SUCCESS)
+		printing_begin(c);
 	if (err == CL_SUCCESS && slow)
 		err = give_slowly(c);
 	else if (err == CL_SUCCESS) {
@@ -266,6 +269,8 @@ static void give(struct command *c)
 			was_given(c);
 		}
 	}
+	if (err != CL_SUCCESS)
+		printing_end(c);
 	c->status = err;
 }
 
@@ -298,7 +303,7 @@ static bool try_command(struct command *c, bool earlier_over)
 			c->status = CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
 	}
 	if (c->status == CL_SUCCESS && !command_is_local(c)) {
-		if (c->queue->n_given >= c->queue->depth || !is_free(c))
+		if (c->queue->n_given >= c->queue->depth || !is_free(c) || !printing_may_begin(c))
 			return false;
 		give(c);
 		if (c->status == CL_SUCCESS)
@@ -375,6 +380,8 @@ void queues_advance_all(struct vgpu *v)
 			next = q->next_queue;
 			queue_advance(q);
 		}
+		v->recheck |= v->printing.others_first;
+		v->printing.others_first = false;
 	} while (v->recheck && !v->gate_closed);
 }
 
@@ -444,6 +451,7 @@ static void end_given(struct command *c)
 		q->last_given = NULL;
 	q->n_given--;
 	q->v->in_flight--;
+	printing_end(c);
 	if (wants_times) {
 		add_offset(&times, q->v->clock_offset_ns);
 		if (c->queued_ns < times.queued)
@@ -503,6 +511,8 @@ void queues_collect(struct vgpu *v)
 	done->cap = done->spare_cap;
 	done->n = 0;
 	pthread_mutex_unlock(&done->lock);
+	if (v->printing.launches)
+		output_collect(v); // after the list: what these printed has been written
 	done->spare = list;
 	done->spare_cap = cap;
 	done->watched -= n;
