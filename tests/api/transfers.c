@@ -52,6 +52,33 @@ static void blocking_transfers_keep_their_place(void)
 	OK(clReleaseMemObject(m));
 }
 
+// On an idle queue, then behind a kernel: what is not waited for comes in order all the same.
+static void transfers_not_waited_for_keep_their_place(void)
+{
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, BYTES, NULL);
+	cl_event e;
+
+	OK(clFinish(c.queue));
+	fill(0);
+	OK(clEnqueueWriteBuffer(c.queue, m, CL_FALSE, 0, BYTES, data, 0, NULL, &e));
+	run(c.queue, slow, m, 1);
+	OK(clWaitForEvents(1, &e));
+	OK(clReleaseEvent(e));
+	fill(1000); // the first write has ended; the kernel may not have
+	OK(clEnqueueWriteBuffer(c.queue, m, CL_FALSE, 0, BYTES / 2, data, 0, NULL, NULL));
+	run(c.queue, slow, m, 1);
+	OK(clEnqueueReadBuffer(c.queue, m, CL_FALSE, 0, BYTES, got, 0, NULL, NULL));
+	run(c.queue, slow, m, 1); // after the read
+	OK(clFinish(c.queue));
+	expect(got, N / 2, 1001);
+	expect(got + N / 2, N / 2, (cl_uint)(N / 2) + 2);
+	OK(clEnqueueReadBuffer(c.queue, m, CL_FALSE, 0, BYTES, got, 0, NULL, &e));
+	OK(clWaitForEvents(1, &e));
+	OK(clReleaseEvent(e));
+	expect(got, N / 2, 1002);
+	OK(clReleaseMemObject(m));
+}
+
 static void check_times(cl_event e)
 {
 	cl_ulong t[4];
@@ -218,6 +245,7 @@ int main(void)
 	got = malloc(BYTES);
 	CHECK(data && got);
 	RUN(blocking_transfers_keep_their_place);
+	RUN(transfers_not_waited_for_keep_their_place);
 	RUN(blocking_transfers_have_events);
 	RUN(maps_show_and_take_what_is_there);
 	RUN(small_maps_do_the_same);

@@ -81,6 +81,21 @@ static void read_all(void)
 	OK(clEnqueueReadBuffer(c.queue, a, CL_TRUE, 0, BYTES, host, 0, NULL, NULL));
 }
 
+// Not waited for in the call, and behind a kernel.
+static void write_later(void)
+{
+	enqueue_empty();
+	OK(clEnqueueWriteBuffer(c.queue, a, CL_FALSE, 0, BYTES, host, 0, NULL, NULL));
+	OK(clFinish(c.queue));
+}
+
+static void read_later(void)
+{
+	enqueue_empty();
+	OK(clEnqueueReadBuffer(c.queue, a, CL_FALSE, 0, BYTES, host, 0, NULL, NULL));
+	OK(clFinish(c.queue));
+}
+
 static void copy_all(void)
 {
 	OK(clEnqueueCopyBuffer(c.queue, a, b, 0, 0, BYTES, 0, NULL, NULL));
@@ -188,6 +203,8 @@ static const struct {
 	{ "read of 4 bytes", "us", read_four, SINGLES, 1e6 },
 	{ "write of 64 MiB", "B/s", write_all, BYTES, 0 },
 	{ "read of 64 MiB", "B/s", read_all, BYTES, 0 },
+	{ "write, not blocking", "B/s", write_later, BYTES, 0 },
+	{ "read, not blocking", "B/s", read_later, BYTES, 0 },
 	{ "copy of 64 MiB", "B/s", copy_all, BYTES, 0 },
 	{ "map and unmap of 4 KiB", "us", map_small, SINGLES, 1e6 },
 	{ "map and unmap of 64 MiB", "us", map_large, 1, 1e6 },

@@ -171,18 +171,28 @@ static bool reads_over(const void *arg)
 	return !((cl_command_queue)arg)->reads;
 }
 
+uint64_t queue_sent(cl_command_queue q)
+{
+	return session.starved ? 0 : q->begun;
+}
+
 cl_int queue_finish(cl_command_queue q)
 {
 	struct p_finish m = { .queue = q->o.id };
 	struct request answer = { 0 };
 	uint32_t seq;
 	cl_int err = send_finish(0, &m, &seq);
+	uint64_t before = queue_sent(q);
 
 	if (err)
 		return err;
 	request_begin(&answer, seq);
 	err = request_wait(&answer);
-	return err ? err : session_wait(reads_over, q);
+	if (!err)
+		err = session_wait(reads_over, q);
+	if (!err)
+		queue_note_ended(q, before);
+	return err;
 }
 
 cl_int ferry_clFinish(cl_command_queue q)

@@ -72,7 +72,8 @@ struct _cl_command_queue {
 	cl_context context;
 	cl_device_id device;
 	cl_command_queue_properties properties;
-	unsigned reads; // that the program did not wait for, unfinished
+	unsigned reads;        // that the program did not wait for, unfinished
+	uint64_t begun, ended; // commands; so many of the first of them are known to have ended
 };
 
 // One clEnqueueMapBuffer or clEnqueueMapImage.

@@ -68,10 +68,19 @@ static bool event_ended(const void *arg)
 	return ((cl_event)arg)->status <= CL_COMPLETE;
 }
 
+bool direct_idle(const struct command *c)
+{
+	return c->queue->ended + 1 >= c->number;
+}
+
 cl_int direct_wait(struct command *c)
 {
 	struct p_marker m = { .queue = c->queue->o.id };
 
+	if (!c->wanted && direct_idle(c)) {
+		queue_note_ended(c->queue, c->number);
+		return CL_SUCCESS;
+	}
 	if (!c->wanted)
 		return queue_finish(c->queue);
 	cl_int err = command_event(c);
@@ -81,11 +90,14 @@ cl_int direct_wait(struct command *c)
 	err = command_end(c, send_marker(0, &m, &c->seq));
 	if (err)
 		return err;
+	uint64_t before = queue_sent(c->queue);
 	cl_event e = c->event;
 	object_ref(e);
 	err = session_wait(event_ended, e);
 	if (!err && e->status < 0)
 		err = e->status;
+	if (!err)
+		queue_note_ended(c->queue, before);
 	object_unref(e);
 	return err;
 }

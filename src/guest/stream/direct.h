@@ -4,7 +4,8 @@
 // touch the bytes. Everything here needs the session's lock.
 //
 // Only on in-order queues and without a wait list left: there "everything before has ended" is what one
-// round trip tells. All else goes through the stream, as does everything where no memory is shared.
+// round trip tells, or is known already. All else goes through the stream, as does everything where no
+// memory is shared.
 #pragma once
 
 #include "guest/stream/transfer.h"
@@ -25,8 +26,10 @@ bool direct_may(const struct command *c, cl_mem m);
 // The same for a map that waits: asks the host when it has not said yet where the buffer is.
 bool direct_may_map(const struct command *c, cl_mem m);
 
-// Waits until all earlier commands of the queue have ended; makes the command's event, which ends then.
+// Whether all earlier commands of the queue are known to have ended.
+bool direct_idle(const struct command *c);
+// Waits until they have; makes the command's event, which ends then.
 cl_int direct_wait(struct command *c);
-// A whole blocking read or write of a contiguous region. Gives the lock up.
+// A whole read or write of a contiguous region, for which the call may wait. Gives the lock up.
 cl_int direct_transfer(
 	struct command *c, cl_mem m, size_t offset, const struct region *r, bool write);

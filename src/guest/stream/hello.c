@@ -56,7 +56,7 @@ static int take_answer(const struct p_frame *f)
 		return -EBADMSG;
 	if (m.status || m.version != PROTO_VERSION || m.credit < 2 * PROTO_FRAME_MAX)
 		return -ECONNREFUSED;
-	session.credit = m.credit;
+	session.credit = session.credit_most = m.credit;
 	session.memory_bytes = m.memory_bytes;
 	objects_limit(m.objects_max < PROTO_OBJECTS_MAX ? m.objects_max : PROTO_OBJECTS_MAX);
 	buf_reset(&session.info);

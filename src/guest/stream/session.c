@@ -49,7 +49,7 @@ static void after_fork_in_child(void)
 {
 	pthread_mutex_init(&session.lock, NULL);
 	pthread_cond_init(&session.changed, NULL);
-	session.sleepers = 0;
+	session.sleepers = session.starved = 0;
 	session.leading = false;
 	callbacks_forget_thread();
 	if (!session.open)
@@ -137,9 +137,12 @@ static bool have_credit(const void *unused)
 
 cl_int session_room(bool paid)
 {
-	if (session.lost)
+	if (session.lost || !paid || have_credit(NULL))
 		return session.lost;
-	return paid && !have_credit(NULL) ? session_wait(have_credit, NULL) : CL_SUCCESS;
+	session.starved++;
+	cl_int err = session_wait(have_credit, NULL);
+	session.starved--;
+	return err;
 }
 
 void session_sent(size_t start, bool paid)

@@ -30,10 +30,12 @@ struct session {
 	cl_int lost; // CL_SUCCESS, or what every call returns from now on
 	int fd;
 
-	struct buf out;    // frames not yet written; at most two of the largest
-	uint64_t credit;   // bytes of PAID frames that may be sent
-	uint32_t seq;      // of the last message
-	uint32_t read_seq; // the host has read every message up to this one
+	struct buf out;       // frames not yet written; at most two of the largest
+	unsigned starved;     // threads that wait for credit, in the middle of a call
+	uint64_t credit;      // bytes of PAID frames that may be sent
+	uint64_t credit_most; // when none are outstanding
+	uint32_t seq;         // of the last message
+	uint32_t read_seq;    // the host has read every message up to this one
 
 	uint8_t *in; // bytes read, not yet a whole frame
 	size_t in_len;

@@ -26,6 +26,7 @@ cl_int command_begin(struct command *c, cl_command_queue q, cl_command_type type
 	c->event = NULL;
 	c->seq = 0;
 	c->waits.n = 0;
+	c->number = err ? 0 : ++q->begun;
 	if (err || (!n && !list))
 		return err;
 	bool all = type == CL_COMMAND_MARKER || type == CL_COMMAND_BARRIER;
@@ -168,10 +169,16 @@ static cl_int transfer(struct command *c, cl_mem m, size_t offset, const struct 
 	return command_end(c, at ? write_box(c, m, at, r) : write_flat(c, m, offset, r));
 }
 
+// A write of more bytes than the credit waits for its turn in the call anyway.
+static bool may_wait(const struct command *c, size_t n, bool write, bool blocking)
+{
+	return blocking || direct_idle(c) || (write && n > session.credit_most);
+}
+
 cl_int transfer_flat(struct command *c, cl_mem m, size_t offset, const struct region *r, bool write,
 	bool blocking)
 {
-	if (blocking && r->row >= DIRECT_BYTES && direct_may(c, m))
+	if (r->row >= DIRECT_BYTES && direct_may(c, m) && may_wait(c, r->row, write, blocking))
 		return direct_transfer(c, m, offset, r, write);
 	return transfer(c, m, offset, NULL, r, write, blocking);
 }

@@ -14,6 +14,7 @@ struct command {
 	cl_event *wanted; // where the program wants its event, or NULL
 	cl_event event;
 	uint32_t seq;
+	uint64_t number; // among the queue's commands
 };
 
 // Checks the queue and the wait list. `blocking` only matters for the wait list.
