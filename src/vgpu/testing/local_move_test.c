@@ -208,6 +208,49 @@ static void answers_nobody_read_move_along(void)
 	end(&r);
 }
 
+#define BULK (4u << 20) // numbers: 16 MiB
+
+// Reads answer_data of message `seq` until the body has at least `bytes`.
+static void read_until(struct run *r, uint32_t seq, size_t bytes)
+{
+	struct p_answer_data m;
+
+	while (r->c.body.len < bytes) {
+		struct p_frame f = testclient_next(&r->c);
+		CHECK_EQ(p_get_answer_data(&f, &m), 0);
+		CHECK(m.stream == seq && m.offset == r->c.body.len);
+		buf_put(&r->c.body, m.bytes.at, m.bytes.n);
+	}
+}
+
+static void a_bulk_read_moves_twice_in_the_middle(void)
+{
+	static struct run r;
+	_cleanup_buf_ struct buf args = { 0 };
+	struct p_answer end_of_it;
+
+	begin(&r);
+	SEND(&r.c, buffer_create, 0, .id = 6, .context = 1, .size = BULK * 4);
+	SEND(&r.c, launch, 0, .queue = 2, .kernel = 5, ONE_D(BULK), .args = step_args(&args, 6, 9));
+	uint32_t seq = SEND(&r.c, read, 0, .queue = 2, .buffer = 6, .size = BULK * 4);
+	// What comes after the read must not show in it.
+	SEND(&r.c, launch, 0, .queue = 2, .kernel = 5, ONE_D(BULK), .args = step_args(&args, 6, 1));
+	testclient_send(&r.c);
+	buf_reset(&r.c.body);
+	read_until(&r, seq, BULK);
+	move(&r, 1);
+	read_until(&r, seq, BULK * 2);
+	move(&r, 0);
+	read_until(&r, seq, BULK * 4);
+	struct p_frame f = testclient_next(&r.c);
+	CHECK_EQ(p_get_answer(&f, &end_of_it), 0);
+	CHECK(end_of_it.status == CL_SUCCESS && end_of_it.bytes == BULK * 4);
+	const uint32_t *got = (const uint32_t *)r.c.body.data;
+	for (uint32_t i = 0; i < BULK; i++)
+		CHECK_EQ(got[i], i + 9);
+	end(&r);
+}
+
 static void an_aborted_move_leaves_no_trace(void)
 {
 	static struct run r;
@@ -434,6 +477,7 @@ int main(int argc, char **argv)
 	RUN(what_waits_moves_along);
 	RUN(half_a_frame_and_half_a_write_move_along);
 	RUN(answers_nobody_read_move_along);
+	RUN(a_bulk_read_moves_twice_in_the_middle);
 	RUN(an_aborted_move_leaves_no_trace);
 	RUN(numbers_are_used_again_while_it_moves);
 	RUN(a_build_under_way_is_answered_once);
