@@ -165,6 +165,11 @@ int move_sample_begin(struct loop *l, struct page_space *s, const struct tracker
 	return 0;
 }
 
+bool move_sample_counts(const struct move_sample *m)
+{
+	return m->phase == SAMPLE_WAITING;
+}
+
 struct move_sample *move_sample_end(struct move_sample *m)
 {
 	if (!m)

@@ -17,6 +17,9 @@ typedef void (*move_sample_fn)(
 int move_sample_begin(struct loop *l, struct page_space *s, const struct tracker_ops *tracker,
 	uint32_t ms, move_sample_fn fn, void *arg, struct move_sample **ret, struct ferry_error *e);
 
+// Whether what is written now counts; before, a tracker without marks reads all pages once.
+bool move_sample_counts(const struct move_sample *m);
+
 // To be called once for each sample, in fn, after it, or earlier (fn is then not called).
 // NULL-safe, returns NULL.
 struct move_sample *move_sample_end(struct move_sample *m);

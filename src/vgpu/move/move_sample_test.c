@@ -60,8 +60,10 @@ static void sample_counts(const struct tracker_ops *t)
 	set_up();
 	CHECK_EQ(move_sample_begin(loop, space, t, 0, on_sample, NULL, &m, NULL), -EINVAL);
 	CHECK_EQ(move_sample_begin(loop, space, t, 30, on_sample, NULL, &m, NULL), 0);
-	for (end = clock_now_ns() + 10 * NSEC_PER_MSEC; clock_now_ns() < end;)
-		loop_once(loop, 1); // the digests of before are there
+	for (end = clock_now_ns() + 5 * NSEC_PER_SEC; !move_sample_counts(m);) {
+		CHECK(clock_now_ns() < end);
+		loop_once(loop, 1);
+	}
 	for (uint64_t p = 0; p < 64; p += 8)
 		memset(page_space_at(space, extent.first + p), 2, PAGE_BYTES);
 	run_until_called();
