@@ -158,7 +158,7 @@ static int read_texts(
 // Types and scores, each as long as the vocabulary where there are any.
 static int read_numbers(struct tokenizer *t, const struct gguf_file *g, struct failure *f)
 {
-	const struct gguf_value *types, *scores;
+	const struct gguf_value *types = NULL, *scores = NULL;
 	struct gguf_error e;
 	int r = gguf_array(g, "tokenizer.ggml.token_type", false, GGUF_I32, &types, &e);
 
