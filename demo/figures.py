@@ -13,7 +13,7 @@ from typing import Any
 
 from demo import plots, report
 
-HEIGHT = 372
+HEIGHT = 388
 
 
 def picture(result: dict[str, Any]) -> str:
@@ -22,12 +22,14 @@ def picture(result: dict[str, Any]) -> str:
     if not drawing:
         raise ValueError("this run has no token stream")
     inside = drawing[drawing.index(">") + 1:drawing.rindex("</svg>")]
-    caption = f"{result['date']}, {result['machine']}, link 1 Gbit/s, {result['model']}B of weights; remade by make readme-figures"
+    captions = (f"{result['date']}, {result['machine']}",
+                f"link 1 Gbit/s, {result['model']}B of weights; remade by make readme-figures")
+    beneath = "".join(f'<text x="44" y="{HEIGHT - 30 + 17 * i}">{escape(line)}</text>' for i, line in enumerate(captions))
     return (f'<svg viewBox="0 0 {plots.WIDTH} {HEIGHT}" xmlns="http://www.w3.org/2000/svg" role="img" '
             f'aria-label="Tokens per second over time: the notch of pre-copy and the hole of stop-copy">'
             f"<style>{report.STYLE}\nsvg {{ margin:0 }}</style>"
             f'<rect width="{plots.WIDTH}" height="{HEIGHT}" style="fill:var(--page)"/>{inside}'
-            f'<text x="44" y="{HEIGHT - 14}">{escape(caption)}</text></svg>\n')
+            f"{beneath}</svg>\n")
 
 
 def main() -> int:
