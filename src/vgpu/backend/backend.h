@@ -112,10 +112,9 @@ struct backend_ops {
 	// Appends the info items of hello_host: every constant answer.
 	int (*info)(struct backend *be, struct buf *items);
 
-	// `parent` NULL: of the whole device. A part must live as long as its queues and its own parts.
+	// `parent` NULL: of the whole device. The backend's own: a part stays until close().
 	cl_int (*part_new)(struct backend *be, struct be_part *parent,
 		const struct be_partition *how, struct be_part **ret);
-	void (*part_free)(struct be_part *part); // NULL-safe
 
 	// Commands of a queue run in the order in which they are given; `part` NULL: on the whole
 	// device.

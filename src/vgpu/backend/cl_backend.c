@@ -51,6 +51,7 @@ static void cl_close(struct backend *be)
 	struct cl_backend *b = cl_of(be);
 	if (b->context)
 		clReleaseContext(b->context);
+	cl_parts_free(b);
 	free(b);
 }
 
@@ -325,7 +326,6 @@ const struct backend_ops backend_cl = {
 	.device = cl_device,
 	.info = cl_backend_info,
 	.part_new = cl_part_new,
-	.part_free = cl_part_free,
 	.queue_new = cl_queue_new,
 	.queue_free = cl_queue_free,
 	.queue_flush = cl_queue_flush,

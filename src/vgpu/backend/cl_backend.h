@@ -12,6 +12,8 @@ struct cl_backend {
 	cl_platform_id platform;
 	cl_device_id device;
 	cl_context context;
+	struct division *divisions; // the latest first
+	unsigned n_divisions;
 };
 
 struct be_mem {
@@ -42,7 +44,7 @@ void cl_image_put_formats(struct cl_backend *b, struct buf *items);
 // cl_part.c
 cl_int cl_part_new(struct backend *be, struct be_part *parent, const struct be_partition *how,
 	struct be_part **ret);
-void cl_part_free(struct be_part *part);
+void cl_parts_free(struct cl_backend *b);
 cl_int cl_queue_new(
 	struct backend *be, struct be_part *part, bool profiling, struct be_queue **ret);
 

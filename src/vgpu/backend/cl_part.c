@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts of the device: the host's own sub-devices.
+// Parts of the device: the host's own sub-devices. They stay until the process ends, and who asks for
+// the same division gets the same parts. PoCL 3.1's queues do not hold their device, and a worker
+// thread may let the last reference to a queue go some time after its last command is complete
+// (pocl_update_event_finished, clReleaseEvent): nobody outside can know when a part is out of use.
 #include "vgpu/backend/cl_backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Of one vGPU: a guest that tries one division after the other stops there.
+#define DIVISIONS_MAX 256
 
 static cl_device_id cl_device_of(struct cl_backend *b, struct be_part *part)
 {
 	return part ? (cl_device_id)part : b->device;
-}
-
-// clCreateSubDevices makes all parts at once; the others go again. A part stays what it is.
-static cl_int pick(cl_device_id *parts, cl_uint n, uint32_t index, struct be_part **ret)
-{
-	for (cl_uint i = 0; i < n; i++)
-		if (i != index)
-			clReleaseDevice(parts[i]);
-	if (index >= n)
-		return CL_INVALID_VALUE;
-	*ret = (struct be_part *)parts[index];
-	return CL_SUCCESS;
 }
 
 // Drivers add up what they are given without a check for overflow.
@@ -41,30 +38,81 @@ static cl_int check(cl_device_id device, const struct be_partition *how)
 	return CL_SUCCESS;
 }
 
-cl_int cl_part_new(struct backend *be, struct be_part *parent, const struct be_partition *how,
-	struct be_part **ret)
+// One call of clCreateSubDevices and all that it made.
+struct division {
+	struct division *next;
+	cl_device_id parent;
+	struct be_partition how; // whatever its index
+	cl_uint n;
+	cl_device_id parts[];
+};
+
+static bool is_same(const struct division *d, cl_device_id parent, const struct be_partition *how)
+{
+	return d->parent == parent && d->how.kind == how->kind && d->how.n == how->n &&
+	       !memcmp(d->how.units, how->units, how->n * sizeof *how->units);
+}
+
+static cl_int divide(struct cl_backend *b, cl_device_id parent, const struct be_partition *how,
+	struct division **ret)
 {
 	cl_device_partition_property list[BE_PARTS_MAX + 3] = { how->kind };
-	cl_device_id device = cl_device_of(cl_of(be), parent), parts[BE_PARTS_MAX];
 	cl_uint n = 0;
-	cl_int err = check(device, how);
 
 	for (uint32_t i = 0; i < how->n; i++)
 		list[i + 1] = how->units[i];
-	if (err == CL_SUCCESS)
-		err = clCreateSubDevices(device, list, 0, NULL, &n);
+	cl_int err = clCreateSubDevices(parent, list, 0, NULL, &n);
 	if (err != CL_SUCCESS)
 		return err;
-	if (n > BE_PARTS_MAX)
+	if (n > BE_PARTS_MAX || b->n_divisions == DIVISIONS_MAX)
 		return CL_OUT_OF_RESOURCES;
-	err = clCreateSubDevices(device, list, n, parts, NULL);
-	return err == CL_SUCCESS ? pick(parts, n, how->index, ret) : err;
+	struct division *d = calloc(1, sizeof *d + n * sizeof *d->parts);
+	if (!d)
+		return CL_OUT_OF_HOST_MEMORY;
+	err = clCreateSubDevices(parent, list, n, d->parts, NULL);
+	if (err != CL_SUCCESS) {
+		free(d);
+		return err;
+	}
+	d->parent = parent;
+	d->how = *how;
+	d->n = n;
+	d->next = b->divisions;
+	b->divisions = d;
+	b->n_divisions++;
+	*ret = d;
+	return CL_SUCCESS;
 }
 
-void cl_part_free(struct be_part *part)
+cl_int cl_part_new(struct backend *be, struct be_part *parent, const struct be_partition *how,
+	struct be_part **ret)
 {
-	if (part)
-		clReleaseDevice((cl_device_id)part);
+	struct cl_backend *b = cl_of(be);
+	cl_device_id device = cl_device_of(b, parent);
+	cl_int err = check(device, how);
+	struct division *d = b->divisions;
+
+	while (d && !is_same(d, device, how))
+		d = d->next;
+	if (err == CL_SUCCESS && !d)
+		err = divide(b, device, how, &d);
+	if (err == CL_SUCCESS && how->index >= d->n)
+		err = CL_INVALID_VALUE;
+	if (err == CL_SUCCESS)
+		*ret = (struct be_part *)d->parts[how->index];
+	return err;
+}
+
+void cl_parts_free(struct cl_backend *b)
+{
+	struct division *next;
+
+	for (struct division *d = b->divisions; d; d = next) { // made later, freed earlier
+		next = d->next;
+		for (cl_uint i = 0; i < d->n; i++)
+			clReleaseDevice(d->parts[i]);
+		free(d);
+	}
 }
 
 cl_int cl_queue_new(struct backend *be, struct be_part *part, bool profiling, struct be_queue **ret)

@@ -10,8 +10,6 @@ static void destroy(struct object *o)
 	struct device *d = (struct device *)o;
 	struct device *parent = d->parent;
 
-	if (d->be)
-		o->session->v->be->ops->part_free(d->be);
 	object_fini(o);
 	if (parent)
 		object_unref(&parent->o);

@@ -60,10 +60,6 @@ static cl_int fake_part_new(struct backend *be, struct be_part *parent,
 	return CL_SUCCESS;
 }
 
-static void fake_part_free(struct be_part *part)
-{
-}
-
 static cl_int fake_queue_new(
 	struct backend *be, struct be_part *part, bool profiling, struct be_queue **ret)
 {
@@ -266,7 +262,6 @@ const struct backend_ops backend_fake = {
 	.device = fake_device,
 	.info = fake_info,
 	.part_new = fake_part_new,
-	.part_free = fake_part_free,
 	.queue_new = fake_queue_new,
 	.queue_free = fake_queue_any,
 	.queue_flush = fake_queue_any,
