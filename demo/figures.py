@@ -13,23 +13,30 @@ from typing import Any
 
 from demo import plots, report
 
-HEIGHT = 388
+LINE = 17  # between captions
+
+
+def standalone(drawing: str, height: float, captions: tuple[str, ...], label: str) -> str:
+    """A drawing of demo.plots as a file of its own: the page's colours inside, captions beneath."""
+    inside = drawing[drawing.index(">") + 1:drawing.rindex("</svg>")]
+    beneath = "".join(f'<text x="44" y="{height + LINE * (i + 1):.0f}">{escape(line)}</text>'
+                      for i, line in enumerate(captions))
+    whole = height + LINE * len(captions) + 13
+    return (f'<svg viewBox="0 0 {plots.WIDTH} {whole:.0f}" xmlns="http://www.w3.org/2000/svg" role="img" '
+            f'aria-label="{escape(label)}"><style>{report.STYLE}\nsvg {{ margin:0 }}</style>'
+            f'<rect width="{plots.WIDTH}" height="{whole:.0f}" style="fill:var(--page)"/>{inside}'
+            f"{beneath}</svg>\n")
 
 
 def picture(result: dict[str, Any]) -> str:
-    """The plot of tokens over time with the page's colours inside, date and machine beneath."""
+    """The plot of tokens over time, date and machine beneath."""
     drawing = plots.tokens(result)
     if not drawing:
         raise ValueError("this run has no token stream")
-    inside = drawing[drawing.index(">") + 1:drawing.rindex("</svg>")]
     captions = (f"{result['date']}, {result['machine']}",
                 f"link 1 Gbit/s, {result['model']}B of weights; remade by make readme-figures")
-    beneath = "".join(f'<text x="44" y="{HEIGHT - 30 + 17 * i}">{escape(line)}</text>' for i, line in enumerate(captions))
-    return (f'<svg viewBox="0 0 {plots.WIDTH} {HEIGHT}" xmlns="http://www.w3.org/2000/svg" role="img" '
-            f'aria-label="Tokens per second over time: the notch of pre-copy and the hole of stop-copy">'
-            f"<style>{report.STYLE}\nsvg {{ margin:0 }}</style>"
-            f'<rect width="{plots.WIDTH}" height="{HEIGHT}" style="fill:var(--page)"/>{inside}'
-            f"{beneath}</svg>\n")
+    return standalone(drawing, plots.TOKENS_HEIGHT + 5, captions,
+                      "Tokens per second over time: the notch of pre-copy and the hole of stop-copy")
 
 
 def main() -> int:

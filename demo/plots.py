@@ -11,6 +11,7 @@ from demo.display import size
 from demo.result import ms, named, rounds
 
 WIDTH = 860
+TOKENS_HEIGHT = 336  # of tokens()
 PARTS = (("drain_ms", "drain"), ("vgpu_ms", "vGPU rest"), ("ram_ms", "RAM rest"), ("device_ms", "device state"),
          ("seal_ms", "seal"), ("commit_ms", "commit"), ("resume_ms", "resume"))
 SHORT = {"precopy": "pre-copy", "killed": "destination killed", "stop-copy": "stop-copy", "no-vgpu": "no vGPU",
@@ -54,12 +55,12 @@ def smooth(history: list[Any], bins: int = 4) -> list[tuple[float, float]]:
     return out
 
 
-def tokens(result: dict[str, Any]) -> str:
-    """Tokens a second over time, the migrations as bands, their stuns as marks."""
+def tokens(result: dict[str, Any], unit: str = "tokens") -> str:
+    """Tokens (or whatever the stream counts) a second over time, migrations as bands, their stuns as marks."""
     history = smooth(result.get("stream") or [])
     if not history:
         return ""
-    left, top, bottom, height = 44.0, 64.0, 300.0, 336.0
+    left, top, bottom = 44.0, 64.0, 300.0
     end = history[-1][0] or 1
     peak = max(r for _, r in history) * 1.1 or 1
 
@@ -89,8 +90,8 @@ def tokens(result: dict[str, Any]) -> str:
                               f"stunned for {ms(m['stun_ms'])}"))
     path = " ".join(f"{x(t):.1f},{y(r):.1f}" for t, r in history)
     parts += [f'<polygon points="{x(0):.1f},{bottom} {path} {x(end):.1f},{bottom}" class="area"/>',
-              f'<polyline points="{path}" class="curve"/>', text(left, top - 6, "tokens/s", "axis", "middle")]
-    return svg(height, parts, "Tokens per second over time with the stuns marked")
+              f'<polyline points="{path}" class="curve"/>', text(left, top - 6, f"{unit}/s", "axis", "middle")]
+    return svg(TOKENS_HEIGHT, parts, f"{unit} per second over time with the stuns marked")
 
 
 def left_per_round(m: dict[str, Any]) -> str:

@@ -5,27 +5,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 import unittest
-from pathlib import Path
 from typing import Any, Callable
 
-from lab import control, lifecycle, model
+from lab import control, lifecycle, model, overlay
 from lab.api import ApiError
 from lab.ferry import Answer, Ferry, Running
 
 LOG_LINE = "vGPU Page Transfer Start"
 VM = "vm"
 OVERLAY_PROGRAMS = ("tests/e2e/pattern", "tests/e2e/frames", "tests/e2e/memory", "workloads/train/llm-train")
-
-
-def overlay(folder: Path) -> Path:
-    root = folder / "overlay"
-    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
-    for program in OVERLAY_PROGRAMS:
-        shutil.copy(model.ROOT / "build/release" / program, root / "usr/bin")
-    return root
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root for network namespaces")
@@ -46,7 +36,7 @@ class VmTest(unittest.TestCase):
     @classmethod
     def boot(cls, host: str = "a", profile: str = "ferry_cpu-05q", memory: str = "192M") -> None:
         cls.ferry.must(host, "vm", "create", VM, "--profile", profile, "--memory", memory,
-                       "--overlay", str(overlay(cls.lab.folder)))
+                       "--overlay", str(overlay.build(cls.lab.folder, OVERLAY_PROGRAMS)))
         cls.ferry.must(host, "vm", "start", VM, timeout=90)
 
     # ---- the workload ----
