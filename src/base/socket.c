@@ -44,17 +44,25 @@ static int unix_address(
 	return 0;
 }
 
+// A new socket and the address of `path`: the descriptor, or -errno.
+static int unix_socket(
+	const char *path, struct sockaddr_un *sa, int *ret_folder, struct ferry_error *e)
+{
+	int r = unix_address(path, sa, ret_folder, e);
+	if (r < 0)
+		return r;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 ? fd : ferry_fail(e, errno, "socket", "cannot make a unix socket: %m");
+}
+
 int unix_listen(const char *path, struct ferry_error *e)
 {
 	struct sockaddr_un sa;
 	_cleanup_fd_ int folder = -1;
+	_cleanup_fd_ int fd = unix_socket(path, &sa, &folder, e);
 
-	int r = unix_address(path, &sa, &folder, e);
-	if (r < 0)
-		return r;
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return ferry_fail(e, errno, "socket", "cannot make a unix socket: %m");
+		return fd;
 	unlink(sa.sun_path);
 	if (bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || listen(fd, 64) < 0)
 		return ferry_fail(e, errno, "socket", "cannot listen on %s: %m", path);
@@ -65,13 +73,10 @@ int unix_connect(const char *path, struct ferry_error *e)
 {
 	struct sockaddr_un sa;
 	_cleanup_fd_ int folder = -1;
+	_cleanup_fd_ int fd = unix_socket(path, &sa, &folder, e);
 
-	int r = unix_address(path, &sa, &folder, e);
-	if (r < 0)
-		return r;
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return ferry_fail(e, errno, "socket", "cannot make a unix socket: %m");
+		return fd;
 	// A listener that hangs lets its queue fill, and connect(2) would then wait for ever (unix(7)).
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &CONNECT_WAIT, sizeof CONNECT_WAIT);
 	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0)

@@ -5,22 +5,14 @@
 //
 // usage: frames [--idle-us N]
 // Prints "step N" ten times a second at most; at SIGTERM "frames ok N", or what is wrong.
-#define CL_TARGET_OPENCL_VERSION 120
-#define CL_USE_DEPRECATED_OPENCL_1_2_APIS
-#include <CL/cl.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "workload.h"
+
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define W      320
 #define H      200
 #define LAYERS 4
-#define A      1664525u
-#define C      1013904223u
 
 static const char source[] =
 	"kernel void advance(read_only image2d_t from, write_only image2d_t to, sampler_t s)\n"
@@ -29,20 +21,6 @@ static const char source[] =
 
 static const cl_image_format one = { CL_R, CL_UNSIGNED_INT32 };
 static const size_t zero[3];
-static volatile sig_atomic_t ended;
-
-static void on_signal(int signo)
-{
-	ended = 1;
-}
-
-static void must(cl_int error, const char *what)
-{
-	if (!error)
-		return;
-	printf("frames: %s: error %d\n", what, (int)error);
-	exit(1);
-}
 
 struct scene {
 	cl_context context;
@@ -54,22 +32,6 @@ struct scene {
 	uint8_t *mapped; // the third layer
 	size_t row;
 };
-
-static void build(struct scene *s, cl_device_id id)
-{
-	const char *text = source;
-	cl_int error;
-	cl_program program = clCreateProgramWithSource(s->context, 1, &text, NULL, &error);
-
-	must(error, "clCreateProgramWithSource");
-	must(clBuildProgram(program, 1, &id, "", NULL, NULL), "clBuildProgram");
-	s->kernel = clCreateKernel(program, "advance", &error);
-	must(error, "clCreateKernel");
-	s->sampler =
-		clCreateSampler(s->context, CL_FALSE, CL_ADDRESS_CLAMP, CL_FILTER_NEAREST, &error);
-	must(error, "clCreateSampler");
-	must(clSetKernelArg(s->kernel, 2, sizeof s->sampler, &s->sampler), "clSetKernelArg");
-}
 
 static void make_images(struct scene *s)
 {
@@ -102,17 +64,14 @@ static void make_images(struct scene *s)
 
 static void set_up(struct scene *s)
 {
-	cl_platform_id platform;
-	cl_device_id id;
+	cl_device_id id = workload_begin(&s->context, &s->queue);
 	cl_int error;
 
-	must(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
-	must(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &id, NULL), "clGetDeviceIDs");
-	s->context = clCreateContext(NULL, 1, &id, NULL, NULL, &error);
-	must(error, "clCreateContext");
-	s->queue = clCreateCommandQueue(s->context, id, 0, &error);
-	must(error, "clCreateCommandQueue");
-	build(s, id);
+	s->kernel = workload_kernel(workload_program(s->context, id, source), "advance");
+	s->sampler =
+		clCreateSampler(s->context, CL_FALSE, CL_ADDRESS_CLAMP, CL_FILTER_NEAREST, &error);
+	must(error, "clCreateSampler");
+	must(clSetKernelArg(s->kernel, 2, sizeof s->sampler, &s->sampler), "clSetKernelArg");
 	make_images(s);
 }
 
@@ -128,26 +87,18 @@ static void step(struct scene *s, uint64_t n)
 	must(clFinish(s->queue), "clFinish");
 }
 
-static uint32_t advanced(uint32_t pixel, uint32_t a, uint32_t c)
-{
-	return pixel * a + c;
-}
-
 static int verify_frame(struct scene *s, uint64_t steps)
 {
 	static uint32_t got[W * H];
 	const size_t all[] = { W, H, 1 };
-	uint32_t a = 1, c = 0;
+	uint32_t a, c;
 
-	for (uint64_t i = 0; i < steps; i++) {
-		a *= A;
-		c = c * A + C;
-	}
+	workload_power(steps, &a, &c);
 	must(clEnqueueReadImage(
 		     s->queue, s->frames[steps % 2], CL_TRUE, zero, all, 0, 0, got, 0, NULL, NULL),
 		"clEnqueueReadImage");
 	for (uint32_t i = 0; i < W * H; i++) {
-		if (got[i] == advanced(i, a, c))
+		if (got[i] == i * a + c)
 			continue;
 		printf("frames bad pixel %u\n", i);
 		return 1;
@@ -183,31 +134,18 @@ static int verify_layers(struct scene *s)
 	return 0;
 }
 
-static int64_t tenths(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 10 + t.tv_nsec / 100000000;
-}
-
 int main(int argc, char **argv)
 {
 	useconds_t idle = 0;
 	struct scene s = { 0 };
 	uint64_t steps = 0;
-	int64_t said = 0;
 
 	if (argc == 3 && !strcmp(argv[1], "--idle-us"))
 		idle = (useconds_t)strtoul(argv[2], NULL, 10);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGTERM, on_signal);
 	set_up(&s);
 	for (; !ended; steps++) {
 		step(&s, steps);
-		if (tenths() != said)
-			printf("step %llu\n", (unsigned long long)steps);
-		said = tenths();
+		workload_say(steps);
 		usleep(idle);
 	}
 	if (verify_frame(&s, steps) || verify_layers(&s))

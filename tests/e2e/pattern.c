@@ -5,39 +5,17 @@
 //
 // usage: pattern MEBIBYTES [--steps N] [--idle-us N]
 // Prints "step N" ten times a second at most, and last "pattern ok N" or "pattern bad INDEX".
-#define CL_TARGET_OPENCL_VERSION 120
-#include <CL/cl.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "workload.h"
+
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WINDOWS 16
-#define A       1664525u
-#define C       1013904223u
 
 static const char source[] =
 	"kernel void advance(global uint *p, uint first, uint a, uint c)\n"
 	"{ size_t i = get_global_id(0) + first; p[i] = p[i] * a + c; }\n"
 	"kernel void fill(global uint *p) { size_t i = get_global_id(0); p[i] = (uint)i; }\n";
-
-static volatile sig_atomic_t ended;
-
-static void on_signal(int signo)
-{
-	ended = 1;
-}
-
-static void must(cl_int error, const char *what)
-{
-	if (!error)
-		return;
-	printf("pattern: %s: error %d\n", what, (int)error);
-	exit(1);
-}
 
 struct device {
 	cl_context context;
@@ -47,34 +25,15 @@ struct device {
 	size_t count; // of u32
 };
 
-static void build(struct device *d, cl_device_id id)
-{
-	const char *text = source;
-	cl_int error;
-	cl_program program = clCreateProgramWithSource(d->context, 1, &text, NULL, &error);
-
-	must(error, "clCreateProgramWithSource");
-	must(clBuildProgram(program, 1, &id, "", NULL, NULL), "clBuildProgram");
-	d->step = clCreateKernel(program, "advance", &error);
-	must(error, "clCreateKernel");
-	d->start = clCreateKernel(program, "fill", &error);
-	must(error, "clCreateKernel");
-	clReleaseProgram(program);
-}
-
 static void set_up(struct device *d, size_t mebibytes)
 {
-	cl_platform_id platform;
-	cl_device_id id;
+	cl_device_id id = workload_begin(&d->context, &d->queue);
+	cl_program program = workload_program(d->context, id, source);
 	cl_int error;
 
-	must(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
-	must(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &id, NULL), "clGetDeviceIDs");
-	d->context = clCreateContext(NULL, 1, &id, NULL, NULL, &error);
-	must(error, "clCreateContext");
-	d->queue = clCreateCommandQueue(d->context, id, 0, &error);
-	must(error, "clCreateCommandQueue");
-	build(d, id);
+	d->step = workload_kernel(program, "advance");
+	d->start = workload_kernel(program, "fill");
+	clReleaseProgram(program);
 	d->count = mebibytes << 18;
 	d->buffer = clCreateBuffer(d->context, CL_MEM_READ_WRITE, d->count * 4, NULL, &error);
 	must(error, "clCreateBuffer");
@@ -98,19 +57,6 @@ static void step(struct device *d, uint64_t n)
 	must(clFinish(d->queue), "clFinish");
 }
 
-// n steps of x -> x * A + C as one: x -> x * *ret_a + *ret_c.
-static void power(uint64_t n, uint32_t *ret_a, uint32_t *ret_c)
-{
-	uint32_t a = 1, c = 0;
-
-	for (uint64_t i = 0; i < n; i++) {
-		a *= A;
-		c = c * A + C;
-	}
-	*ret_a = a;
-	*ret_c = c;
-}
-
 static int verify(struct device *d, uint64_t steps)
 {
 	size_t size = d->count / WINDOWS;
@@ -120,7 +66,7 @@ static int verify(struct device *d, uint64_t steps)
 		must(clEnqueueReadBuffer(d->queue, d->buffer, CL_TRUE, w * size * 4, size * 4, got,
 			     0, NULL, NULL),
 			"clEnqueueReadBuffer");
-		power(steps / WINDOWS + (w < steps % WINDOWS), &a, &c);
+		workload_power(steps / WINDOWS + (w < steps % WINDOWS), &a, &c);
 		for (size_t i = 0; i < size; i++) {
 			if (got[i] == (uint32_t)(w * size + i) * a + c)
 				continue;
@@ -133,20 +79,11 @@ static int verify(struct device *d, uint64_t steps)
 	return 0;
 }
 
-static int64_t tenths(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 10 + t.tv_nsec / 100000000;
-}
-
 int main(int argc, char **argv)
 {
 	uint64_t steps = 0, most = UINT64_MAX;
 	useconds_t idle = 0;
 	struct device d = { 0 };
-	int64_t said = 0;
 
 	for (int i = 2; i + 1 < argc; i += 2) {
 		if (!strcmp(argv[i], "--steps"))
@@ -154,14 +91,10 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[i], "--idle-us"))
 			idle = (useconds_t)strtoul(argv[i + 1], NULL, 10);
 	}
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGTERM, on_signal);
 	set_up(&d, argc > 1 ? strtoul(argv[1], NULL, 10) : 16);
 	for (; steps < most && !ended; steps++) {
 		step(&d, steps);
-		if (tenths() != said)
-			printf("step %llu\n", (unsigned long long)steps);
-		said = tenths();
+		workload_say(steps);
 		if (idle)
 			usleep(idle);
 	}

@@ -6,21 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/check.h"
 #include "gguf/read.h"
-
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #cond);         \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
-
-#define RUN(fn)                                                                                    \
-	do {                                                                                       \
-		fn();                                                                              \
-		printf("ok %s\n", #fn);                                                            \
-	} while (0)
 
 struct image {
 	uint8_t data[4096];

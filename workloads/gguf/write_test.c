@@ -7,16 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/check.h"
 #include "gguf/read.h"
 #include "gguf/write.h"
-
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #cond);         \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
 
 #define ROWS 3
 #define COLS 64

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "check.h"
-#include "model.h"
 #include "reference.h"
+#include "testmodel.h"
 
 #define TOKENS      40
 #define CONTEXT     32
@@ -29,27 +29,6 @@ static const struct shape tiny = { .dim = 64,
 	.context = CONTEXT,
 	.cache_slots = CACHE,
 	.norm_eps = 1e-5f };
-
-static void need(int r, const struct failure *f)
-{
-	if (r >= 0)
-		return;
-	fprintf(stderr, "%s\n", f->text);
-	exit(1);
-}
-
-static void load(struct model *m, enum weight_type type, uint64_t seed)
-{
-	struct failure f = { "" };
-
-	need(model_init(m, &tiny, type, seed, "tiny", &f), &f);
-	if (model_load_step(m, 0, 0, &f)) {
-		printf("skipped: %s\n", f.text);
-		exit(77);
-	}
-	while (!m->ready)
-		need(model_load_step(m, 0, 0, &f), &f);
-}
 
 static void stream(struct model *m, const int32_t *prompt, uint32_t n, int32_t out[TOKENS])
 {
@@ -317,7 +296,7 @@ static void test_against_reference(enum weight_type type)
 	struct reference r;
 	struct model m;
 
-	load(&m, type, 7);
+	testmodel_load(&m, &tiny, type, 7);
 	need(reference_init(&r, &m.gpu, &m.weights, m.frequencies, 64, &f), &f);
 	put_tables(&m);
 	check_embed(&m, &r);
@@ -341,7 +320,7 @@ static void test_weights_are_the_same_bytes_for_ever(void)
 	uint32_t hash = 2166136261u; // FNV-1a
 	struct model m;
 
-	load(&m, WEIGHT_Q8_0, 0x123456789abcdefull);
+	testmodel_load(&m, &tiny, WEIGHT_Q8_0, 0x123456789abcdefull);
 	need(gpu_read(&m.gpu, m.weights.arenas[0], 0, bytes, sizeof bytes, &f), &f);
 	for (size_t i = 0; i < sizeof bytes; i++)
 		hash = (hash ^ bytes[i]) * 16777619u;
@@ -357,10 +336,10 @@ static void test_seeds_differ(void)
 	int32_t a[TOKENS], b[TOKENS];
 	struct model m;
 
-	load(&m, WEIGHT_Q8_0, 1);
+	testmodel_load(&m, &tiny, WEIGHT_Q8_0, 1);
 	stream(&m, &prompt, 1, a);
 	model_free(&m);
-	load(&m, WEIGHT_Q8_0, 2);
+	testmodel_load(&m, &tiny, WEIGHT_Q8_0, 2);
 	stream(&m, &prompt, 1, b);
 	model_free(&m);
 	CHECK(memcmp(a, b, sizeof a));

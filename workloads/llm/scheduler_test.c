@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "model.h"
+#include "testmodel.h"
 
 #define CONTEXT 64
 #define CACHE   160
@@ -26,27 +26,6 @@ static const struct shape tiny = { .dim = 64,
 	.context = CONTEXT,
 	.cache_slots = CACHE,
 	.norm_eps = 1e-5f };
-
-static void need(int r, const struct failure *f)
-{
-	if (r >= 0)
-		return;
-	fprintf(stderr, "%s\n", f->text);
-	exit(1);
-}
-
-static void load(void)
-{
-	struct failure f = { "" };
-
-	need(model_init(&model, &tiny, WEIGHT_Q8_0, 3, "tiny", &f), &f);
-	if (model_load_step(&model, 0, 0, &f)) {
-		printf("skipped: %s\n", f.text);
-		exit(77);
-	}
-	while (!model.ready)
-		need(model_load_step(&model, 0, 0, &f), &f);
-}
 
 static unsigned start(
 	const int32_t *prompt, uint32_t n, uint32_t wanted, const struct sampling *how)
@@ -105,7 +84,7 @@ static void test_together_as_alone(void)
 		alone(prompts[i], 3 * i + 2, 10, &greedy, want[i]);
 	}
 	model_free(&model); // nothing warm: every prompt is computed in company
-	load();
+	testmodel_load(&model, &tiny, WEIGHT_Q8_0, 3);
 	for (uint32_t i = 0; i < MANY; i++)
 		place[i] = start(prompts[i], 3 * i + 2, 10, &greedy);
 	run(together, count);
@@ -165,7 +144,7 @@ static void test_warm_prefix(void)
 	CHECK(s->prompt_tokens_reused - reused >= 29);
 	CHECK(s->prompt_tokens_computed - computed <= 5);
 	model_free(&model);
-	load();
+	testmodel_load(&model, &tiny, WEIGHT_Q8_0, 3);
 	alone(prompt, 34, 10, &greedy, want);
 	CHECK(s->prompt_tokens_reused == 0 && s->prompt_tokens_computed == 34);
 	CHECK(!memcmp(want, got, sizeof want));
@@ -241,7 +220,7 @@ static void test_sampling(void)
 
 int main(void)
 {
-	load();
+	testmodel_load(&model, &tiny, WEIGHT_Q8_0, 3);
 	RUN(test_together_as_alone);
 	RUN(test_room);
 	RUN(test_long_streams_slide);

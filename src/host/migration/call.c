@@ -2,6 +2,7 @@
 // Questions to QEMU, to a ferry-vgpu and to the peer. Their answers may come after the migration
 // has ended: each question is a small object that then no longer knows it.
 #include "host/migration/driver.h"
+#include "host/migration/relay_process.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -131,4 +132,15 @@ void call_gpu(struct migration *m, const char *op, json_t *args, const int *fds,
 void call_peer(struct migration *m, const char *op, json_t *args, driver_fn fn)
 {
 	call_link(m, m->peer && m->peer_ready ? peer_link(m->peer) : NULL, op, args, NULL, 0, fn);
+}
+
+void call_relay_attach(struct migration *m, driver_fn fn)
+{
+	struct link *k = relay_link(m->relay);
+
+	if (!k || m->ram_fd < 0)
+		return;
+	call_link(m, k, "attach", NULL, &m->ram_fd, 1, fn);
+	close(m->ram_fd);
+	m->ram_fd = -1;
 }

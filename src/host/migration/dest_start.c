@@ -28,17 +28,6 @@ static void on_attached(struct migration *m, const json_t *ok, const struct ferr
 		fail(m, e, "ferry-relay");
 }
 
-static void attach(struct migration *m)
-{
-	struct link *k = relay_link(m->relay);
-
-	if (!k || m->ram_fd < 0)
-		return;
-	call_link(m, k, "attach", NULL, &m->ram_fd, 1, on_attached);
-	close(m->ram_fd);
-	m->ram_fd = -1;
-}
-
 static void on_relay(void *arg, const struct ferry_error *e)
 {
 	struct migration *m = arg;
@@ -48,7 +37,7 @@ static void on_relay(void *arg, const struct ferry_error *e)
 		fail(m, e, "ferry-relay");
 		return;
 	}
-	attach(m);
+	call_relay_attach(m, on_attached);
 	driver_feed_at(m, "dest.prepared", &ev);
 }
 
@@ -133,7 +122,7 @@ int dest_take_channel(struct migration *m, int fd, const struct preface *p, stru
 			return ferry_fail(e, EINVAL, "unexpected-channel",
 				"a second connection for the VM's stream");
 		m->ram_fd = fd;
-		attach(m);
+		call_relay_attach(m, on_attached);
 		return 0;
 	}
 	if (!m->dest.cfg.gpu || p->vgpu != 0 || p->channel >= m->channels ||

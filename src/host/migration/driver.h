@@ -169,6 +169,8 @@ void call_gpu(struct migration *m, const char *op, json_t *args, const int *fds,
 void call_peer(struct migration *m, const char *op, json_t *args, driver_fn fn);
 void call_link(struct migration *m, struct link *k, const char *op, json_t *args, const int *fds,
 	size_t n_fds, driver_fn fn);
+// Gives the relay QEMU's data connection, which is closed here; nothing while one of both is missing.
+void call_relay_attach(struct migration *m, driver_fn fn);
 void call_forget_all(struct migration *m);
 
 // ---- actions ----

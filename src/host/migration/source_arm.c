@@ -113,17 +113,6 @@ static void on_attached(struct migration *m, const json_t *ok, const struct ferr
 	source_look_armed(m);
 }
 
-static void attach(struct migration *m)
-{
-	struct link *k = relay_link(m->relay);
-
-	if (!k || m->ram_fd < 0)
-		return;
-	call_link(m, k, "attach", NULL, &m->ram_fd, 1, on_attached);
-	close(m->ram_fd);
-	m->ram_fd = -1;
-}
-
 static void on_relay(void *arg, const struct ferry_error *e)
 {
 	struct migration *m = arg;
@@ -131,7 +120,7 @@ static void on_relay(void *arg, const struct ferry_error *e)
 	if (e)
 		fail(m, e, "ferry-relay");
 	else
-		attach(m);
+		call_relay_attach(m, on_attached);
 }
 
 static void on_relay_closed(void *arg, const json_t *message)
@@ -169,7 +158,7 @@ static void on_channel(void *arg, int fd, const struct ferry_error *e)
 	}
 	if (it.kind == 'R') {
 		m->ram_fd = fd;
-		attach(m);
+		call_relay_attach(m, on_attached);
 		return;
 	}
 	m->fds[it.index] = fd;

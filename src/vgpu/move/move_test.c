@@ -178,7 +178,6 @@ static void large_objects_and_no_pages(void)
 
 static void with_tracker(const struct tracker_ops *tracker)
 {
-	printf("tracker %s\n", tracker->name);
 	precopy(tracker, 1);
 	precopy(tracker, 4);
 	printf("ok precopy\n");
@@ -189,17 +188,11 @@ static void with_tracker(const struct tracker_ops *tracker)
 
 int main(void)
 {
-	struct ferry_error e = FERRY_ERROR_INIT;
-
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	RUN(wrong_calls_are_refused);
 	RUN(a_round_waits_for_what_it_brought_to_be_built);
 	RUN(a_new_rate_holds_for_a_round_under_way);
 	RUN(large_objects_and_no_pages);
-	with_tracker(&tracker_digest);
-	if (tracker_wp.probe(&e))
-		printf("not tested: wp: %s\n", e.message);
-	else
-		with_tracker(&tracker_wp);
+	testmove_each_tracker(with_tracker);
 	return 0;
 }

@@ -111,19 +111,9 @@ static void move(struct run *r, int rounds)
 	r->c.fd = r->host.port;
 }
 
-static void check_bytes(struct run *r, uint32_t id, const void *bytes, size_t n)
-{
-	uint32_t seq = SEND(&r->c, read, 0, .queue = QUEUE, .buffer = id, .size = n);
-
-	testclient_send(&r->c);
-	CHECK_EQ(testclient_answer(&r->c, seq), CL_SUCCESS);
-	CHECK_EQ(r->c.body.len, n);
-	CHECK(!memcmp(r->c.body.data, bytes, n));
-}
-
 static void check(struct run *r)
 {
-	check_bytes(r, last(r), r->expect, sizeof r->expect);
+	testclient_expect_bytes(&r->c, QUEUE, last(r), r->expect, sizeof r->expect);
 }
 
 static void end(struct run *r)
@@ -185,7 +175,7 @@ static void what_waits_moves_along(void)
 	SEND(&r.c, user_event_set, 0, .event = 20, .status = CL_COMPLETE);
 	testclient_send(&r.c);
 	CHECK_EQ(testclient_event(&r.c, 23), CL_COMPLETE);
-	check_bytes(&r, LATER, pixels, sizeof pixels);
+	testclient_expect_bytes(&r.c, QUEUE, LATER, pixels, sizeof pixels);
 	check(&r);
 	end(&r);
 }
@@ -272,8 +262,8 @@ static void a_buffers_image_stays_the_buffers(void)
 		move(&r, (int)k % 2);
 		for (uint32_t i = 0; i < 256; i++)
 			line[i] = i * k;
-		check_bytes(&r, BUFFER, line, sizeof line);
-		check_bytes(&r, LINE, line, sizeof line);
+		testclient_expect_bytes(&r.c, QUEUE, BUFFER, line, sizeof line);
+		testclient_expect_bytes(&r.c, QUEUE, LINE, line, sizeof line);
 	}
 	check(&r);
 	end(&r);

@@ -82,12 +82,7 @@ static void steps(struct run *r, int n)
 
 static void check(struct run *r)
 {
-	uint32_t seq = SEND(&r->c, read, 0, .queue = 2, .buffer = 4, .size = sizeof r->expect);
-
-	testclient_send(&r->c);
-	CHECK_EQ(testclient_answer(&r->c, seq), CL_SUCCESS);
-	CHECK_EQ(r->c.body.len, sizeof r->expect);
-	CHECK(!memcmp(r->c.body.data, r->expect, sizeof r->expect));
+	testclient_expect_bytes(&r->c, 2, 4, r->expect, sizeof r->expect);
 }
 
 static void more_steps(void *arg)

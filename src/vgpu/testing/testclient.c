@@ -118,6 +118,17 @@ void testclient_expect_end(struct testclient *c)
 		buf_consume(&c->in, f.length);
 }
 
+void testclient_expect_bytes(
+	struct testclient *c, uint32_t queue, uint32_t buffer, const void *bytes, size_t n)
+{
+	uint32_t seq = SEND(c, read, 0, .queue = queue, .buffer = buffer, .size = n);
+
+	testclient_send(c);
+	CHECK_EQ(testclient_answer(c, seq), CL_SUCCESS);
+	CHECK_EQ(c->body.len, n);
+	CHECK(!memcmp(c->body.data, bytes, n));
+}
+
 void testclient_hello(struct testclient *c)
 {
 	struct p_hello_host m;

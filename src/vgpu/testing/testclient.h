@@ -29,6 +29,9 @@ struct p_frame testclient_next(struct testclient *c);
 int32_t testclient_answer(struct testclient *c, uint32_t seq);
 int32_t testclient_event(struct testclient *c, uint32_t event); // up to this event's status
 void testclient_expect_end(struct testclient *c);               // the host closes
+// Reads `n` bytes of a buffer or image: they must be `bytes`.
+void testclient_expect_bytes(
+	struct testclient *c, uint32_t queue, uint32_t buffer, const void *bytes, size_t n);
 
 // Puts a message with the next seq, and returns that. `name` as in protocol.def.
 #define SEND(c, name, flags, ...)                                                                  \

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/test.h"
 
@@ -278,4 +279,19 @@ void testmove_check_equal(struct testmove *t)
 	CHECK(!memcmp(
 		page_space_base(t->a.space), page_space_base(t->b.space), pages * PAGE_BYTES));
 	CHECK(digest_root_equal(t->result.root, t->received_root));
+}
+
+void testmove_each_tracker(void (*test)(const struct tracker_ops *tracker))
+{
+	const struct tracker_ops *all[] = { &tracker_digest, &tracker_wp };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct ferry_error e = FERRY_ERROR_INIT;
+		if (all[i]->probe(&e)) {
+			printf("not tested: %s: %s\n", all[i]->name, e.message);
+			continue;
+		}
+		printf("tracker %s\n", all[i]->name);
+		test(all[i]);
+	}
 }

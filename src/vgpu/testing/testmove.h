@@ -57,6 +57,9 @@ struct testmove {
 	struct move_objects objects;          // instead of the notes
 };
 
+// Runs `test` with the digest tracker, then with wp where the kernel has it.
+void testmove_each_tracker(void (*test)(const struct tracker_ops *tracker));
+
 // Two page spaces, ten extents in the first, a thread that writes them.
 void testmove_set_up(struct testmove *t, const struct tracker_ops *tracker, enum move_mode mode,
 	size_t channels);
