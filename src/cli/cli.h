@@ -80,6 +80,7 @@ int cmd_fault(struct cli *c, int argc, char **argv);
 int cmd_history(struct cli *c, int argc, char **argv);
 int cmd_host_show(struct cli *c, int argc, char **argv);
 int cmd_migrate(struct cli *c, int argc, char **argv);
+int cmd_profile_advise(struct cli *c, int argc, char **argv);
 int cmd_profile_list(struct cli *c, int argc, char **argv);
 int cmd_recover(struct cli *c, int argc, char **argv);
 int cmd_run(struct cli *c, int argc, char **argv);

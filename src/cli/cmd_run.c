@@ -64,15 +64,17 @@ static int write_vendor(const struct session *s, const char *library, struct fer
 static int start_vgpu(
 	struct session *s, const char *program, const struct profile *p, struct ferry_error *e)
 {
-	char control[96], serve[96], memory[24], log[96], cache[128];
+	char control[96], serve[96], memory[24], log[96], cache[128], slices[24];
 
 	snprintf(control, sizeof control, "%s/control.sock", s->folder);
 	snprintf(serve, sizeof serve, "%s/vgpu.sock", s->folder);
 	snprintf(memory, sizeof memory, "%llu", (unsigned long long)p->framebuffer_bytes);
+	snprintf(slices, sizeof slices, "0:%u", p->slices);
 	snprintf(log, sizeof log, "%s/vgpu.log", s->folder);
 	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/cl-cache", s->folder);
 	const char *argv[] = { program, "--control", control, "--profile", p->name, "--memory",
-		memory, "--serve", serve, "--share-memory", NULL };
+		memory, "--serve", serve, "--share-memory", p->slices ? "--slices" : NULL, slices,
+		NULL };
 	// A user's own cache, where there is one, spares the compiler; else it goes with the session.
 	const char *env[] = { getenv("POCL_CACHE_DIR") ? NULL : cache, NULL };
 	_cleanup_fd_ int log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -215,7 +217,7 @@ int cmd_run(struct cli *c, int argc, char **argv)
 			!name ? "--profile is missing" : "the program is missing: -- CMD...");
 	const struct profile *p = profile_find(name, &e);
 	if (p && !p->framebuffer_bytes)
-		return cli_usage("run", "profile none has no vGPU");
+		return cli_usage("run", "profile %s has no vGPU of Ferry's", p->name);
 	if (!p)
 		return cli_error(c, &e, EXIT_USAGE);
 	if (!tmp || strlen(tmp) > 40)

@@ -42,7 +42,14 @@ const struct cli_command cli_commands[] = {
 	{ "vm set", "NAME KEY=VALUE", "set a setting of a VM; KEY= goes back to the host's",
 		"`ferry help settings` lists the keys.\n", cmd_vm_set },
 	{ "vm get", "NAME [KEY]", "a VM's settings, and where each comes from", NULL, cmd_vm_get },
-	{ "profile list", "", "vGPU profiles", NULL, cmd_profile_list },
+	{ "profile list", "", "vGPU profiles, and how many of each the host can place",
+		"Kinds: time-sliced (the whole device in turns, `vgpu.scheduling`), partitioned "
+		"(compute\n"
+		"units of its own), passthrough (never moves).\n"
+		"PLACEABLE counts further VMs with one such vGPU and 512 MiB of RAM.\n",
+		cmd_profile_list },
+	{ "profile advise", "--for training|inference|multitenant",
+		"which profile suits which work, and why", NULL, cmd_profile_advise },
 	{ "host show", "", "this host: accelerator, QEMU, memory, peers", NULL, cmd_host_show },
 	{ "check", "NAME --to HOST", "all that stands in the way of moving a VM",
 		"Every finding has a code, a cause and a remedy. Exit status 3 where one "
@@ -76,7 +83,8 @@ const struct cli_command cli_commands[] = {
 	{ "events", "[--limit N]", "what happened on the host", NULL, cmd_events },
 	{ "run", "--profile P -- CMD...", "run a local program on a private vGPU, no VM",
 		"Needs no ferryd. The program finds the vGPU through OCL_ICD_VENDORS and "
-		"FERRY_VGPU.\n",
+		"FERRY_VGPU.\n"
+		"It does not migrate: its process stays on this host.\n",
 		cmd_run },
 	{ "fault", "set NAME:ACTION | list | clear [NAME]", "fault points, for tests", NULL,
 		cmd_fault },

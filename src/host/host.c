@@ -69,8 +69,11 @@ static int load_vm(void *arg, const struct inventory_vm *row, struct ferry_error
 	snprintf(vm->owner, sizeof vm->owner, "%s", row->owner);
 	load_pid(json_object_get(row->processes, "qemu"), &vm->qemu);
 	const json_t *vgpus = json_object_get(row->processes, "vgpus");
-	for (unsigned i = 0; i < vm->n_vgpus; i++)
-		load_pid(json_array_get(vgpus, i), &vm->vgpus[i].process);
+	for (unsigned i = 0; i < vm->n_vgpus; i++) {
+		const json_t *p = json_array_get(vgpus, i);
+		load_pid(p, &vm->vgpus[i].process);
+		vm->vgpus[i].slice = (int)json_int_or(p, "slice", -1);
+	}
 	return 0;
 }
 

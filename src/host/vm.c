@@ -70,6 +70,7 @@ static void set_config(struct vm *vm, json_t *config)
 	for (unsigned i = 0; i < VM_GPUS_MAX; i++) {
 		vm->vgpus[i].vm = vm;
 		vm->vgpus[i].index = i;
+		vm->vgpus[i].slice = -1;
 	}
 }
 
@@ -189,6 +190,13 @@ void vm_remove(struct vm *vm)
 	vm_free(vm);
 }
 
+bool vm_is_given(const struct vm *vm)
+{
+	if (vm_has_processes(vm) || vm->launch)
+		return true;
+	return vm->state != VM_STOPPED && vm->state != VM_RELEASED;
+}
+
 static json_t *process_json(const struct vm_process *p)
 {
 	return json_pack(
@@ -200,8 +208,11 @@ void vm_save(struct vm *vm)
 	struct ferry_error e = FERRY_ERROR_INIT;
 	json_t *vgpus = json_array();
 
-	for (unsigned i = 0; i < vm->n_vgpus; i++)
-		json_array_append_new(vgpus, process_json(&vm->vgpus[i].process));
+	for (unsigned i = 0; i < vm->n_vgpus; i++) {
+		json_t *p = process_json(&vm->vgpus[i].process);
+		json_object_set_new(p, "slice", json_integer(vm->vgpus[i].slice));
+		json_array_append_new(vgpus, p);
+	}
 	_cleanup_json_ json_t *processes =
 		json_pack("{s:o, s:o}", "qemu", process_json(&vm->qemu), "vgpus", vgpus);
 	struct inventory_vm row = { .name = vm->name,

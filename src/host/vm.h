@@ -66,6 +66,7 @@ struct vm_vgpu {
 	bool was_connected;
 	char device_key[200]; // of its hello: equal exactly where native binaries may be shared
 	char tracker[16];
+	int slice; // the first of its slices of the device; -1: none of its own (placement.h)
 	struct vm_port_checks ports;
 	struct vm *vm;
 	unsigned index;
@@ -184,6 +185,10 @@ void vm_adopt(struct vm *vm);
 
 // The driver registers itself while it moves this VM; NULL ends it.
 void vm_observe(struct vm *vm, const struct vm_observer *o, void *arg);
+
+// Whether it uses what the host gives to VMs. One that moves away counts until its frozen copy is
+// gone, one that comes from its reservation on.
+bool vm_is_given(const struct vm *vm);
 
 static inline bool vm_has_processes(const struct vm *vm)
 {

@@ -245,7 +245,7 @@ int vm_doc_check(const json_t *config, struct ferry_error *e)
 static int request_memory(const json_t *request, uint64_t *ret, struct ferry_error *e)
 {
 	const json_t *v = json_object_get(request, "memory");
-	uint64_t bytes = 512ull << 20;
+	uint64_t bytes = VM_DEFAULT_MEMORY;
 	int r = 0;
 
 	if (json_is_string(v))

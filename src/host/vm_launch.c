@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "host/agent.h"
 #include "host/host.h"
+#include "host/placement.h"
 #include "host/vm_link.h"
 #include "host/vm_start.h"
 
@@ -137,7 +138,9 @@ static int start_programs(struct vm_launch *l, struct ferry_error *e)
 	struct vm_ports ports;
 
 	vm_ports_init(&ports);
-	int r = vm_ports_open(&ports, vm->n_vgpus, e);
+	int r = placement_assign(vm, e);
+	if (r == 0)
+		r = vm_ports_open(&ports, vm->n_vgpus, e);
 	for (unsigned i = 0; i < vm->n_vgpus && r == 0; i++)
 		r = vm_start_vgpu(vm, i, &ports, l->incoming, e);
 	if (r == 0)

@@ -6,6 +6,7 @@
 #include "host/settings.h"
 #include "host/tap.h"
 #include "host/vm_link.h"
+#include "vgpu/profile.h"
 #include "vm/overlay.h"
 
 #include <errno.h>
@@ -74,19 +75,19 @@ static int start(struct vm *vm, int index, const struct process_spec *spec, stru
 	return r;
 }
 
-// The daemon's configured environment, the VM's own compile cache, NULL.
-static const char **vgpu_environment(struct vm *vm, const char *cache)
+// The daemon's configured environment, `more`, NULL.
+static const char **vgpu_environment(struct vm *vm, const char *const *more, size_t n_more)
 {
 	char **configured = vm->host->config.env;
 	size_t n = 0;
 
 	while (configured && configured[n])
 		n++;
-	const char **env = calloc(n + 2, sizeof *env);
+	const char **env = calloc(n + n_more + 1, sizeof *env);
 	for (size_t i = 0; env && i < n; i++)
 		env[i] = configured[i];
-	if (env)
-		env[n] = cache;
+	for (size_t i = 0; env && i < n_more; i++)
+		env[n + i] = more[i];
 	return env;
 }
 
@@ -103,7 +104,9 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 	struct host *h = vm->host;
 	struct vm_spec s;
 	char program[4200], control[160], log[160], file[24], memory[24], number[12], n_ports[12];
-	char cache[4300];
+	char cache[4300], slices[24];
+	const struct profile *p = profile_find(json_string_or(vm->config, "profile", ""), NULL);
+	int slice = vm->vgpus[index].slice;
 	struct process_fd fds[2 * VM_PORTS_PER_GPU];
 
 	int r = vm_doc_read(vm->config, &s, e);
@@ -128,13 +131,20 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 		memory, "--index", number, "--ports", n_ports, "--tracker", tracker(vm), "--vm-log",
 		log };
 	int n = 15;
+	if (slice >= 0) {
+		snprintf(slices, sizeof slices, "%d:%u", slice, p->slices);
+		argv[n++] = "--slices";
+		argv[n++] = slices;
+	}
 	if (incoming)
 		argv[n++] = "--incoming";
 	if (h->config.faults)
 		argv[n++] = "--faults";
 	snprintf(file, sizeof file, "vgpu%u.log", index);
 	_cleanup_fd_ int log_fd = open_log(vm, file, e);
-	_cleanup_free_ const char **env = vgpu_environment(vm, cache);
+	// PoCL keeps the threads of its compute units on processors of their own where it is told to.
+	const char *more[] = { cache, "POCL_AFFINITY=1" };
+	_cleanup_free_ const char **env = vgpu_environment(vm, more, slice >= 0 ? 2 : 1);
 	if (log_fd < 0 || !env)
 		return log_fd < 0 ? log_fd : -ENOMEM;
 	struct process_spec spec = { .argv = argv,

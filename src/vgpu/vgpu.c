@@ -22,6 +22,7 @@ static void on_wake(void *arg)
 static int start(struct vgpu *v, const struct vgpu_config *config, struct ferry_error *e)
 {
 	struct be_config device = { .device = config->device,
+		.slices = config->slices,
 		.memory_bytes = config->memory_bytes,
 		.complete = queue_on_complete,
 		.arg = v };

@@ -75,6 +75,7 @@ struct vgpu_config {
 	struct loop *loop;
 	uint64_t memory_bytes;
 	unsigned device;
+	struct be_slices slices;
 	bool share_memory;
 	const struct backend_ops *backend;
 };

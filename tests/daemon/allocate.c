@@ -38,5 +38,8 @@ int main(int argc, char **argv)
 		else
 			printf("%s MiB %d\n", argv[i], err);
 	}
+	cl_uint units = 0;
+	clGetDeviceInfo(device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
+	printf("units %u\n", units);
 	return 0;
 }

@@ -226,6 +226,19 @@ class DaemonTest(unittest.TestCase):
         self.assertIn(PROFILE, [p["name"] for p in profiles])
         _, out, _ = self.a.run("profile", "list")
         self.assertIn(PROFILE, out)
+        one = next(p for p in profiles if p["name"] == "ferry_cpu-8q")
+        self.assertEqual((one["kind"], one["share_percent"], one["migratable"]), ("time-sliced", 100, True))
+        there = {p["name"]: p for p in self.b.json("profile", "list")[1]}  # b gives 1 GiB to VMs
+        self.assertEqual((there[PROFILE]["placeable"], there["ferry_cpu-1q"]["placeable"]), (1, 0))
+        self.assertTrue(there["ferry_cpu-1q"]["placeable_reason"])
+        for purpose in ("training", "inference", "multitenant"):
+            status, advice = self.a.json("profile", "advise", "--for", purpose)
+            self.assertEqual((status, advice["for"]), (0, purpose))
+            self.assertIn(advice["profile"]["name"], there)
+            out = self.a.run("profile", "advise", "--for", purpose)[1]
+            for text in (*advice["reasons"], advice["instead"], advice["profile"]["name"]):
+                self.assertIn(text, out)
+        self.refused(2, "no-purpose", "profile", "advise", "--for", "games")
         status, host = self.a.json("host", "show")
         self.assertEqual((status, host["host"], sorted(host["peers"])), (0, "a", ["b", "nobody"]))
 
@@ -286,6 +299,13 @@ class DaemonTest(unittest.TestCase):
             self.assertIn(f["remedy"], told)
         status, doc = self.a.json("migrate", "vm1", "--to", "b")
         self.assertEqual((status, doc["exit"], len(doc["findings"])), (3, 3, len(findings)))
+
+    def test_passthrough_is_known_and_refused(self) -> None:
+        self.assertEqual(self.a.json("vm", "create", "vm1", "--profile", "ferry_cpu-passthrough")[0], 0)
+        finding = self.check("b")[1]["passthrough-device"]
+        self.assertIn("drives the device itself", finding["cause"])
+        status, doc = self.a.json("vm", "start", "vm1")
+        self.assertEqual((status, doc["error"]["code"]), (2, "not-supported"))
 
     def test_a_host_gives_no_more_memory_than_it_may(self) -> None:
         """Refused where a VM is started, in a check, and by a `prepare` that nobody checked."""

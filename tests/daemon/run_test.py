@@ -27,12 +27,12 @@ class RunTest(unittest.TestCase):
         self.tmp = Path(folder.name)
         self.env = {**os.environ, "TMPDIR": str(self.tmp)}
 
-    def start(self, *argv: str) -> subprocess.Popen[str]:
-        return subprocess.Popen([FERRY, "run", "--profile", PROFILE, "--", *argv], env=self.env, text=True,
+    def start(self, *argv: str, profile: str = PROFILE) -> subprocess.Popen[str]:
+        return subprocess.Popen([FERRY, "run", "--profile", profile, "--", *argv], env=self.env, text=True,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def run_it(self, *argv: str, text: str = "") -> tuple[int, str, str]:
-        run = self.start(*argv)
+    def run_it(self, *argv: str, text: str = "", profile: str = PROFILE) -> tuple[int, str, str]:
+        run = self.start(*argv, profile=profile)
         out, err = run.communicate(text, timeout=60)
         self.assert_nothing_left()
         return run.returncode, out, err
@@ -69,6 +69,14 @@ class RunTest(unittest.TestCase):
         self.assertEqual(out.splitlines()[:4], ["memory 536870912", "300 MiB ok", f"300 MiB {refused}",
                                                 "200 MiB ok"])
         self.assertIn(out.splitlines()[4], (f"600 MiB {refused}", f"600 MiB {CL_INVALID_BUFFER_SIZE}"))
+
+    def test_a_partition_has_its_own_units(self) -> None:
+        _, whole, _ = self.run_it(ALLOCATE, "1")
+        units = int(whole.split()[-1])
+        if units < 2:
+            self.skipTest("one compute unit cannot be divided")
+        status, out, err = self.run_it(ALLOCATE, "1", profile="ferry_cpu-4-2q")
+        self.assertEqual((status, out.splitlines()), (0, ["memory 2147483648", "1 MiB ok", f"units {units // 2}"]), err)
 
     def test_signals_reach_the_program(self) -> None:
         for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -118,7 +126,7 @@ class RunTest(unittest.TestCase):
         self.assert_nothing_left()
 
     def test_what_is_refused(self) -> None:
-        for options in ((), ("--profile", "none"), ("--profile", "huge"), ("--profile",)):
+        for options in ((), ("--profile", "none"), ("--profile", "ferry_cpu-passthrough"), ("--profile", "huge"), ("--profile",)):
             done = subprocess.run([FERRY, "run", *options, "--", "true"], env=self.env, capture_output=True, text=True)
             self.assertEqual((done.returncode, done.stdout), (2, ""), options)
             self.assertTrue(done.stderr)

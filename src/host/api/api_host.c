@@ -6,16 +6,25 @@
 #include "host/api/api.h"
 #include "host/host.h"
 #include "host/inventory.h"
+#include "host/placement.h"
 #include "host/precheck/precheck.h"
 #include "vgpu/profile.h"
 #include "host/settings.h"
 
-static json_t *profiles_json(void)
+// The table, and how many more of each can be placed now.
+static json_t *profiles_json(const struct host *h)
 {
 	json_t *all = json_array();
 
-	for (size_t i = 0; i < profile_count; i++)
-		json_array_append_new(all, profile_to_json(&profiles[i]));
+	for (size_t i = 0; i < profile_count; i++) {
+		struct ferry_error why = FERRY_ERROR_INIT;
+		json_t *p = profile_to_json(&profiles[i]);
+		unsigned n = placement_count(h, &profiles[i], &why);
+		json_object_set_new(p, "placeable", json_integer(n));
+		if (!n)
+			json_object_set_new(p, "placeable_reason", json_string(why.message));
+		json_array_append_new(all, p);
+	}
 	return all;
 }
 
@@ -34,13 +43,13 @@ static void get_host(struct request *r)
 		"tracker", h->config.tracker, "available_bytes",
 		(json_int_t)host_available_memory(), "memory_bytes",
 		(json_int_t)h->config.memory_bytes, "given_bytes", (json_int_t)host_given_memory(h),
-		"peers", peers, "profiles", profiles_json());
+		"peers", peers, "profiles", profiles_json(h));
 	request_answer(r, 200, doc);
 }
 
 static void get_profiles(struct request *r)
 {
-	request_answer(r, 200, profiles_json());
+	request_answer(r, 200, profiles_json(request_host(r)));
 }
 
 // A number of the query, or the default; out of range is the nearest bound.

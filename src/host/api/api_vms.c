@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/cleanup.h"
 #include "host/api/api.h"
+#include "vgpu/profile.h"
 #include "host/host.h"
 #include "host/inventory.h"
 #include "host/precheck/precheck.h"
@@ -128,6 +129,14 @@ static void start_vm(struct request *r)
 			"cannot start it",
 			vm->name);
 		ferry_error_remedy(&e, "make the VM without --device");
+		request_fail(r, &e);
+		return;
+	}
+	const struct profile *p = profile_find(json_string_or(vm->config, "profile", ""), NULL);
+	if (p && p->kind == PROFILE_PASSTHROUGH) {
+		ferry_fail(&e, EOPNOTSUPP, "not-supported",
+			"this version cannot start a VM with the profile %s", p->name);
+		ferry_error_remedy(&e, "make the VM with another profile");
 		request_fail(r, &e);
 		return;
 	}

@@ -29,6 +29,9 @@ static const struct {
 	{ "not-supported", 2 },
 	{ "name-taken", 3 },
 	{ "no-memory", 3 },
+	{ "kind-mixed", 3 },
+	{ "no-slices", 3 },
+	{ "no-units", 3 },
 	{ "needs-person", 4 },
 };
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/units.h"
 #include "host/host.h"
+#include "host/placement.h"
 #include "host/precheck/precheck.h"
 #include "host/vm_doc.h"
 
@@ -29,27 +30,19 @@ static uint64_t whole(const struct vm_spec *s)
 	return s->memory_bytes + s->vgpus * s->framebuffer_bytes;
 }
 
-// A VM that moves away counts until its frozen copy is gone, one that comes from its reservation on.
-static bool is_given(const struct vm *vm)
-{
-	if (vm_has_processes(vm) || vm->launch)
-		return true;
-	return vm->state != VM_STOPPED && vm->state != VM_RELEASED;
-}
-
 uint64_t host_given_memory(const struct host *h)
 {
 	uint64_t given = 0;
 
 	for (const struct vm *vm = h->vms; vm; vm = vm->next) {
 		struct vm_spec s;
-		if (is_given(vm) && vm_doc_read(vm->config, &s, NULL) == 0)
+		if (vm_is_given(vm) && vm_doc_read(vm->config, &s, NULL) == 0)
 			given += whole(&s);
 	}
 	return given;
 }
 
-int precheck_room(const struct host *h, const struct vm_spec *s, struct ferry_error *e)
+static int check_cap(const struct host *h, const struct vm_spec *s, struct ferry_error *e)
 {
 	uint64_t cap = h->config.memory_bytes;
 	uint64_t given = cap ? host_given_memory(h) : 0;
@@ -68,6 +61,13 @@ int precheck_room(const struct host *h, const struct vm_spec *s, struct ferry_er
 		e, "stop or move another VM of host %s, or choose another host", h->config.host);
 	ferry_error_remedy(e, "or raise 'memory' in the configuration of host %s", h->config.host);
 	return r;
+}
+
+int precheck_room(const struct host *h, const struct vm_spec *s, struct ferry_error *e)
+{
+	int r = check_cap(h, s, e);
+
+	return r < 0 ? r : placement_check(h, NULL, profile_find(s->profile, NULL), s->vgpus, e);
 }
 
 void precheck_memory(

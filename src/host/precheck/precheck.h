@@ -28,8 +28,8 @@ void precheck_answer(struct host *h, struct peer *p, int64_t id, const json_t *a
 
 // Whether this host has the memory to start the VM; code "no-memory".
 int precheck_placement(struct host *h, const json_t *config, struct ferry_error *e);
-// Whether the configured cap ("memory") leaves room for one more VM, its framebuffers in full; code
-// "no-memory". 0 where there is no cap.
+// Whether the configured cap ("memory") leaves room for one more VM, its framebuffers in full (code
+// "no-memory"), and the device for its vGPUs (placement.h).
 int precheck_room(const struct host *h, const struct vm_spec *s, struct ferry_error *e);
 // Bytes that VMs here may use: RAM and framebuffers of all that run, start, arrive or are not gone yet.
 uint64_t host_given_memory(const struct host *h);

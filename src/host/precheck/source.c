@@ -3,6 +3,7 @@
 #include "host/host.h"
 #include "host/precheck/precheck.h"
 #include "host/settings.h"
+#include "vgpu/profile.h"
 
 // What keeps a VM on its host, by the prefix of the device's text.
 static const struct {
@@ -16,6 +17,17 @@ static const struct {
 	{ "serial:", "serial-device", "make the VM without the serial device",
 		"a serial device of this host is attached to it" },
 };
+
+static void check_profile(struct vm *vm, json_t *findings)
+{
+	const struct profile *p = profile_find(json_string_or(vm->config, "profile", ""), NULL);
+	const char *fixed = p ? profile_fixed_reason(p->kind) : NULL;
+
+	if (fixed)
+		finding_add(findings, SEVERITY_REFUSE, "passthrough-device",
+			"make the VM with a time-sliced or partitioned profile", "%s: %s", p->name,
+			fixed);
+}
 
 static void check_devices(struct vm *vm, json_t *findings)
 {
@@ -67,5 +79,6 @@ void precheck_source(struct vm *vm, const char *to, json_t *findings)
 		finding_add(findings, SEVERITY_REFUSE, "hotmigrate-disabled",
 			"`ferry vm set NAME vgpu.hotmigrate.enabled=true`",
 			"migrating a running VM with a vGPU is disabled");
+	check_profile(vm, findings);
 	check_devices(vm, findings);
 }

@@ -30,8 +30,15 @@ struct be_device {
 	char key[40];
 };
 
+// Compute units first * units / PROFILE_SLICES up to (first + count) * units / PROFILE_SLICES: what a
+// partitioned vGPU has for itself. count 0: the whole device.
+struct be_slices {
+	unsigned first, count;
+};
+
 struct be_config {
 	unsigned device;       // the n-th device that can do it
+	struct be_slices slices;
 	uint8_t *base;         // the page space's mapping
 	uint64_t memory_bytes; // the profile's memory: what the guest is told
 	// A watched command is over. Any thread, perhaps before ticket_watch() returns; must not

@@ -76,6 +76,11 @@ static int cl_open(const struct be_config *config, struct backend **ret, struct 
 		cl_close(&b->be);
 		return ferry_fail(e, EIO, "no-device", "clCreateContext: error %d", err);
 	}
+	int r = cl_part_own(b, e);
+	if (r < 0) {
+		cl_close(&b->be);
+		return r;
+	}
 	cl_backend_identify(b);
 	*ret = &b->be;
 	return 0;

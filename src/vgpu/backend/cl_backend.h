@@ -11,6 +11,7 @@ struct cl_backend {
 	struct be_device id;
 	cl_platform_id platform;
 	cl_device_id device;
+	cl_device_id own; // what queues run on: the device, or this vGPU's part of it
 	cl_context context;
 	struct division *divisions; // the latest first
 	unsigned n_divisions;
@@ -42,6 +43,8 @@ cl_int cl_kernel_set_sampler(struct be_kernel *k, uint32_t index, struct be_samp
 void cl_image_put_formats(struct cl_backend *b, struct buf *items);
 
 // cl_part.c
+// Sets b->own from b->config.slices; code "no-units" where they hold no compute unit.
+int cl_part_own(struct cl_backend *b, struct ferry_error *e);
 cl_int cl_part_new(struct backend *be, struct be_part *parent, const struct be_partition *how,
 	struct be_part **ret);
 void cl_parts_free(struct cl_backend *b);

@@ -77,8 +77,6 @@ static const cl_device_info passed_on[] = {
 	CL_DEVICE_BUILT_IN_KERNELS,
 	CL_DEVICE_PRINTF_BUFFER_SIZE,
 	CL_DEVICE_PREFERRED_INTEROP_USER_SYNC,
-	CL_DEVICE_PARTITION_MAX_SUB_DEVICES,
-	CL_DEVICE_PARTITION_PROPERTIES,
 	CL_DEVICE_IMAGE_SUPPORT,
 	CL_DEVICE_MAX_READ_IMAGE_ARGS,
 	CL_DEVICE_MAX_WRITE_IMAGE_ARGS,
@@ -124,7 +122,7 @@ static void put_device(struct cl_backend *b, struct buf *items, cl_device_info p
 	uint8_t value[8192];
 	size_t n = 0;
 
-	if (clGetDeviceInfo(b->device, param, sizeof value, value, &n) == CL_SUCCESS)
+	if (clGetDeviceInfo(b->own, param, sizeof value, value, &n) == CL_SUCCESS)
 		put(items, PROTO_INFO_DEVICE, param, value, n);
 }
 
@@ -185,6 +183,21 @@ static void put_platform(struct cl_backend *b, struct buf *items)
 	put_text(items, PROTO_INFO_PLATFORM, CL_PLATFORM_ICD_SUFFIX_KHR, "FERRY");
 }
 
+// What is a part already cannot be divided again by every driver (PoCL: CL_DEVICE_PARTITION_FAILED).
+static void put_partitions(struct cl_backend *b, struct buf *items)
+{
+	static const cl_device_partition_property none;
+
+	if (b->own == b->device) {
+		put_device(b, items, CL_DEVICE_PARTITION_MAX_SUB_DEVICES);
+		put_device(b, items, CL_DEVICE_PARTITION_PROPERTIES);
+		return;
+	}
+	put(items, PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_MAX_SUB_DEVICES, &none,
+		sizeof(cl_uint));
+	put(items, PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_PROPERTIES, &none, sizeof none);
+}
+
 int cl_backend_info(struct backend *be, struct buf *items)
 {
 	struct cl_backend *b = cl_of(be);
@@ -197,6 +210,7 @@ int cl_backend_info(struct backend *be, struct buf *items)
 	put_platform(b, items);
 	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
 		put_device(b, items, passed_on[i]);
+	put_partitions(b, items);
 	for (size_t i = 0; i < ARRAY_SIZE(zeros); i++)
 		put(items, PROTO_INFO_DEVICE, zeros[i].param, &zero, zeros[i].bytes);
 	put_version(items, PROTO_INFO_DEVICE, CL_DEVICE_VERSION, b->id.version);

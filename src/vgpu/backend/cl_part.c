@@ -4,7 +4,9 @@
 // thread may let the last reference to a queue go some time after its last command is complete
 // (pocl_update_event_finished, clReleaseEvent): nobody outside can know when a part is out of use.
 #include "vgpu/backend/cl_backend.h"
+#include "vgpu/profile.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +15,7 @@
 
 static cl_device_id cl_device_of(struct cl_backend *b, struct be_part *part)
 {
-	return part ? (cl_device_id)part : b->device;
+	return part ? (cl_device_id)part : b->own;
 }
 
 // Drivers add up what they are given without a check for overflow.
@@ -82,6 +84,31 @@ static cl_int divide(struct cl_backend *b, cl_device_id parent, const struct be_
 	b->n_divisions++;
 	*ret = d;
 	return CL_SUCCESS;
+}
+
+int cl_part_own(struct cl_backend *b, struct ferry_error *e)
+{
+	const struct be_slices *s = &b->config.slices;
+	struct be_partition how = { .kind = CL_DEVICE_PARTITION_BY_COUNTS };
+	struct division *d = NULL;
+	cl_uint units = 0;
+
+	b->own = b->device;
+	if (!s->count)
+		return 0;
+	clGetDeviceInfo(b->device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
+	uint32_t before = s->first * units / PROFILE_SLICES;
+	uint32_t count = (s->first + s->count) * units / PROFILE_SLICES - before;
+	if (before)
+		how.units[how.n++] = before;
+	how.units[how.n++] = count;
+	if (!count || divide(b, b->device, &how, &d) != CL_SUCCESS)
+		return ferry_fail(e, ENODEV, "no-units",
+			"the device has %u compute units, and cannot give %u of %u slices a part "
+			"of their own",
+			units, s->count, PROFILE_SLICES);
+	b->own = d->parts[d->n - 1];
+	return 0;
 }
 
 cl_int cl_part_new(struct backend *be, struct be_part *parent, const struct be_partition *how,

@@ -20,7 +20,8 @@
 static const char usage[] =
 	"usage: ferry-vgpu --memory BYTES (--control PATH | --serve PATH) [--profile NAME]\n"
 	"         [--index I] [--ports N] [--incoming] [--tracker auto|wp|digest]\n"
-	"         [--vm-log PATH] [--device N] [--faults] [--share-memory]\n"
+	"         [--vm-log PATH] [--device N] [--slices FIRST:COUNT] [--faults]\n"
+	"         [--share-memory]\n"
 	"Serves OpenCL to a VM's ports, or to local programs, and moves its memory and objects to\n"
 	"another ferry-vgpu when ferryd says so on the control socket.\n";
 
@@ -50,6 +51,7 @@ static int serve_until_told(struct loop *loop, const struct options *o, struct f
 	struct vgpu_config config = { .loop = loop,
 		.memory_bytes = o->memory_bytes,
 		.device = o->device,
+		.slices = o->slices,
 		.share_memory = o->share_memory,
 		.backend = &backend_cl };
 	struct vgpu *v = NULL;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/control/options.h"
 #include "pages/page_space.h"
+#include "vgpu/profile.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -17,6 +19,7 @@ enum {
 	O_TRACKER,
 	O_VM_LOG,
 	O_DEVICE,
+	O_SLICES,
 	O_FAULTS,
 	O_SHARE_MEMORY,
 	O_HELP
@@ -33,6 +36,7 @@ static const struct option known[] = {
 	{ "tracker", required_argument, NULL, O_TRACKER },
 	{ "vm-log", required_argument, NULL, O_VM_LOG },
 	{ "device", required_argument, NULL, O_DEVICE },
+	{ "slices", required_argument, NULL, O_SLICES },
 	{ "faults", no_argument, NULL, O_FAULTS },
 	{ "share-memory", no_argument, NULL, O_SHARE_MEMORY },
 	{ "help", no_argument, NULL, O_HELP },
@@ -64,6 +68,19 @@ static int small_number(
 	return r;
 }
 
+static int slices(const char *text, struct be_slices *ret, struct ferry_error *e)
+{
+	unsigned first, count;
+	int end = 0;
+
+	if (sscanf(text, "%1u:%1u%n", &first, &count, &end) != 2 || text[end] || !count ||
+		first + count > PROFILE_SLICES)
+		return ferry_fail(e, EINVAL, "usage", "--slices %s: not FIRST:COUNT within %u",
+			text, PROFILE_SLICES);
+	*ret = (struct be_slices){ first, count };
+	return 0;
+}
+
 static int option(int which, const char *value, struct options *o, struct ferry_error *e)
 {
 	switch (which) {
@@ -93,6 +110,8 @@ static int option(int which, const char *value, struct options *o, struct ferry_
 		return 0;
 	case O_DEVICE:
 		return small_number("device", value, 63, &o->device, e);
+	case O_SLICES:
+		return slices(value, &o->slices, e);
 	case O_FAULTS:
 		o->faults = true;
 		return 0;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "vgpu/backend/backend.h"
 
 #define OPTIONS_PORTS_MAX 64
 #define OPTIONS_FIRST_FD  10 // port i is descriptors 10 + 2i and 11 + 2i
@@ -13,6 +14,7 @@ struct options {
 	const char *control, *profile, *serve, *tracker, *vm_log;
 	uint64_t memory_bytes;
 	unsigned index, ports, device;
+	struct be_slices slices;
 	bool incoming, faults, share_memory, help;
 };
 
