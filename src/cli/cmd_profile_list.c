@@ -40,8 +40,7 @@ static void add_row(struct table *t, const json_t *p)
 	table_cell(t, "%s", json_string_or(p, "kind", "?"));
 	table_cell(t, "%lld %%", (long long)json_int_or(p, "share_percent", 0));
 	table_cell(t, "%s", left);
-	table_cell(t, "%s",
-		json_string_or(p, "placeable_reason", json_string_or(p, "help", "")));
+	table_cell(t, "%s", json_string_or(p, "placeable_reason", json_string_or(p, "help", "")));
 }
 
 static void print_profiles(const json_t *all)
@@ -55,8 +54,7 @@ static void print_profiles(const json_t *all)
 		     "SHARE", "PLACEABLE", "WHAT", NULL };
 		*h; h++)
 		table_cell(&t, "%s", *h);
-	json_array_foreach((json_t *)all, i, p)
-		add_row(&t, p);
+	json_array_foreach((json_t *)all, i, p) add_row(&t, p);
 	table_print(&t, stdout);
 }
 

@@ -41,8 +41,8 @@ static int first_free(unsigned used, unsigned count)
 	return -1;
 }
 
-static int check_kind(const struct host *h, const struct vm *self, const struct profile *p,
-	struct ferry_error *e)
+static int check_kind(
+	const struct host *h, const struct vm *self, const struct profile *p, struct ferry_error *e)
 {
 	for (const struct vm *vm = h->vms; vm; vm = vm->next) {
 		const struct profile *other = profile_of(vm);
@@ -53,8 +53,8 @@ static int check_kind(const struct host *h, const struct vm *self, const struct 
 			"host %s has the %s profile %s (VM '%s'): its device cannot be %s too",
 			h->config.host, profile_kind_name(other->kind), other->name, vm->name,
 			profile_kind_name(p->kind));
-		ferry_error_remedy(e, "choose a %s profile, or another host",
-			profile_kind_name(other->kind));
+		ferry_error_remedy(
+			e, "choose a %s profile, or another host", profile_kind_name(other->kind));
 		return r;
 	}
 	return 0;

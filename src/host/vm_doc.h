@@ -14,11 +14,11 @@
 #include "host/config.h"
 #include "vm/cmdline.h"
 
-#define VM_MAX_DEVICES 8
-#define VM_PATH_MAX    1023
-#define VM_MIN_MEMORY  (128ull << 20)
+#define VM_MAX_DEVICES    8
+#define VM_PATH_MAX       1023
+#define VM_MIN_MEMORY     (128ull << 20)
 #define VM_DEFAULT_MEMORY (512ull << 20)
-#define VM_MAX_MEMORY  (1ull << 40)
+#define VM_MAX_MEMORY     (1ull << 40)
 
 // The same as a struct, for those who start things. Strings belong to the document.
 struct vm_spec {

@@ -12,7 +12,8 @@ const struct profile_advice profile_advices[] = {
 	{ "training", "ferry_cpu-8q", "best-effort",
 		{ "a time slice has all compute units: alone on the device it has its whole speed",
 			"the whole framebuffer: training fills what there is",
-			"a run of days can be moved when its host must be patched; with passthrough it "
+			"a run of days can be moved when its host must be patched; with "
+			"passthrough it "
 			"would have to stop",
 			NULL },
 		"passthrough gives the last percent of speed and never moves: only for work that "
@@ -20,7 +21,8 @@ const struct profile_advice profile_advices[] = {
 	{ "inference", "ferry_cpu-4-4q", NULL,
 		{ "compute units of its own: how long an answer takes does not depend on the "
 		  "neighbours",
-			"weights hardly change while it serves: pre-copy sends them before the stun",
+			"weights hardly change while it serves: pre-copy sends them before the "
+			"stun",
 			"half of the units and 4 GiB: two such servers fill a device", NULL },
 		"for models that are tried out, or that mostly wait, share in turns: ferry_cpu-2q "
 		"with best-effort scheduling gives idle time to the others" },

@@ -37,7 +37,7 @@ struct be_slices {
 };
 
 struct be_config {
-	unsigned device;       // the n-th device that can do it
+	unsigned device; // the n-th device that can do it
 	struct be_slices slices;
 	uint8_t *base;         // the page space's mapping
 	uint64_t memory_bytes; // the profile's memory: what the guest is told

@@ -140,7 +140,7 @@ static void kernels_work_on_the_bytes_in_place(void)
 	be->ops->queue_free(q);
 }
 
-static void a_fill_is_in_place(void)
+static void check_fill(struct be_part *part)
 {
 	struct be_image how = { .flags = CL_MEM_READ_WRITE,
 		.shape = { CL_MEM_OBJECT_IMAGE3D, CL_RGBA, CL_UNSIGNED_INT8, { 5, 4, 3 }, 0 } };
@@ -152,7 +152,7 @@ static void a_fill_is_in_place(void)
 	struct be_mem *m = NULL;
 
 	CHECK(image_layout(&how.shape, &how.layout));
-	CHECK_EQ(be->ops->queue_new(be, NULL, false, &q), CL_SUCCESS);
+	CHECK_EQ(be->ops->queue_new(be, part, false, &q), CL_SUCCESS);
 	CHECK_EQ(be->ops->image_new(be, &how, OFFSET, NULL, &m), CL_SUCCESS);
 	memset(seen, 0, how.layout.bytes);
 	CHECK_EQ(be->ops->image_fill(q, m, color, origin, region, &t), CL_SUCCESS);
@@ -164,6 +164,18 @@ static void a_fill_is_in_place(void)
 	}
 	be->ops->mem_free(m);
 	be->ops->queue_free(q);
+}
+
+static void a_fill_is_in_place(void)
+{
+	const struct be_partition one = {
+		.kind = CL_DEVICE_PARTITION_EQUALLY, .n = 1, .units = { 1 }
+	};
+	struct be_part *part = NULL;
+
+	check_fill(NULL);
+	CHECK_EQ(be->ops->part_new(be, NULL, &one, &part), CL_SUCCESS);
+	check_fill(part); // PoCL 3.1 aborts in its own
 }
 
 static void what_the_driver_refuses_is_told(void)

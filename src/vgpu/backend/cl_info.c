@@ -193,8 +193,7 @@ static void put_partitions(struct cl_backend *b, struct buf *items)
 		put_device(b, items, CL_DEVICE_PARTITION_PROPERTIES);
 		return;
 	}
-	put(items, PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_MAX_SUB_DEVICES, &none,
-		sizeof(cl_uint));
+	put(items, PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_MAX_SUB_DEVICES, &none, sizeof(cl_uint));
 	put(items, PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_PROPERTIES, &none, sizeof none);
 }
 
