@@ -18,15 +18,15 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/socket.h"
+#include "base/temporary.h"
 #include "cli/cli.h"
 #include "vgpu/profile.h"
 
 #define START_TIMEOUT_NS (20 * NSEC_PER_SEC) // the OpenCL driver's first start is slow
 
 struct session {
-	char folder[64];
-	pid_t vgpu;
-	int vgpu_exit; // pidfd-free: waitpid's status once it has ended; -1 while it lives
+	struct temporary folder;
+	pid_t vgpu; // 0: not running
 };
 
 // Programs lie beside this one when installed, and in sibling folders in the build tree.
@@ -49,35 +49,39 @@ static int find_beside(const char *name, const char *build_folder, char ret[PATH
 	return access(ret, R_OK) == 0 ? 0 : -ENOENT;
 }
 
+// The path of something in the session's folder, which is short: cmd_run() sees to that.
+static const char *inside(const struct session *s, const char *name, char ret[PATH_MAX])
+{
+	snprintf(ret, PATH_MAX, "%.2000s/%s", s->folder.path, name);
+	return ret;
+}
+
 // The OpenCL loader's list of drivers: one file that names our library.
 static int write_vendor(const struct session *s, const char *library, struct ferry_error *e)
 {
-	char path[128], full[PATH_MAX];
+	char path[PATH_MAX], full[PATH_MAX];
 
-	snprintf(path, sizeof path, "%s/vendors", s->folder);
-	if (mkdir(path, 0755) < 0 || !realpath(library, full))
+	if (mkdir(inside(s, "vendors", path), 0755) < 0 || !realpath(library, full))
 		return ferry_fail(e, errno, "file", "cannot use %s: %m", library);
-	snprintf(path, sizeof path, "%s/vendors/ferry.icd", s->folder);
-	return file_write_durable(path, full, strlen(full), e);
+	return file_write_durable(inside(s, "vendors/ferry.icd", path), full, strlen(full), e);
 }
 
 static int start_vgpu(
 	struct session *s, const char *program, const struct profile *p, struct ferry_error *e)
 {
-	char control[96], serve[96], memory[24], log[96], cache[128], slices[24];
+	char control[PATH_MAX], serve[PATH_MAX], log[PATH_MAX], folder[PATH_MAX];
+	char memory[24], slices[24], cache[PATH_MAX + 16];
 
-	snprintf(control, sizeof control, "%s/control.sock", s->folder);
-	snprintf(serve, sizeof serve, "%s/vgpu.sock", s->folder);
 	snprintf(memory, sizeof memory, "%llu", (unsigned long long)p->framebuffer_bytes);
 	snprintf(slices, sizeof slices, "0:%u", p->slices);
-	snprintf(log, sizeof log, "%s/vgpu.log", s->folder);
-	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/cl-cache", s->folder);
-	const char *argv[] = { program, "--control", control, "--profile", p->name, "--memory",
-		memory, "--serve", serve, "--share-memory", p->slices ? "--slices" : NULL, slices,
-		NULL };
+	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s", inside(s, "cl-cache", folder));
+	const char *argv[] = { program, "--control", inside(s, "control.sock", control),
+		"--profile", p->name, "--memory", memory, "--serve", inside(s, "vgpu.sock", serve),
+		"--share-memory", p->slices ? "--slices" : NULL, slices, NULL };
 	// A user's own cache, where there is one, spares the compiler; else it goes with the session.
 	const char *env[] = { getenv("POCL_CACHE_DIR") ? NULL : cache, NULL };
-	_cleanup_fd_ int log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	_cleanup_fd_ int log_fd =
+		open(inside(s, "vgpu.log", log), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	struct process_spec spec = {
 		.argv = argv, .env = env, .log_fd = log_fd, .detached = true, .tied = true
 	};
@@ -88,20 +92,19 @@ static int start_vgpu(
 static void print_log(const struct session *s)
 {
 	_cleanup_free_ char *text = NULL;
-	char path[96];
+	char path[PATH_MAX];
 
-	snprintf(path, sizeof path, "%s/vgpu.log", s->folder);
-	if (file_read(path, 1 << 20, &text, NULL, NULL) == 0)
+	if (file_read(inside(s, "vgpu.log", path), 1 << 20, &text, NULL, NULL) == 0)
 		fputs(text, stderr);
 }
 
 static int wait_for_socket(struct session *s, struct ferry_error *e)
 {
 	int64_t deadline = clock_now_ns() + START_TIMEOUT_NS;
-	char path[96];
+	char path[PATH_MAX];
 	int status;
 
-	snprintf(path, sizeof path, "%s/vgpu.sock", s->folder);
+	inside(s, "vgpu.sock", path);
 	for (;;) {
 		if (access(path, F_OK) == 0) {
 			_cleanup_fd_ int fd = unix_connect(path, NULL);
@@ -135,20 +138,19 @@ static void end_session(struct session *s)
 			}
 		}
 	}
-	path_remove(s->folder, NULL);
+	temporary_remove(&s->folder);
 }
 
 // The program gets the terminal's standard streams; process_start() would take them away.
 static pid_t start_program(const struct session *s, char **argv, const sigset_t *before)
 {
-	char vendors[96], vgpu[112];
+	char path[PATH_MAX], vgpu[PATH_MAX + 8];
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
-	snprintf(vendors, sizeof vendors, "%s/vendors", s->folder);
-	snprintf(vgpu, sizeof vgpu, "unix:%s/vgpu.sock", s->folder);
-	setenv("OCL_ICD_VENDORS", vendors, 1);
+	setenv("OCL_ICD_VENDORS", inside(s, "vendors", path), 1);
+	snprintf(vgpu, sizeof vgpu, "unix:%s", inside(s, "vgpu.sock", path));
 	setenv("FERRY_VGPU", vgpu, 1);
 	sigprocmask(SIG_SETMASK, before, NULL);
 	execvp(argv[0], argv);
@@ -167,10 +169,8 @@ static int wait_program(pid_t pid, int signals)
 			if (waitpid(pid, &status, WNOHANG) == pid)
 				return WIFSIGNALED(status) ? 128 + WTERMSIG(status)
 							   : WEXITSTATUS(status);
-		} else if (info.ssi_code != SI_KERNEL) {
-			kill(pid,
-				(int)info
-					.ssi_signo); // the terminal's Ctrl-C has reached it already
+		} else if (info.ssi_code != SI_KERNEL) { // else the terminal sent it to both
+			kill(pid, (int)info.ssi_signo);
 		}
 	}
 	return EXIT_FAILED;
@@ -206,7 +206,7 @@ int cmd_run(struct cli *c, int argc, char **argv)
 	const char *name = NULL, *tmp = getenv("TMPDIR");
 	const struct cli_option options[] = { { "profile", &name, NULL }, { 0 } };
 	struct ferry_error e = FERRY_ERROR_INIT;
-	struct session s = { .vgpu_exit = -1 };
+	struct session s = { 0 };
 	struct cli_args a;
 	sigset_t set, before;
 
@@ -222,7 +222,6 @@ int cmd_run(struct cli *c, int argc, char **argv)
 		return cli_error(c, &e, EXIT_USAGE);
 	if (!tmp || strlen(tmp) > 40)
 		tmp = "/tmp"; // socket paths must stay short
-	snprintf(s.folder, sizeof s.folder, "%s/ferry-run.XXXXXX", tmp);
 	sigemptyset(&set);
 	for (const int *n = (const int[]){ SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1,
 		     SIGUSR2, 0 };
@@ -230,10 +229,10 @@ int cmd_run(struct cli *c, int argc, char **argv)
 		sigaddset(&set, *n);
 	sigprocmask(SIG_BLOCK, &set, &before);
 	_cleanup_fd_ int signals = signalfd(-1, &set, SFD_CLOEXEC);
-	if (signals < 0 || !mkdtemp(s.folder)) {
-		ferry_fail(&e, errno, "file", "cannot make a temporary folder in %s: %m", tmp);
+	if (signals < 0)
+		ferry_fail(&e, errno, "signals", "cannot watch for signals: %m");
+	if (signals < 0 || temporary_make(&s.folder, tmp, "ferry-run.", &e) < 0)
 		return cli_error(c, &e, EXIT_FAILED);
-	}
 	int exit = run_all(c, &s, p, a.rest, &before, signals);
 	end_session(&s);
 	return exit;

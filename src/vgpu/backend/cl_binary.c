@@ -89,7 +89,7 @@ static int run_child(const struct process_fd *fds, size_t n_fds, const char *dev
 	cl_scratch_make(&scratch);
 	struct process_spec spec = { .argv = (const char *[]){ "/proc/self/exe", CL_BINARY_OPTION,
 					     device, NULL },
-		.env = (const char *[]){ scratch.path[0] ? scratch.env : NULL, NULL },
+		.env = (const char *[]){ scratch.folder.path[0] ? scratch.env : NULL, NULL },
 		.log_fd = STDERR_FILENO,
 		.fds = fds,
 		.n_fds = n_fds };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/backend/cl_scratch.h"
-#include "base/file.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -31,27 +30,18 @@ void cl_scratch_make(struct cl_scratch *s)
 {
 	const char *cache = getenv("POCL_CACHE_DIR");
 	DIR *from = cache ? opendir(cache) : NULL;
-	DIR *to = NULL;
 
-	s->path[0] = 0;
-	if (from && snprintf(s->path, sizeof s->path, "%s/taking-XXXXXX", cache) < PATH_MAX &&
-		mkdtemp(s->path))
-		to = opendir(s->path);
-	if (to)
-		link_folders(dirfd(to), from);
-	else
-		s->path[0] = 0;
-	snprintf(s->env, sizeof s->env, "POCL_CACHE_DIR=%s", s->path);
-	if (to)
-		closedir(to);
+	*s = (struct cl_scratch){ .folder.fd = -1 };
+	if (from && temporary_make(&s->folder, cache, "taking-", NULL) == 0) {
+		link_folders(s->folder.fd, from);
+		snprintf(s->env, sizeof s->env, "POCL_CACHE_DIR=%s", s->folder.path);
+	}
 	if (from)
 		closedir(from);
 }
 
 void cl_scratch_remove(struct cl_scratch *s)
 {
-	if (!s->path[0])
-		return;
-	for (int i = 0; i < REMOVE_TRIES && path_remove(s->path, NULL) < 0; i++)
+	for (int i = 0; i < REMOVE_TRIES && temporary_remove(&s->folder) < 0; i++)
 		usleep(REMOVE_WAIT_US);
 }

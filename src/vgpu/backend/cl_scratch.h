@@ -4,10 +4,10 @@
 // (POCL_CACHE_DIR) and finished ones into folders of two letters below; those are links to ours.
 #pragma once
 
-#include <limits.h>
+#include "base/temporary.h"
 
 struct cl_scratch {
-	char path[PATH_MAX];     // "": none
+	struct temporary folder; // without a path: none
 	char env[PATH_MAX + 20]; // for the child's environment
 };
 
