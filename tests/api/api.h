@@ -3,7 +3,9 @@
 // lines that must not depend on the device: tests/run-api compares them.
 #pragma once
 
+#ifndef CL_TARGET_OPENCL_VERSION
 #define CL_TARGET_OPENCL_VERSION 120
+#endif
 #include <CL/cl.h>
 #include "base/test.h"
 

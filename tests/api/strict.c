@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the specification says and PoCL 3.1 does not do: 1D buffer images in kernels (it crashes) and the
-// errors that it does not return for misuse of images and samplers.
+// What the specification says and PoCL 3.1 does not do: 1D buffer images in kernels (it crashes), the
+// errors that it does not return for misuse of images and samplers, and those for features of OpenCL 3.0
+// that the vGPU does not have.
+#define CL_TARGET_OPENCL_VERSION 300
 #include "api.h"
 
 static struct cl c;
@@ -296,6 +298,99 @@ static void a_transfer_out_of_order_waits_for_its_own_events_only(void)
 	OK(clReleaseCommandQueue(q));
 }
 
+static cl_int build(const char *source, const char *options, cl_program *ret)
+{
+	*ret = clCreateProgramWithSource(c.context, 1, &source, NULL, &err);
+	OK(err);
+	return clBuildProgram(*ret, 0, NULL, options, NULL, NULL);
+}
+
+// PoCL 3.1 compiles OpenCL C 2.0, which it does not report; its variables would stay behind in a move.
+static void only_reported_languages_compile(void)
+{
+	static const char source[] = "global int n; kernel void k(global int *o) { *o = n++; }";
+	static const char plain[] = "kernel void k(global int *o) { *o = 1; }";
+	cl_program p;
+
+	CHECK_EQ(build(source, "-cl-std=CL2.0", &p), CL_INVALID_BUILD_OPTIONS);
+	OK(clReleaseProgram(p));
+	CHECK_EQ(build(source, "-DA=1 -cl-std=CLC++ -w", &p), CL_INVALID_BUILD_OPTIONS);
+	CHECK_EQ(clCompileProgram(p, 0, NULL, "-cl-std=CL2.0", 0, NULL, NULL, NULL, NULL),
+		CL_INVALID_COMPILER_OPTIONS);
+	OK(clReleaseProgram(p));
+	CHECK_EQ(build(source, "-cl-std=CL3.0", &p), CL_BUILD_PROGRAM_FAILURE);
+	OK(clReleaseProgram(p));
+	OK(build(plain, "-cl-std=CL1.1 -w", &p));
+	OK(clReleaseProgram(p));
+	OK(build(plain, "-cl-std=CL3.0", &p));
+	OK(clReleaseProgram(p));
+}
+
+static void no_shared_virtual_memory(void)
+{
+	cl_device_svm_capabilities can = 1;
+	cl_program p;
+	char at[64];
+	const void *pointer = at;
+
+	OK(clGetDeviceInfo(c.device, CL_DEVICE_SVM_CAPABILITIES, sizeof can, &can, NULL));
+	CHECK_EQ(can, 0);
+	CHECK(!clSVMAlloc(c.context, CL_MEM_READ_WRITE, 64, 0));
+	clSVMFree(c.context, NULL);
+	OK(build("kernel void k(global int *o) { *o = 1; }", "", &p));
+	cl_kernel k = cl_kernel_of(p, "k");
+	CHECK_EQ(clSetKernelArgSVMPointer(k, 0, at), CL_INVALID_OPERATION);
+	CHECK_EQ(clSetKernelExecInfo(k, CL_KERNEL_EXEC_INFO_SVM_PTRS, sizeof pointer, &pointer),
+		CL_INVALID_OPERATION);
+	CHECK_EQ(clEnqueueSVMMemcpy(c.queue, CL_TRUE, at, at, 4, 0, NULL, NULL),
+		CL_INVALID_OPERATION);
+	CHECK_EQ(clEnqueueSVMMemFill(c.queue, at, at, 4, 8, 0, NULL, NULL), CL_INVALID_OPERATION);
+	CHECK_EQ(clEnqueueSVMMap(c.queue, CL_TRUE, CL_MAP_READ, at, 4, 0, NULL, NULL),
+		CL_INVALID_OPERATION);
+	CHECK_EQ(clEnqueueSVMUnmap(c.queue, at, 0, NULL, NULL), CL_INVALID_OPERATION);
+	CHECK_EQ(clEnqueueSVMMigrateMem(c.queue, 1, &pointer, NULL, 0, 0, NULL, NULL),
+		CL_INVALID_OPERATION);
+	CHECK_EQ(clEnqueueSVMFree(c.queue, 0, NULL, NULL, NULL, 0, NULL, NULL),
+		CL_INVALID_OPERATION);
+	OK(clReleaseKernel(k));
+	OK(clReleaseProgram(p));
+}
+
+// PoCL 3.1 ends the process when it is asked for a queue on the device; its built-in kernels do not
+// build.
+static void no_device_queues_il_or_built_in_kernels(void)
+{
+	const cl_queue_properties on_device[] = { CL_QUEUE_PROPERTIES,
+		CL_QUEUE_ON_DEVICE | CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, 0 };
+	const cl_queue_properties sized[] = { CL_QUEUE_SIZE, 4096, 0 };
+	cl_device_atomic_capabilities atomics = 0;
+	char text[64];
+	size_t n = 99;
+	cl_program p;
+
+	CHECK(!clCreateCommandQueueWithProperties(c.context, c.device, on_device, &err));
+	CHECK_EQ(err, CL_INVALID_QUEUE_PROPERTIES);
+	CHECK(!clCreateCommandQueueWithProperties(c.context, c.device, sized, &err));
+	CHECK_EQ(err, CL_INVALID_QUEUE_PROPERTIES);
+	CHECK(!clCreateProgramWithIL(c.context, "SPIR-V", 6, &err));
+	CHECK_EQ(err, CL_INVALID_OPERATION);
+	OK(build("kernel void k(global int *o) { *o = 1; }", "", &p));
+	CHECK_EQ(clSetProgramSpecializationConstant(p, 0, 1, "x"), CL_INVALID_OPERATION);
+	CHECK_EQ(clSetProgramReleaseCallback(p, NULL, NULL), CL_INVALID_OPERATION);
+	OK(clReleaseProgram(p));
+	OK(clGetDeviceInfo(c.device, CL_DEVICE_BUILT_IN_KERNELS, sizeof text, text, NULL));
+	CHECK_STR(text, "");
+	OK(clGetDeviceInfo(c.device, CL_DEVICE_BUILT_IN_KERNELS_WITH_VERSION, 0, NULL, &n));
+	CHECK_EQ(n, 0);
+	CHECK(!clCreateProgramWithBuiltInKernels(c.context, 1, &c.device, "pocl.add.i8", &err));
+	CHECK_EQ(err, CL_INVALID_VALUE);
+	// It has no feature macro for the scope of all devices, and yet reports the capability.
+	OK(clGetDeviceInfo(
+		c.device, CL_DEVICE_ATOMIC_MEMORY_CAPABILITIES, sizeof atomics, &atomics, NULL));
+	CHECK(!(atomics & CL_DEVICE_ATOMIC_SCOPE_ALL_DEVICES));
+	CHECK(atomics & CL_DEVICE_ATOMIC_SCOPE_WORK_GROUP);
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -307,5 +402,8 @@ int main(void)
 	RUN(linked_kernels_take_images);
 	RUN(a_context_has_its_devices);
 	RUN(a_transfer_out_of_order_waits_for_its_own_events_only);
+	RUN(only_reported_languages_compile);
+	RUN(no_shared_virtual_memory);
+	RUN(no_device_queues_il_or_built_in_kernels);
 	cl_teardown(&c);
 }

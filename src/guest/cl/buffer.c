@@ -23,12 +23,8 @@
 static void destroy(struct object *o)
 {
 	cl_mem m = (cl_mem)o;
-	struct callback *c;
 
-	while ((c = m->destructors)) {
-		m->destructors = c->next;
-		callback_defer(c);
-	}
+	callbacks_defer(&m->destructors);
 	while (m->mappings) {
 		struct mapping *map = m->mappings;
 		m->mappings = map->next;
@@ -203,7 +199,10 @@ cl_mem ferry_clCreateBufferWithProperties(cl_context c, const cl_mem_properties 
 {
 	if (properties && properties[0])
 		return refuse(errcode_ret, CL_INVALID_PROPERTY);
-	return ferry_clCreateBuffer(c, flags, size, host_ptr, errcode_ret);
+	cl_mem m = ferry_clCreateBuffer(c, flags, size, host_ptr, errcode_ret);
+	if (m)
+		m->has_properties = properties;
+	return m;
 }
 
 // ---- sub-buffers
@@ -320,9 +319,15 @@ cl_int ferry_clGetMemObjectInfo(
 		INFO_OF(CL_MEM_USES_SVM_POINTER, struct _cl_mem, uses_svm),
 	};
 	LOCKED;
+	static const cl_mem_properties none;
 	cl_int err = object_check(m, &mem_class);
 
-	return err ? err : info_get(rows, ARRAY_SIZE(rows), m, param, size, value, size_ret);
+	if (err)
+		return err;
+	if (param == CL_MEM_PROPERTIES)
+		return info_value(
+			&none, m->has_properties ? sizeof none : 0, size, value, size_ret);
+	return info_get(rows, ARRAY_SIZE(rows), m, param, size, value, size_ret);
 }
 
 static void invoke(const struct callback *c)
@@ -340,12 +345,5 @@ cl_int ferry_clSetMemObjectDestructorCallback(
 
 	if (err)
 		return err;
-	if (!fn)
-		return CL_INVALID_VALUE;
-	struct callback *c = callback_new(invoke, (void (*)(void))fn, m, 0, user_data);
-	if (!c)
-		return CL_OUT_OF_HOST_MEMORY;
-	c->next = m->destructors;
-	m->destructors = c;
-	return CL_SUCCESS;
+	return callback_push(&m->destructors, invoke, (void (*)(void))fn, m, user_data);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenCL 1.2, sections 5.6.2 and 5.6.3: building, compiling and linking programs.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "guest/cl/device.h"
@@ -26,6 +27,34 @@ struct build_call {
 	void *user_data;
 };
 
+static bool has_language(const char *name)
+{
+	const struct device_limits *l = device_limits();
+	unsigned major = 0, minor = 0;
+	int n = 0;
+
+	if (sscanf(name, "CL%1u.%1u%n", &major, &minor, &n) < 2 || (name[n] && name[n] != ' '))
+		return false;
+	for (size_t i = 0; i < l->n_languages; i++)
+		if (l->languages[i].version == CL_MAKE_VERSION(major, minor, 0))
+			return true;
+	return false;
+}
+
+// A driver may compile more than the device says: OpenCL C 2.0 has variables of program scope, and
+// their values would not move with the vGPU.
+static bool has_languages(const char *options)
+{
+	static const char name[] = "-cl-std=";
+
+	for (const char *at = options; at && (at = strstr(at, name));) {
+		at += sizeof name - 1;
+		if (!has_language(at))
+			return false;
+	}
+	return true;
+}
+
 static cl_int check_call(const struct build_call *a, const struct devices *known)
 {
 	if (!a->n_devices != !a->devices || (!a->notify && a->user_data))
@@ -35,8 +64,9 @@ static cl_int check_call(const struct build_call *a, const struct devices *known
 		if (err)
 			return err;
 	}
-	return a->options && strlen(a->options) > PROTO_TEXT_MAX ? CL_INVALID_BUILD_OPTIONS
-								 : CL_SUCCESS;
+	if (a->options && (strlen(a->options) > PROTO_TEXT_MAX || !has_languages(a->options)))
+		return CL_INVALID_BUILD_OPTIONS;
+	return CL_SUCCESS;
 }
 
 static cl_int check_idle(cl_program p)

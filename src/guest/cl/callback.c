@@ -109,6 +109,29 @@ void callback_defer(struct callback *c)
 	append(&deferred, c);
 }
 
+cl_int callback_push(struct callback **list, void (*invoke)(const struct callback *c),
+	void (*fn)(void), void *object, void *user_data)
+{
+	if (!fn)
+		return CL_INVALID_VALUE;
+	struct callback *c = callback_new(invoke, fn, object, 0, user_data);
+	if (!c)
+		return CL_OUT_OF_HOST_MEMORY;
+	c->next = *list;
+	*list = c;
+	return CL_SUCCESS;
+}
+
+void callbacks_defer(struct callback **list)
+{
+	struct callback *c;
+
+	while ((c = *list)) {
+		*list = c->next;
+		callback_defer(c);
+	}
+}
+
 void callbacks_run_deferred(void)
 {
 	struct callback *c;

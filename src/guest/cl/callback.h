@@ -32,5 +32,12 @@ void callback_queue(struct callback *c);
 // Runs it when this thread gives up the lock. The object is not touched.
 void callback_defer(struct callback *c);
 
+// Destructor callbacks of an object, last registered first. CL_INVALID_VALUE without fn,
+// CL_OUT_OF_HOST_MEMORY.
+cl_int callback_push(struct callback **list, void (*invoke)(const struct callback *c),
+	void (*fn)(void), void *object, void *user_data);
+// callback_defer() for each, in that order; the list is then empty.
+void callbacks_defer(struct callback **list);
+
 void callbacks_run_deferred(void);  // session_unlock() only; gives the lock up for each call
 void callbacks_forget_thread(void); // after fork(2)

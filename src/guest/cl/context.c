@@ -13,6 +13,7 @@ static void destroy(struct object *o)
 {
 	cl_context c = (cl_context)o;
 
+	callbacks_defer(&c->destructors);
 	object_unref(c->setup_queue);
 	devices_drop(&c->devices);
 	free(c->properties);
@@ -20,7 +21,7 @@ static void destroy(struct object *o)
 
 const struct object_class context_class = { CL_INVALID_CONTEXT, destroy };
 
-static void invoke(const struct callback *c)
+static void invoke_notify(const struct callback *c)
 {
 	static const char why[] = "the connection to the vGPU is lost";
 	void(CL_CALLBACK * fn)(const char *, const void *, size_t, void *);
@@ -34,7 +35,7 @@ void context_lost(cl_context c)
 	struct callback *call = NULL;
 
 	if (c->notify)
-		call = callback_new(invoke, c->notify, NULL, 0, c->notify_data);
+		call = callback_new(invoke_notify, c->notify, NULL, 0, c->notify_data);
 	if (call)
 		callback_defer(call);
 }
@@ -150,4 +151,22 @@ cl_int ferry_clGetContextInfo(
 		return info_value(
 			c->devices.at, c->devices.n * sizeof(cl_device_id), size, value, size_ret);
 	return info_get(rows, ARRAY_SIZE(rows), c, param, size, value, size_ret);
+}
+
+static void invoke_destructor(const struct callback *c)
+{
+	void(CL_CALLBACK * fn)(cl_context, void *) = (void(CL_CALLBACK *)(cl_context, void *))c->fn;
+
+	fn(c->object, c->user_data);
+}
+
+cl_int ferry_clSetContextDestructorCallback(
+	cl_context c, void(CL_CALLBACK *fn)(cl_context, void *), void *user_data)
+{
+	LOCKED;
+	cl_int err = object_check(c, &context_class);
+
+	return err ? err
+		   : callback_push(
+			     &c->destructors, invoke_destructor, (void (*)(void))fn, c, user_data);
 }

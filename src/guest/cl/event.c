@@ -248,6 +248,8 @@ cl_int ferry_clGetEventProfilingInfo(
 		INFO_OF(CL_PROFILING_COMMAND_SUBMIT, struct _cl_event, times[1]),
 		INFO_OF(CL_PROFILING_COMMAND_START, struct _cl_event, times[2]),
 		INFO_OF(CL_PROFILING_COMMAND_END, struct _cl_event, times[3]),
+		// With the commands that it enqueued on the device: none.
+		INFO_OF(CL_PROFILING_COMMAND_COMPLETE, struct _cl_event, times[3]),
 	};
 	LOCKED;
 	cl_int err = object_check(e, &event_class);

@@ -218,7 +218,10 @@ cl_mem ferry_clCreateImageWithProperties(cl_context c, const cl_mem_properties *
 {
 	if (properties && properties[0])
 		return refuse(errcode_ret, CL_INVALID_PROPERTY);
-	return ferry_clCreateImage(c, flags, format, desc, host_ptr, errcode_ret);
+	cl_mem m = ferry_clCreateImage(c, flags, format, desc, host_ptr, errcode_ret);
+	if (m)
+		m->has_properties = properties;
+	return m;
 }
 
 // ---- as before OpenCL 1.2, where a wrong extent or pitch is a wrong size

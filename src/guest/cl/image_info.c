@@ -18,9 +18,10 @@ cl_int image_check(cl_mem m, cl_context c)
 // A list of its own for the flags, where the host sent one, else that for CL_MEM_READ_WRITE.
 const uint8_t *image_formats(cl_mem_flags flags, cl_mem_object_type type, size_t *ret_n)
 {
-	uint32_t kind = flags & CL_MEM_WRITE_ONLY  ? PROTO_INFO_FORMATS_WRITE
-			: flags & CL_MEM_READ_ONLY ? PROTO_INFO_FORMATS_READ
-						   : PROTO_INFO_FORMATS;
+	uint32_t kind = flags & CL_MEM_WRITE_ONLY              ? PROTO_INFO_FORMATS_WRITE
+			: flags & CL_MEM_READ_ONLY             ? PROTO_INFO_FORMATS_READ
+			: flags & CL_MEM_KERNEL_READ_AND_WRITE ? PROTO_INFO_FORMATS_BOTH
+							       : PROTO_INFO_FORMATS;
 	size_t n = 0;
 	const uint8_t *at = hello_info(kind, type, &n);
 
@@ -33,13 +34,14 @@ const uint8_t *image_formats(cl_mem_flags flags, cl_mem_object_type type, size_t
 cl_int ferry_clGetSupportedImageFormats(cl_context c, cl_mem_flags flags, cl_mem_object_type type,
 	cl_uint n, cl_image_format *formats, cl_uint *n_ret)
 {
+	const cl_mem_flags not_for_creation =
+		CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR | CL_MEM_KERNEL_READ_AND_WRITE;
 	LOCKED;
 	cl_int err = object_check(c, &context_class);
 	size_t count = 0;
 
 	if (!err)
-		err = mem_check_flags(
-			flags & ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR), false);
+		err = mem_check_flags(flags & ~not_for_creation, false);
 	if (!err && (!image_type_is_known(type) || (!n && formats)))
 		err = CL_INVALID_VALUE;
 	if (err)

@@ -101,6 +101,43 @@ cl_int ferry_clCreateKernelsInProgram(cl_program p, cl_uint n, cl_kernel *kernel
 	return CL_SUCCESS;
 }
 
+// The arguments go to the host with the clone's first launch.
+static cl_int copy_args(cl_kernel to, cl_kernel from)
+{
+	for (cl_uint i = 0; i < from->info->n_args; i++) {
+		struct kernel_arg *a = &to->args[i];
+		if (from->args[i].state == ARG_UNSET)
+			continue;
+		*a = from->args[i];
+		a->state = ARG_CHANGED;
+		a->bytes = a->n ? malloc(a->n) : NULL;
+		if (a->n && !a->bytes)
+			return CL_OUT_OF_HOST_MEMORY;
+		if (a->n)
+			memcpy(a->bytes, from->args[i].bytes, a->n);
+		to->n_changed++;
+		to->n_unset--;
+	}
+	return CL_SUCCESS;
+}
+
+cl_kernel ferry_clCloneKernel(cl_kernel from, cl_int *errcode_ret)
+{
+	LOCKED;
+	cl_kernel k = NULL;
+	cl_int err = object_check(from, &kernel_class);
+
+	if (!err)
+		err = kernel_new(&k, from->program, from->info);
+	if (!err)
+		err = copy_args(k, from);
+	refuse(errcode_ret, err);
+	if (!err)
+		return k;
+	object_unref(k);
+	return NULL;
+}
+
 cl_int ferry_clRetainKernel(cl_kernel k)
 {
 	return object_retain(k, &kernel_class);

@@ -7,6 +7,7 @@
 #include "guest/stream/transfer.h"
 
 struct grid {
+	bool empty; // the rest is not checked then
 	cl_uint dims;
 	struct p_vec3 offset, global, local;
 };
@@ -37,20 +38,28 @@ static cl_int check_group(const struct kernel_info *k, const struct grid *g)
 	return CL_SUCCESS;
 }
 
+static bool is_empty(cl_uint dims, const size_t *global)
+{
+	for (cl_uint i = 0; global && i < dims; i++)
+		if (!global[i])
+			return true;
+	return !global;
+}
+
 static cl_int take_grid(struct grid *g, const struct kernel_info *k, cl_uint dims,
 	const size_t *offset, const size_t *global, const size_t *local)
 {
 	*g = (struct grid){ .dims = dims, .global = { { 1, 1, 1 } } };
 	if (!dims || dims > 3)
 		return CL_INVALID_WORK_DIMENSION;
-	if (!global)
-		return CL_INVALID_GLOBAL_WORK_SIZE;
+	if (is_empty(dims, global)) {
+		g->empty = true;
+		return device_limits()->version ? CL_SUCCESS : CL_INVALID_GLOBAL_WORK_SIZE;
+	}
 	for (cl_uint i = 0; i < dims; i++) {
 		uint64_t end;
 		g->global.v[i] = global[i];
 		g->offset.v[i] = offset ? offset[i] : 0;
-		if (!global[i])
-			return CL_INVALID_GLOBAL_WORK_SIZE;
 		if (__builtin_add_overflow(g->global.v[i], g->offset.v[i], &end))
 			return CL_INVALID_GLOBAL_OFFSET;
 	}
@@ -161,6 +170,18 @@ static cl_int launch(struct command *c, cl_kernel k, const struct grid *g)
 	return command_end(c, err);
 }
 
+// "The kernel command will trivially succeed after its event dependencies are satisfied" (OpenCL 3.0,
+// section 5.8).
+static cl_int launch_nothing(struct command *c)
+{
+	cl_int err = command_event(c);
+
+	if (err)
+		return err;
+	struct p_marker m = { c->queue->o.id, event_id(c->event), waits_ids(&c->waits) };
+	return command_end(c, send_marker(0, &m, &c->seq));
+}
+
 static cl_int enqueue(cl_command_queue q, cl_command_type type, cl_kernel k, cl_uint dims,
 	const size_t *offset, const size_t *global, const size_t *local, cl_uint n,
 	const cl_event *list, cl_event *event)
@@ -176,7 +197,9 @@ static cl_int enqueue(cl_command_queue q, cl_command_type type, cl_kernel k, cl_
 		err = take_grid(&g, k->info, dims, offset, global, local);
 	if (!err)
 		err = check_args(k);
-	return err ? err : launch(&c, k, &g);
+	if (err)
+		return err;
+	return g.empty ? launch_nothing(&c) : launch(&c, k, &g);
 }
 
 cl_int ferry_clEnqueueNDRangeKernel(cl_command_queue q, cl_kernel k, cl_uint dims,

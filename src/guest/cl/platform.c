@@ -42,6 +42,22 @@ static void read_partitions(struct device_limits *l)
 	l->n_partitions = n / sizeof l->partitions[0];
 }
 
+// A device older than OpenCL 3.0 has no list; it is one of 1.2 then.
+static void read_languages(struct device_limits *l)
+{
+	static const cl_name_version old[] = { { CL_MAKE_VERSION(1, 0, 0), "" },
+		{ CL_MAKE_VERSION(1, 1, 0), "" }, { CL_MAKE_VERSION(1, 2, 0), "" } };
+	size_t n = 0;
+	const uint8_t *at = hello_info(PROTO_INFO_DEVICE, CL_DEVICE_OPENCL_C_ALL_VERSIONS, &n);
+
+	if (!at || n > sizeof l->languages) {
+		at = (const uint8_t *)old;
+		n = sizeof old;
+	}
+	memcpy(l->languages, at, n);
+	l->n_languages = n / sizeof l->languages[0];
+}
+
 const struct device_limits *device_limits(void)
 {
 	static struct device_limits l;
@@ -62,6 +78,8 @@ const struct device_limits *device_limits(void)
 	read_limit(CL_DEVICE_MAX_COMPUTE_UNITS, &l.units, sizeof l.units);
 	read_limit(CL_DEVICE_PARTITION_MAX_SUB_DEVICES, &l.parts, sizeof l.parts);
 	read_partitions(&l);
+	read_limit(CL_DEVICE_NUMERIC_VERSION, &l.version, sizeof l.version);
+	read_languages(&l);
 	read_limit(CL_DEVICE_IMAGE_SUPPORT, &l.images, sizeof l.images);
 	read_limit(CL_DEVICE_IMAGE2D_MAX_WIDTH, &l.image2d[0], sizeof l.image2d[0]);
 	read_limit(CL_DEVICE_IMAGE2D_MAX_HEIGHT, &l.image2d[1], sizeof l.image2d[1]);

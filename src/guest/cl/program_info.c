@@ -103,6 +103,7 @@ cl_int ferry_clGetProgramInfo(
 		INFO_OF(CL_PROGRAM_NUM_DEVICES, struct _cl_program, devices.n),
 		INFO_TEXT(CL_PROGRAM_SOURCE, struct _cl_program, source),
 	};
+	static const cl_bool no = CL_FALSE;
 	LOCKED;
 	cl_int err = object_check(p, &program_class);
 
@@ -112,6 +113,11 @@ cl_int ferry_clGetProgramInfo(
 	case CL_PROGRAM_DEVICES:
 		return info_value(
 			p->devices.at, p->devices.n * sizeof(cl_device_id), size, value, size_ret);
+	case CL_PROGRAM_IL:
+		return info_value(NULL, 0, size, value, size_ret);
+	case CL_PROGRAM_SCOPE_GLOBAL_CTORS_PRESENT:
+	case CL_PROGRAM_SCOPE_GLOBAL_DTORS_PRESENT:
+		return info_value(&no, sizeof no, size, value, size_ret);
 	case CL_PROGRAM_BINARY_SIZES:
 		return get_sizes(p, size, value, size_ret);
 	case CL_PROGRAM_BINARIES:
@@ -136,6 +142,7 @@ cl_int ferry_clGetProgramBuildInfo(cl_program p, cl_device_id d, cl_program_buil
 		INFO_OF(CL_PROGRAM_BUILD_STATUS, struct _cl_program, status),
 		INFO_TEXT(CL_PROGRAM_BUILD_OPTIONS, struct _cl_program, options),
 	};
+	static const size_t no_variables;
 	cl_program_binary_type type = CL_PROGRAM_BINARY_TYPE_NONE;
 	LOCKED;
 	cl_int err = object_check(p, &program_class);
@@ -146,6 +153,8 @@ cl_int ferry_clGetProgramBuildInfo(cl_program p, cl_device_id d, cl_program_buil
 		return err;
 	if (param == CL_PROGRAM_BUILD_LOG)
 		return info_text(p->build ? p->build->log : "", size, value, size_ret);
+	if (param == CL_PROGRAM_BUILD_GLOBAL_VARIABLE_TOTAL_SIZE)
+		return info_value(&no_variables, sizeof no_variables, size, value, size_ret);
 	if (param != CL_PROGRAM_BINARY_TYPE)
 		return info_get(rows, ARRAY_SIZE(rows), p, param, size, value, size_ret);
 	if (is_built(p))

@@ -2,6 +2,8 @@
 // OpenCL 1.2, sections 5.1 (command queues) and 5.13 (flush and finish).
 #include "guest/cl/queue.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include "base/cleanup.h"
 #include "guest/cl/device.h"
 #include "guest/cl/info.h"
@@ -11,8 +13,11 @@
 
 static void destroy(struct object *o)
 {
-	object_unref(((cl_command_queue)o)->device);
-	object_unref(((cl_command_queue)o)->context);
+	cl_command_queue q = (cl_command_queue)o;
+
+	free(q->asked);
+	object_unref(q->device);
+	object_unref(q->context);
 }
 
 const struct object_class queue_class = { CL_INVALID_COMMAND_QUEUE, destroy };
@@ -73,8 +78,9 @@ cl_int queue_for_setup(cl_command_queue *ret, cl_context c)
 static cl_command_queue create(
 	cl_context c, cl_device_id d, cl_command_queue_properties properties, cl_int *errcode_ret)
 {
-	const cl_command_queue_properties known =
-		CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE | CL_QUEUE_PROFILING_ENABLE;
+	const cl_command_queue_properties known = CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE |
+						  CL_QUEUE_PROFILING_ENABLE | CL_QUEUE_ON_DEVICE |
+						  CL_QUEUE_ON_DEVICE_DEFAULT;
 	LOCKED;
 	cl_command_queue q = NULL;
 	cl_int err = object_check(c, &context_class);
@@ -101,17 +107,29 @@ cl_command_queue ferry_clCreateCommandQueue(
 	return create(c, d, properties, errcode_ret);
 }
 
+// A size is only for queues on the device, of which there are none.
 cl_command_queue ferry_clCreateCommandQueueWithProperties(
 	cl_context c, cl_device_id d, const cl_queue_properties *p, cl_int *errcode_ret)
 {
 	cl_command_queue_properties properties = 0;
+	size_t n = 0;
 
-	for (; p && p[0]; p += 2) {
-		if (p[0] != CL_QUEUE_PROPERTIES)
-			return refuse(errcode_ret, CL_INVALID_VALUE);
-		properties = p[1];
+	for (; p && p[n]; n += 2) {
+		if (p[n] != CL_QUEUE_PROPERTIES)
+			return refuse(errcode_ret, p[n] == CL_QUEUE_SIZE
+							   ? CL_INVALID_QUEUE_PROPERTIES
+							   : CL_INVALID_VALUE);
+		properties = p[n + 1];
 	}
-	return create(c, d, properties, errcode_ret);
+	cl_command_queue q = create(c, d, properties, errcode_ret);
+	if (!q || !p)
+		return q;
+	q->asked_bytes = (n + 1) * sizeof *p;
+	q->asked = malloc(q->asked_bytes);
+	if (q->asked)
+		return memcpy(q->asked, p, q->asked_bytes), q;
+	ferry_clReleaseCommandQueue(q);
+	return refuse(errcode_ret, CL_OUT_OF_HOST_MEMORY);
 }
 
 cl_int ferry_clRetainCommandQueue(cl_command_queue q)
@@ -140,11 +158,18 @@ cl_int ferry_clGetCommandQueueInfo(
 		INFO_OF(CL_QUEUE_REFERENCE_COUNT, struct _cl_command_queue, o.users),
 		INFO_OF(CL_QUEUE_PROPERTIES, struct _cl_command_queue, properties),
 	};
+	static const cl_command_queue no_queue;
 	LOCKED;
 	cl_int err = queue_check(q);
 
 	if (err == CL_INVALID_COMMAND_QUEUE || session.lost)
 		return err;
+	if (param == CL_QUEUE_PROPERTIES_ARRAY)
+		return info_value(q->asked, q->asked_bytes, size, value, size_ret);
+	if (param == CL_QUEUE_SIZE)
+		return CL_INVALID_COMMAND_QUEUE; // it is no queue on the device
+	if (param == CL_QUEUE_DEVICE_DEFAULT)
+		return info_value(&no_queue, sizeof no_queue, size, value, size_ret);
 	return info_get(rows, ARRAY_SIZE(rows), q, param, size, value, size_ret);
 }
 

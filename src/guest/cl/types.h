@@ -47,6 +47,9 @@ struct device_limits {
 	cl_device_partition_property partitions[8];
 	size_t n_partitions;
 	cl_bool images;
+	cl_version version;            // 0: older than OpenCL 3.0
+	cl_name_version languages[16]; // of OpenCL C
+	size_t n_languages;
 	size_t image2d[2], image3d[3], image_pixels, image_array; // at most; 1D images: image2d[0]
 };
 const struct device_limits *device_limits(void);
@@ -60,6 +63,7 @@ struct _cl_context {
 	size_t properties_bytes;
 	void (*notify)(void);
 	void *notify_data;
+	struct callback *destructors; // last registered first
 	cl_command_queue
 		setup_queue; // for initial contents; NULL until needed; has no reference back
 };
@@ -72,6 +76,8 @@ struct _cl_command_queue {
 	cl_context context;
 	cl_device_id device;
 	cl_command_queue_properties properties;
+	cl_queue_properties *asked; // as the program gave them; NULL: it gave none
+	size_t asked_bytes;
 	unsigned reads;        // that the program did not wait for, unfinished
 	uint64_t begun, ended; // commands; so many of the first of them are known to have ended
 };
@@ -108,7 +114,8 @@ struct _cl_mem {
 	uint8_t *direct; // its first byte in memory shared with the host; NULL: not known to be
 	void *host_ptr;  // the program's, with CL_MEM_USE_HOST_PTR
 	cl_uint map_count;
-	cl_bool uses_svm; // CL_FALSE
+	cl_bool uses_svm;    // CL_FALSE
+	bool has_properties; // it was made with a list of them, which is empty: there are none
 	struct mapping *mappings;
 	void *shadow; // the mapped contents, `size` bytes; with a parent, inside its
 	struct callback *destructors; // last registered first

@@ -31,7 +31,6 @@ REFUSE(clSetProgramReleaseCallback, CL_INVALID_OPERATION, cl_program p,
 	void(CL_CALLBACK *fn)(cl_program, void *), void *user_data)
 REFUSE(clSetProgramSpecializationConstant, CL_INVALID_OPERATION, cl_program p, cl_uint id,
 	size_t size, const void *value)
-REFUSE_NEW(cl_kernel, clCloneKernel, CL_INVALID_OPERATION, cl_kernel k, ERR)
 REFUSE(clGetKernelSubGroupInfo, CL_INVALID_OPERATION, cl_kernel k, cl_device_id d,
 	cl_kernel_sub_group_info param, size_t in_size, const void *in, size_t size, void *value,
 	size_t *size_ret)
@@ -107,8 +106,6 @@ REFUSE(clGetDeviceAndHostTimer, CL_INVALID_OPERATION, cl_device_id d, cl_ulong *
 REFUSE(clGetHostTimer, CL_INVALID_OPERATION, cl_device_id d, cl_ulong *host_time)
 REFUSE(clSetDefaultDeviceCommandQueue, CL_INVALID_OPERATION, cl_context c, cl_device_id d,
 	cl_command_queue q)
-REFUSE(clSetContextDestructorCallback, CL_INVALID_OPERATION, cl_context c,
-	void(CL_CALLBACK *fn)(cl_context, void *), void *user_data)
 
 void *ferry_clSVMAlloc(cl_context c, cl_svm_mem_flags flags, size_t size, cl_uint alignment)
 {

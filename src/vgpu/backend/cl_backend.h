@@ -53,6 +53,9 @@ cl_int cl_queue_new(
 
 // cl_info.c
 int cl_backend_info(struct backend *be, struct buf *items);
+// cl_info_3.c: for a host of OpenCL 3.0; `extensions`: those that are offered.
+bool cl_backend_is_3(struct cl_backend *b);
+void cl_backend_info_3(struct cl_backend *b, struct buf *items, const char *extensions);
 void cl_backend_identify(struct cl_backend *b);
 
 // cl_program.c

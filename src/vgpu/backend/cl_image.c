@@ -195,16 +195,21 @@ void cl_image_put_formats(struct cl_backend *b, struct buf *items)
 	static const cl_mem_object_type types[] = { CL_MEM_OBJECT_IMAGE1D,
 		CL_MEM_OBJECT_IMAGE1D_BUFFER, CL_MEM_OBJECT_IMAGE1D_ARRAY, CL_MEM_OBJECT_IMAGE2D,
 		CL_MEM_OBJECT_IMAGE2D_ARRAY, CL_MEM_OBJECT_IMAGE3D };
+	static const struct {
+		cl_mem_flags flags;
+		uint32_t kind;
+	} lists[] = { { CL_MEM_WRITE_ONLY, PROTO_INFO_FORMATS_WRITE },
+		{ CL_MEM_READ_ONLY, PROTO_INFO_FORMATS_READ },
+		{ CL_MEM_KERNEL_READ_AND_WRITE, PROTO_INFO_FORMATS_BOTH } };
 	struct formats usual, other;
 
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		get_formats(b, CL_MEM_READ_WRITE, types[i], &usual);
 		put_formats(items, PROTO_INFO_FORMATS, types[i], &usual);
-		get_formats(b, CL_MEM_WRITE_ONLY, types[i], &other);
-		if (!same_formats(&usual, &other))
-			put_formats(items, PROTO_INFO_FORMATS_WRITE, types[i], &other);
-		get_formats(b, CL_MEM_READ_ONLY, types[i], &other);
-		if (!same_formats(&usual, &other))
-			put_formats(items, PROTO_INFO_FORMATS_READ, types[i], &other);
+		for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
+			get_formats(b, lists[k].flags, types[i], &other);
+			if (!same_formats(&usual, &other))
+				put_formats(items, lists[k].kind, types[i], &other);
+		}
 	}
 }

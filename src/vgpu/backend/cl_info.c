@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the guest is told about its platform and device. The names are the host's own (programs choose
 // workarounds by them), memory sizes are the profile's, and what does not work through the guest
-// stream is not offered: the version is 1.2, there is no shared virtual memory, and only extensions of
-// the kernel language remain.
-#include "vgpu/backend/cl_backend.h"
+// stream is not offered: only extensions of the kernel language remain. A host of OpenCL 3.0 makes a
+// device of 3.0 (cl_info_3.c), any other one of 1.2, since 2.0 demands what the stream does not carry.
+#include "vgpu/backend/cl_info_put.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "vgpu/protocol/protocol.h"
@@ -14,6 +14,8 @@
 #include <string.h>
 #include <xxhash.h>
 #include <CL/cl_ext.h>
+
+#define EXTENSIONS_MAX 1024
 
 static const char *const extensions[] = {
 	"cl_khr_byte_addressable_store",
@@ -74,7 +76,6 @@ static const cl_device_info passed_on[] = {
 	CL_DRIVER_VERSION,
 	CL_DEVICE_PROFILE,
 	CL_DEVICE_OPENCL_C_VERSION,
-	CL_DEVICE_BUILT_IN_KERNELS,
 	CL_DEVICE_PRINTF_BUFFER_SIZE,
 	CL_DEVICE_PREFERRED_INTEROP_USER_SYNC,
 	CL_DEVICE_IMAGE_SUPPORT,
@@ -97,33 +98,32 @@ static const struct {
 	{ CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool) }, // maps are copies
 	{ CL_DEVICE_PARTITION_AFFINITY_DOMAIN, sizeof(cl_device_affinity_domain) },
 	{ CL_DEVICE_PARTITION_TYPE, sizeof(cl_device_partition_property) },
-	{ CL_DEVICE_SVM_CAPABILITIES, sizeof(cl_device_svm_capabilities) },
 };
 
-static void put(struct buf *items, uint32_t kind, uint32_t param, const void *value, size_t n)
+void info_put(struct buf *items, uint32_t kind, uint32_t param, const void *value, size_t n)
 {
 	struct p_info m = { kind, param, { value, n } };
 
 	p_put_info_item(items, &m);
 }
 
-static void put_text(struct buf *items, uint32_t kind, uint32_t param, const char *text)
+void info_put_text(struct buf *items, uint32_t kind, uint32_t param, const char *text)
 {
-	put(items, kind, param, text, strlen(text) + 1);
+	info_put(items, kind, param, text, strlen(text) + 1);
 }
 
 static void put_u64(struct buf *items, cl_device_info param, uint64_t v)
 {
-	put(items, PROTO_INFO_DEVICE, param, &v, sizeof v);
+	info_put(items, PROTO_INFO_DEVICE, param, &v, sizeof v);
 }
 
-static void put_device(struct cl_backend *b, struct buf *items, cl_device_info param)
+void info_put_device(struct cl_backend *b, struct buf *items, cl_device_info param)
 {
 	uint8_t value[8192];
 	size_t n = 0;
 
 	if (clGetDeviceInfo(b->own, param, sizeof value, value, &n) == CL_SUCCESS)
-		put(items, PROTO_INFO_DEVICE, param, value, n);
+		info_put(items, PROTO_INFO_DEVICE, param, value, n);
 }
 
 static uint64_t device_u64(struct cl_backend *b, cl_device_info param)
@@ -139,30 +139,39 @@ static uint64_t at_most(uint64_t v, uint64_t most)
 	return v < most ? v : most;
 }
 
-static void put_extensions(struct cl_backend *b, struct buf *items)
+bool info_has_word(const char *words, const char *word)
 {
-	char host[4096] = "", offered[1024] = "";
+	size_t n = strlen(word);
+
+	for (const char *at = words; (at = strstr(at, word)); at += n)
+		if ((at == words || at[-1] == ' ') && (!at[n] || at[n] == ' '))
+			return true;
+	return false;
+}
+
+static void offer_extensions(struct cl_backend *b, char offered[EXTENSIONS_MAX])
+{
+	char host[4096] = "";
 
 	clGetDeviceInfo(b->device, CL_DEVICE_EXTENSIONS, sizeof host - 1, host, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(extensions); i++) {
-		const char *at = strstr(host, extensions[i]);
-		size_t n = strlen(extensions[i]);
-		if (!at || (at[n] && at[n] != ' '))
+		if (!info_has_word(host, extensions[i]))
 			continue;
 		strcat(offered, offered[0] ? " " : "");
 		strcat(offered, extensions[i]);
 	}
-	put_text(items, PROTO_INFO_DEVICE, CL_DEVICE_EXTENSIONS, offered);
 }
 
-// "OpenCL 3.0 pocl 3.1..." becomes "OpenCL 1.2 pocl 3.1...".
-static void put_version(struct buf *items, uint32_t kind, uint32_t param, const char *host)
+// "OpenCL 2.1 name..." becomes "OpenCL 1.2 name...".
+static void put_version(
+	struct cl_backend *b, struct buf *items, uint32_t kind, uint32_t param, const char *host)
 {
 	const char *own = strncmp(host, "OpenCL ", 7) == 0 ? strchr(host + 7, ' ') : NULL;
 	char text[300];
 
-	snprintf(text, sizeof text, "OpenCL 1.2%s", own ? own : " ");
-	put_text(items, kind, param, text);
+	snprintf(text, sizeof text, "OpenCL %s%s", cl_backend_is_3(b) ? "3.0" : "1.2",
+		own ? own : " ");
+	info_put_text(items, kind, param, text);
 }
 
 static void put_platform(struct cl_backend *b, struct buf *items)
@@ -174,13 +183,13 @@ static void put_platform(struct cl_backend *b, struct buf *items)
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
 		text[0] = 0;
 		clGetPlatformInfo(b->platform, same[i], sizeof text - 1, text, NULL);
-		put_text(items, PROTO_INFO_PLATFORM, same[i], text);
+		info_put_text(items, PROTO_INFO_PLATFORM, same[i], text);
 	}
 	text[0] = 0;
 	clGetPlatformInfo(b->platform, CL_PLATFORM_VERSION, sizeof text - 1, text, NULL);
-	put_version(items, PROTO_INFO_PLATFORM, CL_PLATFORM_VERSION, text);
-	put_text(items, PROTO_INFO_PLATFORM, CL_PLATFORM_EXTENSIONS, "cl_khr_icd");
-	put_text(items, PROTO_INFO_PLATFORM, CL_PLATFORM_ICD_SUFFIX_KHR, "FERRY");
+	put_version(b, items, PROTO_INFO_PLATFORM, CL_PLATFORM_VERSION, text);
+	info_put_text(items, PROTO_INFO_PLATFORM, CL_PLATFORM_EXTENSIONS, "cl_khr_icd");
+	info_put_text(items, PROTO_INFO_PLATFORM, CL_PLATFORM_ICD_SUFFIX_KHR, "FERRY");
 }
 
 // What is a part already cannot be divided again by every driver (PoCL: CL_DEVICE_PARTITION_FAILED).
@@ -189,12 +198,13 @@ static void put_partitions(struct cl_backend *b, struct buf *items)
 	static const cl_device_partition_property none;
 
 	if (b->own == b->device) {
-		put_device(b, items, CL_DEVICE_PARTITION_MAX_SUB_DEVICES);
-		put_device(b, items, CL_DEVICE_PARTITION_PROPERTIES);
+		info_put_device(b, items, CL_DEVICE_PARTITION_MAX_SUB_DEVICES);
+		info_put_device(b, items, CL_DEVICE_PARTITION_PROPERTIES);
 		return;
 	}
-	put(items, PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_MAX_SUB_DEVICES, &none, sizeof(cl_uint));
-	put(items, PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_PROPERTIES, &none, sizeof none);
+	info_put(items, PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_MAX_SUB_DEVICES, &none,
+		sizeof(cl_uint));
+	info_put(items, PROTO_INFO_DEVICE, CL_DEVICE_PARTITION_PROPERTIES, &none, sizeof none);
 }
 
 int cl_backend_info(struct backend *be, struct buf *items)
@@ -205,26 +215,31 @@ int cl_backend_info(struct backend *be, struct buf *items)
 	cl_command_queue_properties queues =
 		CL_QUEUE_PROFILING_ENABLE | CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
 	cl_device_exec_capabilities executes = CL_EXEC_KERNEL;
+	char offered[EXTENSIONS_MAX] = "";
 
 	put_platform(b, items);
 	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
-		put_device(b, items, passed_on[i]);
+		info_put_device(b, items, passed_on[i]);
 	put_partitions(b, items);
 	for (size_t i = 0; i < ARRAY_SIZE(zeros); i++)
-		put(items, PROTO_INFO_DEVICE, zeros[i].param, &zero, zeros[i].bytes);
-	put_version(items, PROTO_INFO_DEVICE, CL_DEVICE_VERSION, b->id.version);
+		info_put(items, PROTO_INFO_DEVICE, zeros[i].param, &zero, zeros[i].bytes);
+	put_version(b, items, PROTO_INFO_DEVICE, CL_DEVICE_VERSION, b->id.version);
 	put_u64(items, CL_DEVICE_GLOBAL_MEM_SIZE, memory);
 	put_u64(items, CL_DEVICE_MAX_MEM_ALLOC_SIZE,
 		at_most(device_u64(b, CL_DEVICE_MAX_MEM_ALLOC_SIZE), memory));
 	put_u64(items, CL_DEVICE_MAX_CONSTANT_BUFFER_SIZE,
 		at_most(device_u64(b, CL_DEVICE_MAX_CONSTANT_BUFFER_SIZE), memory));
-	put(items, PROTO_INFO_DEVICE, CL_DEVICE_QUEUE_PROPERTIES, &queues, sizeof queues);
-	put(items, PROTO_INFO_DEVICE, CL_DEVICE_EXECUTION_CAPABILITIES, &executes, sizeof executes);
+	info_put(items, PROTO_INFO_DEVICE, CL_DEVICE_QUEUE_PROPERTIES, &queues, sizeof queues);
+	info_put(items, PROTO_INFO_DEVICE, CL_DEVICE_EXECUTION_CAPABILITIES, &executes,
+		sizeof executes);
 	// A 1D buffer image is a 1D image of the driver's (cl_image.c).
 	put_u64(items, CL_DEVICE_IMAGE_MAX_BUFFER_SIZE,
 		at_most(device_u64(b, CL_DEVICE_IMAGE_MAX_BUFFER_SIZE),
 			device_u64(b, CL_DEVICE_IMAGE2D_MAX_WIDTH)));
-	put_extensions(b, items);
+	offer_extensions(b, offered);
+	info_put_text(items, PROTO_INFO_DEVICE, CL_DEVICE_EXTENSIONS, offered);
+	if (cl_backend_is_3(b))
+		cl_backend_info_3(b, items, offered);
 	cl_image_put_formats(b, items);
 	return items->failed ? -ENOMEM : 0;
 }
