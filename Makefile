@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 help:
 	@echo "make demo            the main job, shown and measured (root; under ten minutes)"
 	@echo "make check           all tests, real VMs among them (root; under eight minutes)"
-	@echo "make bench           benchmarks"
+	@echo "make bench           benchmarks, a quarter of an hour; ONLY=\"mover remoting llm migrate\" some of them"
 	@echo "make lint            what CI lints"
 	@echo "make image           the guest's kernel and initramfs"
 	@echo "make model           trains the model of workloads/models again (half an hour)"
@@ -36,8 +36,8 @@ demo: build image
 check: build image
 	@python3 tests/run
 
-bench: build
-	@tests/bench/run
+bench: build image
+	@tests/bench/run $(ONLY)
 
 lint:
 	@scripts/install-deps scripts/packages-lint.txt
