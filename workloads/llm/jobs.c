@@ -2,6 +2,7 @@
 #include "jobs.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,18 +104,31 @@ unsigned jobs_running(const struct jobs *j)
 	return count(j, true);
 }
 
-// Holds back those whose clients do not read.
-static void pause_slow(struct jobs *j)
+// Holds back those whose clients do not read, and those who have had their share for now.
+static void hold_back(struct jobs *j)
 {
+	double now = seconds_now();
+
 	for (unsigned i = 0; i < MAX_JOBS; i++)
 		if (j->jobs[i].running)
 			scheduler_pause(&j->model->scheduler, j->jobs[i].sequence,
-				j->jobs[i].connection->out.len >= CONNECTION_OUT_HIGH);
+				j->jobs[i].next_at > now ||
+					j->jobs[i].connection->out.len >= CONNECTION_OUT_HIGH);
+}
+
+int jobs_wait_ms(const struct jobs *j)
+{
+	double now = seconds_now(), wait = INFINITY;
+
+	for (unsigned i = 0; i < MAX_JOBS; i++)
+		if (j->jobs[i].running && j->jobs[i].next_at > now)
+			wait = fmin(wait, j->jobs[i].next_at - now);
+	return wait < INFINITY ? (int)ceil(wait * 1e3) : -1;
 }
 
 bool jobs_ready(struct jobs *j)
 {
-	pause_slow(j);
+	hold_back(j);
 	return scheduler_busy(&j->model->scheduler) || (jobs_waiting(j) && !j->full);
 }
 
@@ -253,6 +267,8 @@ static void take_token(struct jobs *j, const struct scheduled_token *t)
 		j->first_token_seconds += seconds_now() - job->arrived;
 	}
 	count_token(j);
+	if (j->pace) // steady: a late token does not delay those after it, nor do they make up for a stop
+		job->next_at = fmax(job->next_at, seconds_now() - 1.0 / j->pace) + 1.0 / j->pace;
 	why = emit(j, job, t->token, t->last);
 	if (why)
 		finish(j, job, why);

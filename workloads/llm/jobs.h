@@ -16,6 +16,7 @@ struct job {
 	bool running;
 	unsigned sequence; // while it runs
 	double arrived;    // seconds
+	double next_at;    // and when a paced one may have its next token
 	long long created;
 	struct answer answer;
 	uint32_t n_tokens;
@@ -27,6 +28,7 @@ struct job {
 
 struct jobs {
 	struct model *model;
+	uint32_t pace; // tokens a second for each job at most; 0: as fast as it goes
 	struct job jobs[MAX_JOBS];
 	bool full;        // the longest waiting one has no room until another ends
 	uint64_t arrived; // requests ever accepted
@@ -47,8 +49,12 @@ struct job *jobs_of(struct jobs *j, const struct connection *c);
 // Forgets a connection's job, running or not: the client is gone.
 void jobs_cancel(struct jobs *j, const struct connection *c);
 
-// True if jobs_step() has something to do now: not while the clients read too slowly.
+// True if jobs_step() has something to do now: not while the clients read too slowly, nor while all
+// that run have had their share of tokens.
 bool jobs_ready(struct jobs *j);
+
+// Milliseconds, at least 1, until time alone makes jobs_step() have something to do; -1: it does not.
+int jobs_wait_ms(const struct jobs *j);
 
 // Starts what there is room for and does one step of all that run. A device error is fatal to the
 // program: negative, with the reason.

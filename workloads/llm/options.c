@@ -27,6 +27,8 @@ static const char help[] =
 	"  --platform N        OpenCL platform, counted from 0 (default 0)\n"
 	"  --device N          OpenCL device of that platform (default 0)\n"
 	"  --listen ADDR:PORT  where to serve (default 0.0.0.0:8000; port 0: any)\n"
+	"  --pace N            tokens a second for each request at most (default: as fast as it "
+	"goes)\n"
 	"  --tokens N          do not serve: print N tokens and exit\n"
 	"  --prompt TEXT       the prompt for --tokens\n"
 	"  --ids               with --tokens: only token ids, one a line\n"
@@ -44,6 +46,7 @@ enum {
 	PLATFORM,
 	DEVICE,
 	LISTEN,
+	PACE,
 	TOKENS,
 	PROMPT,
 	IDS,
@@ -62,6 +65,7 @@ static const struct option long_options[] = {
 	{ "platform", required_argument, NULL, PLATFORM },
 	{ "device", required_argument, NULL, DEVICE },
 	{ "listen", required_argument, NULL, LISTEN },
+	{ "pace", required_argument, NULL, PACE },
 	{ "tokens", required_argument, NULL, TOKENS },
 	{ "prompt", required_argument, NULL, PROMPT },
 	{ "ids", no_argument, NULL, IDS },
@@ -137,6 +141,8 @@ static int take(struct options *o, int option, const char *value)
 	case LISTEN:
 		o->listen = value;
 		return -1;
+	case PACE:
+		return number32("pace", value, 1, 1000000, &o->pace);
 	case TOKENS:
 		return number32("tokens", value, 1, 1000000, &o->tokens);
 	case PROMPT:

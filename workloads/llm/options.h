@@ -16,6 +16,7 @@ struct options {
 	enum weight_type type;
 	uint64_t seed;
 	unsigned platform, device;
+	uint32_t pace;      // tokens a second for each request at most; 0: no limit
 	uint32_t bench;     // tokens to measure; 0: no benchmark
 	const char *prompt; // with `tokens`
 	uint32_t tokens;    // tokens to print; 0: serve

@@ -36,7 +36,8 @@ static uint32_t soften(float temperature, const float *logits, uint32_t vocab,
 	for (uint32_t i = 0; i < vocab; i++)
 		highest = fmaxf(highest, logits[i]);
 	for (uint32_t i = 0; i < vocab; i++) {
-		float p = expf((logits[i] - highest) / temperature);
+		// In double: two processors' expf() may differ in the last bit, and so might the words.
+		float p = (float)exp((double)((logits[i] - highest) / temperature));
 
 		if (!(p > 1e-9f))
 			continue;

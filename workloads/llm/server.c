@@ -170,7 +170,7 @@ static int poll_once(struct server *s, struct failure *f)
 	bool busy = !s->jobs.model->ready || jobs_ready(&s->jobs);
 
 	prepare_poll(s, p);
-	if (poll(p, FIRST_CLIENT + MAX_CONNECTIONS, busy ? 0 : -1) < 0)
+	if (poll(p, FIRST_CLIENT + MAX_CONNECTIONS, busy ? 0 : jobs_wait_ms(&s->jobs)) < 0)
 		return errno == EINTR ? 0 : fail(f, errno, "poll: %s", strerror(errno));
 	s->stop = p[SLOT_SIGNAL].revents != 0;
 	for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
@@ -229,6 +229,7 @@ int server_run(struct model *m, const struct options *o, struct failure *f)
 	if (!s)
 		return fail(f, ENOMEM, "out of host memory");
 	s->jobs.model = m;
+	s->jobs.pace = o->pace;
 	s->listener = s->signals = -1;
 	for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
 		s->clients[i].fd = -1;

@@ -9,7 +9,12 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+
+PACE = 40  # tokens a second
 
 
 def connect(port):
@@ -185,6 +190,19 @@ def test_conversation(port):
     assert computed + reused == answer["usage"]["prompt_tokens"] + again["usage"]["prompt_tokens"]
 
 
+def test_pace(port):
+    """A paced server takes its time over each of two requests."""
+    request = {"prompt": "abc", "max_tokens": PACE // 2 + 1}
+
+    def text():
+        return json.load(post(connect(port), request))["choices"][0]["token_ids"]
+    started = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        a, b = pool.submit(text), pool.submit(text)
+        assert len(a.result()) == PACE // 2 + 1 and a.result() == b.result()
+    assert time.monotonic() - started > 0.45
+
+
 def test_curl(port):
     """A client that nobody here wrote."""
     body = json.dumps({"prompt": "abc", "max_tokens": 5, "stream": True})
@@ -281,6 +299,7 @@ def main():
                     test_gone_client, test_bad_input, test_paths), "--synthetic", "2M", "--context", "64")
     if status:
         return status
+    status = serve((test_pace,), "--synthetic", "2M", "--context", "64", "--pace", str(PACE))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiny.gguf"
         write_model(path)
