@@ -49,11 +49,11 @@ def check(display: Display) -> preflight.Plan:
 
 def play(story: Story, display: Display) -> None:
     acts = [
-        ("Two hosts, a VM with a vGPU, a language model in it", [story.bring_up, story.serve]),
+        ("Two hosts, a VM with a vGPU, two language models in it", [story.bring_up, story.serve]),
         ("It moves from a to b while it serves (pre-copy, link 1 Gbit/s)", [story.precopy]),
         ("It is to move back, and the destination is killed in the middle of the stun", [story.kill_in_stun]),
         ("Back to a by stop-copy: what others do", [story.stop_copy]),
-        ("The same stream from a run that never moved", [story.hang_up, story.compare]),
+        ("The same streams from servers that never moved", [story.hang_up, story.compare]),
         ("The same VM without a vGPU", [story.without_vgpu]),
         ("hashcat, a program that nobody here wrote, moves in the middle of its run", [story.hashcat])]
     for number, (title, steps) in enumerate(acts, 2):
@@ -73,8 +73,7 @@ def perform(display: Display, outcome: dict[str, Any]) -> None:
     try:
         play(story, display)
     finally:
-        if story.stream:
-            story.stream.stop()
+        story.streams.stop()
         display.status = list
         lifecycle.down(NAME)
         outcome["leftovers"] = leftovers.since(before, model.folder_of(NAME))

@@ -42,6 +42,9 @@ svg text { fill:var(--soft); font:12px system-ui,sans-serif } svg .mark { fill:v
 th, td { text-align:left; padding:7px 12px 7px 0; border-bottom:1px solid var(--line); white-space:nowrap }
 th { color:var(--soft); font-weight:500 } ul { list-style:none; padding:0; margin:0 } li { padding:3px 0 }
 li::before { content:"✓ "; color:var(--good); font-weight:700 } li.no::before { content:"✗ "; color:var(--buoy) }
+h3 { font-size:14px; margin:14px 0 2px; color:var(--soft); font-weight:500 } blockquote { margin:0; font:17px/1.5 Georgia,serif }
+mark { background:var(--buoy); color:var(--card); border-radius:4px; padding:0 5px;
+  font:13px system-ui,sans-serif; white-space:nowrap }
 footer { color:var(--soft); font-size:14px; margin-top:24px }
 """
 
@@ -65,6 +68,16 @@ def headline(result: dict[str, Any]) -> str:
         figure(str(result["tokens_compared"]), "tokens compared with a run that never moved")]) + "</div>"
 
 
+def reader(result: dict[str, Any]) -> str:
+    """What was read across each pause."""
+    rows = [(plots.SHORT.get(m["demo"], m["demo"]), line) for m in result["migrations"] for line in m.get("reader", [])]
+    return "".join(f"<h3>{escape(name)}</h3><blockquote>{pause_marked(line)}</blockquote>" for name, line in rows)
+
+
+def pause_marked(line: str) -> str:
+    return escape(line).replace("⟨", "<mark>").replace("⟩", "</mark>")
+
+
 def results_table(result: dict[str, Any]) -> str:
     head = "".join(f"<th>{escape(c)}</th>" for c in table.HEAD)
     body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in table.row(m)) + "</tr>" for m in result["migrations"])
@@ -79,8 +92,10 @@ def ticks(result: dict[str, Any]) -> str:
 def sections(result: dict[str, Any]) -> str:
     pre = named(result, "precopy")
     return "".join([
-        section("Tokens per second, seen from outside", "One client, one TCP connection. Bands are migrations, red is the "
-                "time in which the guest stood still.", plots.tokens(result)),
+        section("Tokens per second, seen from outside", "One client and one TCP connection for each model, both together. "
+                "Bands are migrations, red is the time in which the guest stood still.", plots.tokens(result)),
+        section("What the reader saw", "The readable model's words on both sides of the longest wait in each migration, and "
+                "how long it was.", reader(result)),
         section("Bytes left, round by round", f"The pre-copy migration: {len(rounds(pre))} rounds while the guest ran, each "
                 "sending what was written during the one before, until the rest fits the pause.", plots.left_per_round(pre)),
         section("What a pause is made of", "Pre-copy against stop-copy, on one scale. The vGPU's rest and the RAM's go side "
@@ -92,8 +107,9 @@ def sections(result: dict[str, Any]) -> str:
 
 
 def page(result: dict[str, Any]) -> str:
-    lead = (f"A VM with a vGPU moved between two hosts over a link of 1 Gbit/s while it served a language model with "
-            f"{result['model']}B of weights. Every number here was measured in this run.")
+    lead = (f"A VM with a vGPU moved between two hosts over a link of 1 Gbit/s while it served a small model "
+            f"that writes readable English and one in the shape of Llama 3.1 with {result['model']}B of weights. Every number "
+            "here was measured in this run.")
     about = (f"{result['date']} · {result['machine']} · accelerator {result['accel']} · tracker {result['tracker']} · "
              f"took {result.get('seconds', 0):.0f} s")
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,'

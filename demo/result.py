@@ -32,10 +32,10 @@ def ms(value: float | None) -> str:
 def required(result: dict[str, Any]) -> list[Tick]:
     """Without each of these `make demo` fails."""
     pre, broken, stop = (named(result, n) for n in ("precopy", "killed", "stop-copy"))
+    tokens = " and ".join(f"{m.get('tokens_compared', 0)} of the {m['name']} model" for m in result["models"])
     return [
-        (bool(result["tokens_identical"]),
-         f"{result['tokens_compared']} tokens, the same as of a run that never moved"),
-        (bool(result["connection_survived"]), "the client's one TCP connection survived"),
+        (bool(result["tokens_identical"]), f"tokens: {tokens or 'none'}, the same as of servers that never moved"),
+        (bool(result["connection_survived"]), "each client's one TCP connection survived"),
         (pre.get("outcome") == "completed" and len(rounds(pre)) >= 2,
          f"pre-copy made {len(rounds(pre))} rounds"),
         (pre.get("verified") is True, "the whole framebuffer's digests agreed on both sides"),

@@ -5,26 +5,26 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from demo import hashcat, preflight
+from demo import hashcat, models, preflight
 from demo.display import Display, migration_lines, spark
+from demo.models import Model
 from demo.preflight import Plan
+from demo.reference import Reference
 from demo.result import ms, rounds
-from demo.stream import NS, Stream, Target
+from demo.stream import NS, Stream, Streams, Window
+from demo.words import Words, across
 from lab import control, lifecycle, model
 from lab.ferry import Answer, Ferry, Running
 from lab.process import Process
 
 LINK = "1gbit"
-SEED = 7
-PROMPT = "the ferry leaves at noon and the"
-PORT = 8000
-STREAM_TOKENS = 100000  # more than a run can take: the client hangs up
 ROUNDS_SHOWN = 3
+PANE_WIDTH, PANE_LINES = 100, 3
+BEFORE_S, AFTER_S = 8, 8  # of the stream, around the pre-copy migration
 LOG_LINE = "vGPU Page Transfer Start"
 HOLD = "dest.before-sealed"  # the stun, after the pages and before the destination's word
 
@@ -33,50 +33,43 @@ class DemoError(Exception):
     """The demo cannot go on; one line."""
 
 
-def overlay(folder: Path, plan: Plan) -> Path:
-    """The files added to the guest: the server, and the script that starts it at boot."""
-    root = folder / "overlay"
-    shutil.rmtree(root, ignore_errors=True)
-    (root / "usr/bin").mkdir(parents=True)
-    (root / "etc/ferry").mkdir(parents=True)
-    shutil.copy(model.ROOT / "build/release/workloads/llm/llm-server", root / "usr/bin/llm-server")
-    start = root / "etc/ferry/start"
-    start.write_text(f"#!/bin/sh\nexec llm-server --synthetic {plan.model} --seed {SEED} --listen 0.0.0.0:{PORT}\n")
-    start.chmod(0o755)
-    return root
-
-
 class Story:
     """One run. `result` grows act by act, so that a run that breaks still says what it saw."""
 
     def __init__(self, lab: model.Lab, display: Display, folder: Path, plan: Plan) -> None:
         self.lab, self.display, self.folder, self.plan = lab, display, folder, plan
         self.ferry = Ferry(lab)
-        self.stream: Stream | None = None
+        self.models: tuple[Model, ...] = (models.READABLE, models.synthetic(plan.model))
+        self.streams = Streams()
+        self.words: list[Words] = []
         self.progress: dict[str, Any] = {}
-        self.windows: dict[str, tuple[int, int]] = {}  # of each migration, CLOCK_REALTIME ns
+        self.windows: dict[str, Window] = {}  # of each migration
         self.result: dict[str, Any] = {
             "schema": 1, "link": LINK, "accel": "", "tracker": "", "migrations": [], "tokens_identical": False,
             "connection_survived": False, "client_gap_ms": None,
             "tokens_per_s": {"before": 0.0, "during": 0.0, "after": 0.0}, "stop_copy_stun_ms": None,
             "precopy_stun_ms": None, "no_vgpu_stun_ms": None, "hashcat_found": False, "leftovers": [],
             "hashcat_password": hashcat.PASSWORD, "tokens_compared": 0, "running_after_kill": None,
-            "log_lines": {"precopy": 0, "stop-copy": 0}, "stream": [], "model": plan.model,
+            "log_lines": {"precopy": 0, "stop-copy": 0}, "stream": [], "model": plan.model, "models": [],
             "machine": preflight.machine(), "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
         display.status = self.status
 
     # ---- what is shown while it runs ----
 
     def status(self) -> list[str]:
-        lines = []
-        if self.stream and self.stream.times and self.stream.alive:
-            now = time.time_ns()
-            history = [self.stream.rate(now - (i + 1) * NS, now - i * NS) for i in range(39, -1, -1)]
-            silence = (now - self.stream.times[-1]) / 1e6
-            words = "".join(self.stream.words[-8:])
-            lines.append(f"  tokens/s {history[-1]:5.1f}  {spark(history)}  {len(self.stream.times)} in all"
-                         + (f", silent for {ms(silence)}" if silence > 400 else f"  …{words}"))
+        lines = [self.stream_line(s) for s in self.streams if s.times and s.alive]
+        for words in self.words:
+            shown = words.pane(PANE_WIDTH, PANE_LINES) if self.display.live else words.fresh(PANE_WIDTH)
+            lines += [f"    │ {line}" for line in shown]
         return lines + migration_lines(self.progress)
+
+    @staticmethod
+    def stream_line(s: Stream) -> str:
+        now = time.time_ns()
+        history = [s.rate((now - (i + 1) * NS, now - i * NS)) for i in range(39, -1, -1)]
+        silence = (now - s.times[-1]) / 1e6
+        return (f"  {s.model.name:<9} {history[-1]:5.1f} tokens/s  {spark(history)}  {len(s.times)} in all"
+                + (f", silent for {ms(silence)}" if silence > 400 else ""))
 
     def on_line(self, line: dict[str, Any]) -> None:
         if isinstance(line.get("progress"), dict):
@@ -148,16 +141,18 @@ class Story:
 
     def serve(self) -> None:
         vm = self.start_vm("llm", "--profile", self.plan.profile, "--memory", self.plan.memory, "--vcpus", "1",
-                           "--overlay", str(overlay(self.folder, self.plan)))
+                           "--overlay", str(models.overlay(self.folder, self.models)))
         self.result["tracker"] = (vm.get("vgpu_processes") or [{}])[0].get("tracker", "")
         self.display.event(f"tracker of dirty pages: {self.result['tracker']}")
-        self.await_server(vm["ip"])
-        self.stream = Stream(self.lab, Target(vm["ip"], PORT, STREAM_TOKENS, PROMPT))
-        if not self.stream.wait_for(20, 60):
-            raise DemoError(f"no tokens: {self.stream.ended or 'the server is silent'}")
-        self.display.event("the client streams")
+        for m in self.models:
+            self.await_server(vm["ip"], m)
+        self.streams = Streams.outside(self.lab, self.models, vm["ip"])
+        if not self.streams.wait_for(20, 60):
+            raise DemoError("no tokens: " + ", ".join(s.ended or f"{s.model.name}: {len(s.ids)}" for s in self.streams))
+        self.words = [Words(s) for s in self.streams if s.model.readable]
+        self.display.event("a client of each streams")
 
-    def await_server(self, address: str) -> None:
+    def await_server(self, address: str, m: Model) -> None:
         """Asks for /health from the client's side until the model is loaded."""
         started = time.monotonic()
         script = ("import sys,urllib.request as u\n"
@@ -165,44 +160,46 @@ class Story:
         enter = ["nsenter", "-t", str(self.lab.namespace("client").pid), "-n", "--", "python3", "-c", script]
         while time.monotonic() - started < 120:
             try:
-                done = subprocess.run([*enter, address, str(PORT)], capture_output=True, text=True, timeout=10)
+                done = subprocess.run([*enter, address, str(m.port)], capture_output=True, text=True, timeout=10)
                 if done.stdout.strip() == "200":
-                    self.display.event(f"the model ({self.plan.model}B of weights) is in vGPU memory, "
-                                       f"{time.monotonic() - started:.1f} s")
+                    self.display.event(f"{m.title()} is in vGPU memory, {time.monotonic() - started:.1f} s")
                     return
             except subprocess.TimeoutExpired:
                 pass
             time.sleep(0.3)
         raise DemoError("the model server in the guest does not answer; see build/lab/demo/a/state/vms/llm/console.log")
 
-    def pause(self, seconds: float) -> tuple[int, int]:
+    def pause(self, seconds: float) -> Window:
         """Lets the stream run; the interval."""
         start = time.time_ns()
         time.sleep(seconds)
         return start, time.time_ns()
 
-    def gap(self, name: str) -> float:
-        assert self.stream
-        return self.stream.gap_ms(*self.windows[name])
+    def noticed(self, m: dict[str, Any]) -> None:
+        """What the clients noticed of a migration: the longest wait, and the words on both sides of it."""
+        window = self.windows[m["demo"]]
+        m["client_gap_ms"] = self.streams.gap_ms(window)
+        m["reader"] = [across(w.stream, window) for w in self.words]
+        for line in m["reader"]:
+            self.display.event(f"what the reader saw: {line}")
 
     def precopy(self) -> None:
-        assert self.stream
-        before = self.pause(5)
+        before = self.pause(BEFORE_S)
         lines = self.log_count("b", "llm")
         m = self.migrate("llm", "a", "b", "precopy", "--verify")
         if m["outcome"] != "completed":
             raise DemoError(f"the migration {m['outcome']}: {(m.get('reason') or {}).get('message')}")
-        during = self.windows["precopy"]
-        after = self.pause(4)
-        m["client_gap_ms"] = self.gap("precopy")
+        after = self.pause(AFTER_S)
+        self.noticed(m)
         self.result["client_gap_ms"] = m["client_gap_ms"]
         self.result["precopy_stun_ms"] = m["stun_ms"]
         self.result["log_lines"]["precopy"] = self.log_count("b", "llm") - lines
-        self.result["tokens_per_s"] = {k: round(self.stream.rate(*w), 2)
-                                       for k, w in (("before", before), ("during", during), ("after", after))}
+        windows = {"before": before, "during": self.windows["precopy"], "after": after}
+        self.result["tokens_per_s"] = {k: round(self.streams.rate(w), 2) for k, w in windows.items()}
+        self.result["models"] = [{"name": s.model.name, "tokens_per_s": {k: round(s.rate(w), 2) for k, w in windows.items()}}
+                                 for s in self.streams]
 
     def kill_in_stun(self) -> None:
-        assert self.stream
         control.fault(self.lab, "a", f"{HOLD}:hold")
         started = time.time_ns()
         running = self.begin("llm", "b", "a")
@@ -215,12 +212,12 @@ class Story:
                            f"({', '.join(str(p.pid) for p in doomed)})")
         self.kill(doomed)
         m = self.end(running, "killed", started)
-        alive = self.stream.wait_for(10, 30)
-        m["client_gap_ms"] = self.gap("killed")
+        alive = self.streams.wait_for(10, 30)
+        self.noticed(m)
         states = {h: self.state_of(h, "llm") for h in ("a", "b")}
         owner = [h for h, s in states.items() if s == "running"]
         self.result["running_after_kill"] = owner[0] if alive and len(owner) == 1 else None
-        self.display.event(f"the VM runs on {' and '.join(owner) or 'no host'}; the stream {'goes on' if alive else 'broke'}")
+        self.display.event(f"the VM runs on {' and '.join(owner) or 'no host'}; the streams {'go on' if alive else 'broke'}")
 
     @staticmethod
     def kill(processes: list[Process]) -> None:
@@ -239,19 +236,20 @@ class Story:
         if m["outcome"] != "completed":
             raise DemoError(f"the migration {m['outcome']}: {(m.get('reason') or {}).get('message')}")
         self.pause(3)
-        m["client_gap_ms"] = self.gap("stop-copy")
+        self.noticed(m)
         self.result["stop_copy_stun_ms"] = m["stun_ms"]
         self.result["log_lines"]["stop-copy"] = self.log_count("a", "llm") - lines
 
     def hang_up(self) -> None:
-        """Ends the stream from our side; whether it lasted is decided here."""
-        assert self.stream
-        self.result["connection_survived"] = self.stream.alive and self.stream.connections == 1
-        if self.stream.ended:
-            self.display.event(f"the stream had ended: {self.stream.ended}")
-        self.stream.stop()
-        self.result["stream"] = self.stream.history()
-        start = self.stream.times[0]
+        """Ends the streams from our side; whether they lasted is decided here."""
+        self.result["connection_survived"] = self.streams.alive and all(s.connections == 1 for s in self.streams)
+        for s in self.streams:
+            if s.ended:
+                self.display.event(f"the {s.model.name} model's stream had ended: {s.ended}")
+        self.streams.stop()
+        self.words = []
+        self.result["stream"] = self.streams.history()
+        start = self.streams.start_ns()
         for m in self.result["migrations"]:
             if m["demo"] in self.windows:
                 m["window_s"] = [round((t - start) / NS, 3) for t in self.windows[m["demo"]]]
@@ -259,19 +257,27 @@ class Story:
         self.ferry.must("a", "vm", "stop", "llm", timeout=60)
 
     def compare(self) -> None:
-        """The same model, seed and prompt without a VM, on the same OpenCL device."""
-        assert self.stream
-        wanted = len(self.stream.ids)
-        self.display.event(f"an unmoved run of {wanted} tokens for comparison")
-        reference = Reference(self.plan, wanted, self.folder)
+        """Both models' tokens with those of servers that never moved."""
+        self.result["tokens_identical"] = bool(self.streams)
+        for s, row in zip(self.streams, self.result["models"]):
+            row["tokens_compared"], row["identical"] = self.compare_stream(s)
+            self.result["tokens_compared"] += row["tokens_compared"]
+            self.result["tokens_identical"] &= row["identical"]
+
+    def compare_stream(self, s: Stream) -> tuple[int, bool]:
+        wanted = len(s.ids)
+        self.display.event(f"{s.model.name}: an unmoved run of {wanted} tokens for comparison")
+        reference = Reference(s.model, self.folder)
         self.display.status = lambda: [f"  reference: {reference.count} of {wanted} tokens"]
-        ids = reference.wait(240)
-        self.display.status = self.status
-        self.result["tokens_compared"] = len(ids)
-        self.result["tokens_identical"] = wanted > 0 and ids == self.stream.ids
-        if not self.result["tokens_identical"]:
-            same = next((i for i, (x, y) in enumerate(zip(ids, self.stream.ids)) if x != y), min(len(ids), wanted))
+        try:
+            ids = reference.ids(wanted, 240)
+        finally:
+            reference.stop()
+            self.display.status = self.status
+        same = next((i for i, (x, y) in enumerate(zip(ids, s.ids)) if x != y), min(len(ids), wanted))
+        if same < wanted:
             self.display.event(f"the streams differ from token {same} on (of {wanted}; {len(ids)} in the comparison)")
+        return len(ids), 0 < wanted == same
 
     def without_vgpu(self) -> None:
         self.start_vm("plain", "--profile", "none", "--memory", self.plan.memory, "--vcpus", "1")
@@ -325,40 +331,3 @@ class Story:
         self.display.event("hashcat: " + " / ".join(log.strip().splitlines()[-3:]))
         self.display.status = self.status
         return False
-
-
-class Reference:
-    """llm-server on this machine's own OpenCL, printing token ids."""
-
-    def __init__(self, plan: Plan, tokens: int, folder: Path) -> None:
-        self.lines: list[str] = []
-        program = model.ROOT / "build/release/workloads/llm/llm-server"
-        argv = [str(program), "--synthetic", plan.model, "--seed", str(SEED), "--prompt", PROMPT, "--ids",
-                "--tokens", str(max(1, tokens))]
-        env = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "POCL_CACHE_DIR": str(folder / "cl-cache")}
-        self.process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.lines.append(line)
-
-    @property
-    def count(self) -> int:
-        return len(self.lines)
-
-    def wait(self, seconds: float) -> list[int]:
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
-        self.thread.join(5)
-        assert self.process.stdout
-        self.process.stdout.close()
-        return [int(line) for line in self.lines if line.strip().isdigit()]

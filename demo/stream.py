@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's side of the streaming client: when each token came, how fast, and the longest silence."""
+"""The demo's side of the streaming clients: when each token came, how fast, and the longest silence."""
 
 from __future__ import annotations
 
@@ -10,50 +10,51 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from typing import Any, Sequence
 
+from demo.models import Model
 from lab.model import ROOT, Lab
 
 NS = 1_000_000_000
+BIN_S = 0.25
 
-
-@dataclass(frozen=True)
-class Target:
-    address: str
-    port: int
-    tokens: int
-    prompt: str
+Window = tuple[int, int]  # from and to, CLOCK_REALTIME in ns
 
 
 class Stream:
-    """Tokens as they arrive; reading them here is safe from any thread."""
+    """One client of one model: tokens as they arrive. Reading them here is safe from any thread."""
 
-    def __init__(self, lab: Lab, target: Target) -> None:
+    def __init__(self, model: Model, address: str, port: int, enter: Sequence[str] = (),
+                 env: dict[str, str] | None = None) -> None:
+        self.model = model
         self.times: list[int] = []  # CLOCK_REALTIME, ns
         self.ids: list[int] = []
         self.words: list[str] = []
+        self.starts: list[tuple[int, str]] = []  # of each request: the index of its first token, its prompt
         self.ended: str | None = None
         self.connections = 0
-        env = {**os.environ, **lab.environment("client")}
         self.process = subprocess.Popen(
-            ["nsenter", "-t", str(lab.namespace("client").pid), "-n", "--", sys.executable, "-m", "demo.client",
-             target.address, str(target.port), str(target.tokens), target.prompt],
-            env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+            [*enter, sys.executable, "-m", "demo.client", address, str(port), json.dumps(model.requests.fields())],
+            env={**os.environ, **(env or {})}, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
     def _read(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            message = json.loads(line)
-            if "id" in message:
-                self.ids.append(message["id"])
-                self.words.append(message["text"])
-                self.times.append(message["t"])
-            elif "connected" in message:
-                self.connections += 1
-            elif "end" in message:
-                self.ended = message["end"]
+            self._take(json.loads(line))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "id" in message:
+            self.ids.append(message["id"])
+            self.words.append(message["text"])
+            self.times.append(message["t"])
+        elif "request" in message:
+            self.starts.append((len(self.ids), message["prompt"]))
+        elif "connected" in message:
+            self.connections += 1
+        elif "end" in message:
+            self.ended = message["end"]
 
     @property
     def alive(self) -> bool:
@@ -69,27 +70,29 @@ class Stream:
             time.sleep(0.05)
         return True
 
-    def rate(self, start_ns: int, end_ns: int) -> float:
-        """Tokens a second between two times."""
-        count = bisect.bisect_left(self.times, end_ns) - bisect.bisect_left(self.times, start_ns)
-        return count * NS / (end_ns - start_ns) if end_ns > start_ns else 0.0
+    def text(self, first: int, last: int) -> str:
+        """The words of tokens first to last - 1; each request's prompt stands before its own, on a new line."""
+        out, prompts = [], dict(self.starts)
+        for i in range(first, min(last, len(self.words))):
+            if i in prompts:
+                out.append(("\n" if i else "") + prompts[i])
+            out.append(self.words[i])
+        return "".join(out)
 
-    def gap_ms(self, start_ns: int, end_ns: int) -> float:
-        """The longest time without a token that touches this interval."""
-        first = max(0, bisect.bisect_left(self.times, start_ns) - 1)
-        last = bisect.bisect_right(self.times, end_ns) + 1
-        near = self.times[first:last]
-        return max((b - a for a, b in zip(near, near[1:])), default=0) / 1e6
+    def between(self, window: Window) -> tuple[int, int]:
+        """The tokens that came in an interval: the first, and the one after the last."""
+        return bisect.bisect_left(self.times, window[0]), bisect.bisect_left(self.times, window[1])
 
-    def history(self, bin_s: float = 0.25) -> list[tuple[float, float]]:
-        """(seconds since the first token, tokens a second), in bins of equal width."""
-        if len(self.times) < 2:
-            return []
-        start, width = self.times[0], int(bin_s * NS)
-        counts = [0] * ((self.times[-1] - start) // width + 1)
-        for t in self.times:
-            counts[(t - start) // width] += 1
-        return [(round(i * bin_s, 3), round(c / bin_s, 2)) for i, c in enumerate(counts[:-1])]
+    def rate(self, window: Window) -> float:
+        """Tokens a second in an interval."""
+        first, after = self.between(window)
+        return (after - first) * NS / (window[1] - window[0]) if window[1] > window[0] else 0.0
+
+    def gap(self, window: Window) -> tuple[float, int]:
+        """The longest time without a token that touches this interval, in ms, and the token that ended it."""
+        first, after = self.between(window)
+        near = range(max(1, first), min(len(self.times), after + 1))
+        return max((((self.times[i] - self.times[i - 1]) / 1e6, i) for i in near), default=(0.0, 0))
 
     def stop(self) -> None:
         """Ends the client from this side: the demo has seen enough."""
@@ -99,3 +102,46 @@ class Stream:
         self.thread.join(5)
         if self.process.stdout:
             self.process.stdout.close()
+
+
+class Streams(list[Stream]):
+    """The clients of all models of a VM, taken together."""
+
+    @classmethod
+    def outside(cls, lab: Lab, models: Sequence[Model], address: str) -> Streams:
+        """One client for each model in the lab's outside network."""
+        enter = ["nsenter", "-t", str(lab.namespace("client").pid), "-n", "--"]
+        return cls(Stream(m, address, m.port, enter, lab.environment("client")) for m in models)
+
+    @property
+    def alive(self) -> bool:
+        return all(s.alive for s in self)
+
+    def wait_for(self, tokens: int, seconds: float) -> bool:
+        """True once each has had so many tokens more."""
+        deadline = time.monotonic() + seconds
+        return all(s.wait_for(tokens, deadline - time.monotonic()) for s in self)
+
+    def rate(self, window: Window) -> float:
+        return sum(s.rate(window) for s in self)
+
+    def gap_ms(self, window: Window) -> float:
+        """The longest that any client waited."""
+        return max(s.gap(window)[0] for s in self)
+
+    def start_ns(self) -> int:
+        return min((s.times[0] for s in self if s.times), default=0)
+
+    def history(self) -> list[tuple[float, float]]:
+        """(seconds since the first token, tokens a second of all together), in bins of equal width."""
+        times, start, width = sorted(t for s in self for t in s.times), self.start_ns(), int(BIN_S * NS)
+        if len(times) < 2:
+            return []
+        counts = [0] * ((times[-1] - start) // width + 1)
+        for t in times:
+            counts[(t - start) // width] += 1
+        return [(round(i * BIN_S, 3), round(c / BIN_S, 2)) for i, c in enumerate(counts[:-1])]
+
+    def stop(self) -> None:
+        for s in self:
+            s.stop()
