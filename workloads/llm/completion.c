@@ -21,8 +21,10 @@ static int fail_prompt(int r, uint32_t max, struct failure *f)
 static int prompt_from_text(const char *text, size_t len, const struct completion_limits *l,
 	struct completion *c, struct failure *f)
 {
-	int r = chat_begin(l->tokenizer, c->prompt, &c->n_prompt, l->max_prompt);
+	int r = 0;
 
+	if (c->special)
+		r = chat_begin(l->tokenizer, c->prompt, &c->n_prompt, l->max_prompt);
 	if (!r)
 		r = tokenizer_encode(
 			l->tokenizer, text, len, true, c->prompt, &c->n_prompt, l->max_prompt);
@@ -139,13 +141,15 @@ static const json_t *given(const json_t *doc, const char *name)
 	return json_is_null(v) ? NULL : v;
 }
 
+// Absent: *ret stays.
 static int read_bool(const json_t *doc, const char *name, bool *ret, struct failure *f)
 {
 	const json_t *v = given(doc, name);
 
 	if (v && !json_is_boolean(v))
 		return fail(f, EINVAL, "\"%s\" must be true or false", name);
-	*ret = json_is_true(v);
+	if (v)
+		*ret = json_is_true(v);
 	return 0;
 }
 
@@ -234,6 +238,8 @@ static int read_options(const json_t *doc, struct completion *c, struct failure 
 
 	if (!r)
 		r = read_bool(doc, "stream", &c->stream, f);
+	if (!r)
+		r = read_bool(doc, "add_special_tokens", &c->special, f);
 	if (!r && options)
 		r = read_bool(options, "include_usage", &c->usage, f);
 	if (!r)
@@ -267,7 +273,7 @@ static int read_all(const json_t *doc, const struct completion_limits *l, struct
 int completion_parse(const char *body, size_t len, bool chat,
 	const struct completion_limits *limits, struct completion *ret, struct failure *f)
 {
-	struct completion c = { .chat = chat };
+	struct completion c = { .chat = chat, .special = true };
 	json_error_t e;
 	json_t *doc = json_loadb(body, len, JSON_REJECT_DUPLICATES, &e);
 	int r;

@@ -19,6 +19,7 @@ struct completion {
 	uint32_t n_prompt;
 	uint32_t max_tokens;
 	bool chat;
+	bool special; // a prompt of text begins with the tokenizer's first token, as a model expects
 	bool stream, usage; // a stream's last event tells the usage
 	struct sampling sampling;
 	struct answer_stops stops;
@@ -43,6 +44,13 @@ struct completion_head {
 	bool chat;
 };
 
+// What a response says of its cost, in tokens.
+struct completion_usage {
+	uint32_t prompt;
+	uint32_t cached; // of the prompt: found in the KV cache, so not computed
+	uint32_t completion;
+};
+
 // Appends one event of a stream: "data: {...}\n\n". `index` counts the tokens from 0. `finish` is
 // "length" or "stop" with the last token, else NULL.
 void completion_event(struct bytes *out, const struct completion_head *h, int32_t token,
@@ -50,11 +58,14 @@ void completion_event(struct bytes *out, const struct completion_head *h, int32_
 
 // Appends the event that tells the usage, which ends a stream that asked for it.
 void completion_usage_event(
-	struct bytes *out, const struct completion_head *h, uint32_t n, uint32_t n_prompt);
+	struct bytes *out, const struct completion_head *h, const struct completion_usage *u);
 
-// Appends a whole response body.
+// Appends a whole response body; `tokens` has u->completion ids.
 void completion_body(struct bytes *out, const struct completion_head *h, const int32_t *tokens,
-	uint32_t n, uint32_t n_prompt, const struct bytes *text, const char *finish);
+	const struct completion_usage *u, const struct bytes *text, const char *finish);
+
+// Appends what /tokenize answers: the tokens of the prompt in `c`.
+void completion_tokens(struct bytes *out, const struct completion *c, uint32_t max_prompt);
 
 // Appends {"error": {...}} for an HTTP status.
 void completion_error(struct bytes *out, int status, const char *message);

@@ -30,10 +30,21 @@ static json_t *text_of(const struct bytes *text)
 	return json_stringn(text->data ? text->data : "", text->len);
 }
 
-static json_t *usage_of(uint32_t n, uint32_t n_prompt)
+static json_t *usage_of(const struct completion_usage *u)
 {
-	return json_pack("{s:I, s:I, s:I}", "prompt_tokens", (json_int_t)n_prompt,
-		"completion_tokens", (json_int_t)n, "total_tokens", (json_int_t)n_prompt + n);
+	return json_pack("{s:I, s:{s:I}, s:I, s:I}", "prompt_tokens", (json_int_t)u->prompt,
+		"prompt_tokens_details", "cached_tokens", (json_int_t)u->cached,
+		"completion_tokens", (json_int_t)u->completion, "total_tokens",
+		(json_int_t)u->prompt + u->completion);
+}
+
+static json_t *ids_of(const int32_t *tokens, uint32_t n)
+{
+	json_t *ids = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(ids, json_integer(tokens[i]));
+	return ids;
 }
 
 // {id, object, created, model, choices: [choice]}; without a choice there are none.
@@ -77,30 +88,34 @@ void completion_event(struct bytes *out, const struct completion_head *h, int32_
 }
 
 void completion_usage_event(
-	struct bytes *out, const struct completion_head *h, uint32_t n, uint32_t n_prompt)
+	struct bytes *out, const struct completion_head *h, const struct completion_usage *u)
 {
 	json_t *doc = reply(h, true, NULL);
 
-	json_object_set_new(doc, "usage", usage_of(n, n_prompt));
+	json_object_set_new(doc, "usage", usage_of(u));
 	add_event(out, doc);
 }
 
 void completion_body(struct bytes *out, const struct completion_head *h, const int32_t *tokens,
-	uint32_t n, uint32_t n_prompt, const struct bytes *text, const char *finish)
+	const struct completion_usage *u, const struct bytes *text, const char *finish)
 {
-	json_t *ids = json_array(), *choice, *doc;
+	json_t *choice = json_pack("{s:i, s:o, s:n, s:s}", "index", 0, "token_ids",
+		ids_of(tokens, u->completion), "logprobs", "finish_reason", finish);
+	json_t *doc = reply(h, false, choice);
 
-	for (uint32_t i = 0; i < n; i++)
-		json_array_append_new(ids, json_integer(tokens[i]));
-	choice = json_pack("{s:i, s:o, s:n, s:s}", "index", 0, "token_ids", ids, "logprobs",
-		"finish_reason", finish);
-	doc = reply(h, false, choice);
 	if (h->chat)
 		json_object_set_new(choice, "message", delta(text, true));
 	else
 		json_object_set_new(choice, "text", text_of(text));
-	json_object_set_new(doc, "usage", usage_of(n, n_prompt));
+	json_object_set_new(doc, "usage", usage_of(u));
 	add_json(out, doc);
+}
+
+void completion_tokens(struct bytes *out, const struct completion *c, uint32_t max_prompt)
+{
+	add_json(
+		out, json_pack("{s:I, s:I, s:o}", "count", (json_int_t)c->n_prompt, "max_model_len",
+			     (json_int_t)max_prompt, "tokens", ids_of(c->prompt, c->n_prompt)));
 }
 
 void completion_error(struct bytes *out, int status, const char *message)

@@ -141,12 +141,13 @@ static void test_chat_events(void)
 static void test_body(void)
 {
 	const struct completion_head head = { "id-1", "m", 7, true };
+	const struct completion_usage cost = { .prompt = 3, .cached = 1, .completion = 2 };
 	const int32_t tokens[2] = { 4, 5 };
 	struct bytes out = { 0 }, text = { 0 };
-	const json_t *choice, *usage;
+	const json_t *choice, *usage, *details;
 	json_t *doc;
 
-	completion_body(&out, &head, tokens, 2, 3, &text, "stop");
+	completion_body(&out, &head, tokens, &cost, &text, "stop");
 	doc = json_loadb(out.data, out.len, 0, NULL);
 	choice = json_array_get(json_object_get(doc, "choices"), 0);
 	usage = json_object_get(doc, "usage");
@@ -155,6 +156,8 @@ static void test_body(void)
 		""));
 	CHECK(json_array_size(json_object_get(choice, "token_ids")) == 2);
 	CHECK(json_integer_value(json_object_get(usage, "total_tokens")) == 5);
+	details = json_object_get(usage, "prompt_tokens_details");
+	CHECK(json_integer_value(json_object_get(details, "cached_tokens")) == 1);
 	json_decref(doc);
 	bytes_free(&out);
 }

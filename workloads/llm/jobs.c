@@ -153,6 +153,7 @@ static int start_waiting(struct jobs *j, struct failure *f)
 		if (r)
 			break;
 		job->running = true;
+		job->cached = j->model->scheduler.sequences[job->sequence].reused;
 		j->prompt_tokens += c->n_prompt;
 		if (c->stream)
 			connection_stream(job->connection, "text/event-stream");
@@ -200,14 +201,20 @@ static const char *emit(struct jobs *j, struct job *job, int32_t token, bool las
 	return finish;
 }
 
+static struct completion_usage usage_of(const struct job *job)
+{
+	return (struct completion_usage){ job->request.n_prompt, job->cached, job->n_tokens };
+}
+
 static void finish_stream(struct jobs *j, struct job *job)
 {
 	struct bytes event = { 0 };
 	char id[32];
 	struct completion_head head = head_of(j, job, id);
+	const struct completion_usage usage = usage_of(job);
 
 	if (job->request.usage)
-		completion_usage_event(&event, &head, job->n_tokens, job->request.n_prompt);
+		completion_usage_event(&event, &head, &usage);
 	bytes_add(&event, DONE, sizeof DONE - 1);
 	connection_piece(job->connection, event.data, event.len);
 	connection_stream_end(job->connection);
@@ -219,9 +226,9 @@ static void finish_whole(struct jobs *j, struct job *job, const char *why)
 	struct bytes body = { 0 };
 	char id[32];
 	struct completion_head head = head_of(j, job, id);
+	const struct completion_usage usage = usage_of(job);
 
-	completion_body(
-		&body, &head, job->tokens, job->n_tokens, job->request.n_prompt, &job->text, why);
+	completion_body(&body, &head, job->tokens, &usage, &job->text, why);
 	connection_reply(job->connection, 200, "application/json", body.data, body.len);
 	bytes_free(&body);
 }

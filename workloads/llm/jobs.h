@@ -15,6 +15,7 @@ struct job {
 	uint64_t number; // order of arrival, from 1
 	bool running;
 	unsigned sequence; // while it runs
+	uint32_t cached;   // prompt tokens that the cache had when it started
 	double arrived;    // seconds
 	double next_at;    // and when a paced one may have its next token
 	long long created;

@@ -94,21 +94,31 @@ static void get_metrics(struct jobs *j, struct connection *c, const struct http_
 	bytes_free(&b);
 }
 
-static void post(struct jobs *j, struct connection *c, const struct http_request *r, bool chat)
+// Reads a request; false: the client has been told why it cannot be.
+static bool read_request(const struct jobs *j, struct connection *c, const struct http_request *r,
+	bool chat, struct completion *ret)
 {
 	const struct completion_limits limits = { j->model->tokenizer, j->model->shape.vocab,
 		j->model->shape.context };
 	struct failure f = { "out of memory" };
-	struct completion request;
 
 	if (!j->model->ready) {
 		routes_error(c, 503, "the model is loading");
-		return;
+		return false;
 	}
-	if (completion_parse(r->body, r->body_len, chat, &limits, &request, &f)) {
+	if (completion_parse(r->body, r->body_len, chat, &limits, ret, &f)) {
 		routes_error(c, 400, f.text);
-		return;
+		return false;
 	}
+	return true;
+}
+
+static void post(struct jobs *j, struct connection *c, const struct http_request *r, bool chat)
+{
+	struct completion request;
+
+	if (!read_request(j, c, r, chat, &request))
+		return;
 	if (jobs_add(j, c, &request)) {
 		completion_free(&request);
 		routes_error(c, 503, "no room for another request");
@@ -125,6 +135,19 @@ static void post_chat(struct jobs *j, struct connection *c, const struct http_re
 	post(j, c, r, true);
 }
 
+static void post_tokenize(struct jobs *j, struct connection *c, const struct http_request *r)
+{
+	struct completion request;
+	struct bytes body = { 0 };
+
+	if (!read_request(j, c, r, false, &request))
+		return;
+	completion_tokens(&body, &request, j->model->shape.context);
+	connection_reply(c, 200, JSON, body.data, body.len);
+	bytes_free(&body);
+	completion_free(&request);
+}
+
 static const struct {
 	const char *method, *path;
 	void (*handle)(struct jobs *, struct connection *, const struct http_request *);
@@ -134,6 +157,7 @@ static const struct {
 	{ "GET", "/metrics", get_metrics },
 	{ "POST", "/v1/completions", post_completions },
 	{ "POST", "/v1/chat/completions", post_chat },
+	{ "POST", "/tokenize", post_tokenize },
 };
 
 void routes_handle(struct jobs *j, struct connection *c, const struct http_request *r)

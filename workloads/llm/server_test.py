@@ -170,7 +170,8 @@ def test_chat(port):
     text, finish, usage = chat_deltas(chat(port, messages, max_tokens=24, stream=True,
                                            stream_options={"include_usage": True}))
     assert text == choice["message"]["content"] and finish == choice["finish_reason"]
-    assert usage == whole["usage"]
+    assert usage.pop("prompt_tokens_details") == {"cached_tokens": usage["prompt_tokens"] - 1}
+    assert usage.items() <= whole["usage"].items()
     if finish == "stop":
         assert choice["token_ids"][-1] == EOT and len(choice["token_ids"]) < 24
     return messages, choice["message"]
@@ -186,8 +187,27 @@ def test_conversation(port):
     after = metrics(port)
     computed = after["llm_prompt_tokens_computed_total"] - before["llm_prompt_tokens_computed_total"]
     reused = after["llm_prompt_tokens_reused_total"] - before["llm_prompt_tokens_reused_total"]
+    assert sum(a["usage"]["prompt_tokens_details"]["cached_tokens"] for a in (answer, again)) == reused
     assert reused >= answer["usage"]["prompt_tokens"] - 1
     assert computed + reused == answer["usage"]["prompt_tokens"] + again["usage"]["prompt_tokens"]
+
+
+def tokenize(port, **request):
+    conn = connect(port)
+    conn.request("POST", "/tokenize", json.dumps(request))
+    return json.load(conn.getresponse())
+
+
+def test_tokenize(port):
+    """Text as the ids that a prompt may also be given as."""
+    whole = tokenize(port, prompt="caf\u00e9 ")
+    bare = tokenize(port, prompt="caf\u00e9 ", add_special_tokens=False)
+    assert whole["tokens"] == [256] + bare["tokens"], (whole, bare)
+    assert (whole["count"], whole["max_model_len"]) == (7, 512), whole
+    as_text, as_ids = (json.load(post(connect(port), {"prompt": p, "max_tokens": 8}))["choices"]
+                       for p in ("caf\u00e9 ", whole["tokens"]))
+    assert as_text == as_ids
+    assert "error" in tokenize(port, prompt=7)
 
 
 def test_pace(port):
@@ -223,6 +243,8 @@ def gguf_value(v):
         return struct.pack("<I", 8) + gguf_string(v)
     if isinstance(v, float):
         return struct.pack("<If", 6, v)
+    if isinstance(v, bool):
+        return struct.pack("<I?", 7, v)
     if isinstance(v, int):
         return struct.pack("<II", 4, v)
     kind, pack = (8, gguf_string) if isinstance(v[0], str) else (5, lambda i: struct.pack("<i", i))
@@ -249,7 +271,7 @@ def write_model(path):
             "llama.attention.layer_norm_rms_epsilon": 1e-5, "tokenizer.ggml.model": "gpt2",
             "tokenizer.ggml.pre": "llama-bpe", "tokenizer.ggml.tokens": byte_names() + MARKS,
             "tokenizer.ggml.token_type": [1] * 256 + [3] * 4, "tokenizer.ggml.merges": ["a b"],
-            "tokenizer.ggml.bos_token_id": 256, "tokenizer.ggml.eos_token_id": EOT,
+            "tokenizer.ggml.bos_token_id": 256, "tokenizer.ggml.add_bos_token": True, "tokenizer.ggml.eos_token_id": EOT,
             "tokenizer.chat_template": "... <|start_header_id|> ..."}
     layer = {"attn_norm": (dim, 1), "ffn_norm": (dim, 1), "attn_q": (dim, dim), "attn_k": (dim, dim // 2),
              "attn_v": (dim, dim // 2), "attn_output": (dim, dim), "ffn_gate": (dim, hidden),
@@ -303,7 +325,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiny.gguf"
         write_model(path)
-        status = serve((test_chat, test_conversation, test_curl), "--model", str(path))
+        status = serve((test_chat, test_conversation, test_tokenize, test_curl), "--model", str(path))
         path.write_bytes(path.read_bytes()[:-100])
         done = subprocess.run([sys.argv[1], "--model", str(path)], capture_output=True, text=True, timeout=20)
         assert done.returncode == 1 and 'tensor "blk.0.ffn_down.weight"' in done.stderr, done.stderr
