@@ -42,6 +42,7 @@ static void destroy(struct object *o)
 	build_request_free(&p->next_request);
 	buf_free(&p->next_native);
 	buf_free(&p->restored);
+	buf_free(&p->questions);
 	buf_free(&p->text);
 	buf_free(&p->native);
 	object_fini(o);

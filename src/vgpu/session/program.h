@@ -49,6 +49,7 @@ struct program {
 	struct buf native;   // taken when `shapes` was native_shapes; empty: none
 	uint64_t native_shapes;
 	bool taking_native;
+	struct buf questions; // seqs (u32) of the guest's program_query_binary not answered yet
 	// While it is being built: a better record came, or a guest asked that does not know of a
 	// late build; build again from these.
 	bool again;
@@ -86,11 +87,11 @@ void program_forget_request(struct program *p);
 // An incoming native binary, or none: used by the next build.
 int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t shapes);
 
-// This host owns it now: gives the answer that the guest waits for, if it does.
+// This host owns it now: gives the answers that the guest waits for, if it does.
 void program_own(struct program *p);
 
 // Takes the native binary on the worker when there is a newer one to take; done(arg) then, or at
 // once. The program's `changed` grows when there is something new.
 int program_take_native(struct program *p, void (*done)(void *arg), void *arg);
-// Answers program_query_binary from the worker.
+// Answers program_query_binary from the worker; where this vGPU moves before that, the destination does.
 int program_query_binary(struct program *p, uint32_t seq);

@@ -66,16 +66,25 @@ static void keep_native(struct binary_job *j)
 	object_touch(&p->o);
 }
 
+// The worker's jobs end in their order: it is the first.
+static void answer_question(struct binary_job *j)
+{
+	struct session *s = j->p->o.session;
+
+	if (j->result == CL_SUCCESS)
+		session_answer_data(s, j->seq, &j->bytes);
+	session_answer(s, j->seq, j->result, j->bytes.len);
+	buf_consume(&j->p->questions, sizeof j->seq);
+	object_touch(&j->p->o);
+}
+
 static void end_binary(void *arg)
 {
 	struct binary_job *j = arg;
-	struct session *s = j->p->o.session;
-	struct vgpu *v = s->v;
+	struct vgpu *v = j->p->o.session->v;
 
 	if (j->answers) {
-		if (j->result == CL_SUCCESS)
-			session_answer_data(s, j->seq, &j->bytes);
-		session_answer(s, j->seq, j->result, j->bytes.len);
+		answer_question(j);
 	} else {
 		keep_native(j);
 	}
@@ -158,7 +167,13 @@ int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
 
 int program_query_binary(struct program *p, uint32_t seq)
 {
-	int r = program_need(p);
+	int r = buf_reserve(&p->questions, sizeof seq) ? program_need(p) : -ENOMEM;
 
-	return r < 0 ? r : start_binary(p, &(struct binary_job){ .answers = true, .seq = seq });
+	if (r == 0)
+		r = start_binary(p, &(struct binary_job){ .answers = true, .seq = seq });
+	if (r < 0)
+		return r;
+	buf_put_u32(&p->questions, seq); // there is room
+	object_touch(&p->o);
+	return 0;
 }

@@ -159,8 +159,17 @@ static void keep_answer(struct build *b)
 
 void program_own(struct program *p)
 {
+	_cleanup_buf_ struct buf questions = p->questions;
+	struct rd r = rd_make(questions.data, questions.len);
+
 	give_answer(p, &p->restored);
 	buf_free(&p->restored);
+	p->questions = (struct buf){ 0 };
+	while (r.left) {
+		uint32_t seq = rd_u32(&r);
+		if (program_query_binary(p, seq) < 0)
+			session_answer(p->o.session, seq, CL_OUT_OF_HOST_MEMORY, 0);
+	}
 }
 
 static void free_build(struct build *b)

@@ -292,6 +292,8 @@ static int apply_program(struct session *s, uint64_t serial, struct object **o, 
 	if (s_get_program(r, &m) < 0 || m.origin > PROGRAM_LINKED || m.total > VGPU_SOURCE_MAX ||
 		m.text.n > m.total || (m.requested && m.text.n != m.total))
 		return -EBADMSG;
+	if (m.questions.n % 4 || (m.questions.n && !m.requested))
+		return -EBADMSG;
 	if (p && (m.total != p->total || m.text.n < p->text.len))
 		return -EBADMSG; // a text only grows: the worker may be reading it
 	int err = p ? 0 : program_new(s, serial, (enum program_origin)m.origin, m.total, &p);
@@ -300,6 +302,8 @@ static int apply_program(struct session *s, uint64_t serial, struct object **o, 
 	*o = &p->o;
 	if (p->text.len != m.text.n)
 		err = take_bytes(&p->text, m.text);
+	if (err == 0)
+		err = take_bytes(&p->questions, m.questions);
 	return err < 0 ? err : apply_program_build(p, &m);
 }
 

@@ -128,7 +128,8 @@ static void put_program(struct buf *b, const struct program *p, bool natives)
 			   .executable = p->executable,
 			   .shapes = p->shapes,
 			   .native_shapes = p->native_shapes,
-			   .native = natives ? state_blob(&p->native) : (struct p_blob){ 0 } });
+			   .native = natives ? state_blob(&p->native) : (struct p_blob){ 0 },
+			   .questions = state_blob(&p->questions) });
 	if (inputs.failed || names.failed)
 		b->failed = true;
 }

@@ -22,7 +22,8 @@ struct be_program {
 static struct backend_ops device;
 static atomic_int builds, compiles, links;
 static atomic_bool refuses_natives;
-static atomic_bool holds;    // compilations wait
+static atomic_bool holds; // compilations wait
+static atomic_bool holds_binaries;
 static char running[64];     // made_with of the program whose kernel was made last
 static char last_header[64]; // text of the header that was last compiled with
 
@@ -121,6 +122,8 @@ static int note_result(struct be_program *p, struct buf *body)
 // The bytes are what it was made with.
 static cl_int note_get_binary(struct backend *be, const struct be_origin *from, struct buf *binary)
 {
+	while (atomic_load(&holds_binaries))
+		usleep(1000);
 	if (from->binary)
 		buf_put(binary, from->bytes.data, from->bytes.len);
 	else if (from->kind == BE_LINK)
@@ -528,6 +531,27 @@ static void a_part_that_is_compiled_late_moves_on(void)
 	end(&r);
 }
 
+// It moves while its binary is being taken for the guest.
+static void a_question_for_a_binary_moves(void)
+{
+	struct run r;
+	struct testvgpu to;
+
+	begin(&r);
+	source(&r, 11, "text");
+	CHECK_EQ(answer(&r, build(&r, 11, "a")), CL_SUCCESS);
+	move(&r); // has taken the native binary: the next move need not
+	atomic_store(&holds_binaries, true);
+	uint32_t first = SEND(&r, program_query_binary, 0, .program = 11);
+	uint32_t second = SEND(&r, program_query_binary, 0, .program = 11);
+	leave(&r, &to, NULL);
+	atomic_store(&holds_binaries, false);
+	arrive(&r, &to);
+	CHECK_EQ(answer(&r, first), CL_SUCCESS);
+	CHECK_EQ(answer(&r, second), CL_SUCCESS);
+	end(&r);
+}
+
 static void a_header_moves_with_what_needs_it(void)
 {
 	struct run r;
@@ -575,6 +599,7 @@ int main(void)
 	RUN(a_parts_binary_is_had_after_a_move);
 	RUN(a_part_can_be_used_while_it_is_compiled);
 	RUN(a_part_that_is_compiled_late_moves_on);
+	RUN(a_question_for_a_binary_moves);
 	RUN(a_header_moves_with_what_needs_it);
 	RUN(programs_can_be_each_others_headers);
 	RUN(a_program_that_was_built_anew_is_the_new_one);
