@@ -112,24 +112,23 @@ static void put_program(struct buf *b, const struct program *p, bool natives)
 		if (r->names)
 			buf_put(&names, r->names[i], strlen(r->names[i]) + 1);
 	}
-	s_put_program(
-		b, &(struct s_program){ .origin = p->origin,
-			   .total = p->total,
-			   .text = state_blob(&p->text),
-			   .requested = p->requested,
-			   .builds = p->builds,
-			   .kind = (uint32_t)r->kind,
-			   .result = p->build_result,
-			   .options = text_blob(r->options),
-			   .inputs = state_blob(&inputs),
-			   .names = state_blob(&names),
-			   .wants_answer = p->wants_answer,
-			   .answer_seq = p->answer_seq,
-			   .executable = p->executable,
-			   .shapes = p->shapes,
-			   .native_shapes = p->native_shapes,
-			   .native = natives ? state_blob(&p->native) : (struct p_blob){ 0 },
-			   .questions = state_blob(&p->questions) });
+	s_put_program(b, &(struct s_program){ .origin = p->origin,
+				 .total = p->total,
+				 .text = state_blob(&p->text),
+				 .requested = p->requested,
+				 .builds = p->builds,
+				 .kind = (uint32_t)r->kind,
+				 .result = p->build_result,
+				 .options = text_blob(r->options),
+				 .inputs = state_blob(&inputs),
+				 .names = state_blob(&names),
+				 .wants_answer = p->wants_answer,
+				 .answer_seq = p->answer_seq,
+				 .executable = p->executable,
+				 .shapes = p->shapes,
+				 .native_shapes = p->native_shapes,
+				 .native = natives ? state_blob(&p->native) : (struct p_blob){ 0 },
+				 .questions = state_blob(&p->questions) });
 	if (inputs.failed || names.failed)
 		b->failed = true;
 }

@@ -56,8 +56,14 @@ static void connect_control(struct testhost *h, const char *path)
 
 void testhost_start(struct testhost *h, const char *program, bool incoming, const char *tracker)
 {
+	testhost_start_sized(h, program, incoming, tracker, 64 << 20);
+}
+
+void testhost_start_sized(
+	struct testhost *h, const char *program, bool incoming, const char *tracker, uint64_t bytes)
+{
 	struct ferry_error e = FERRY_ERROR_INIT;
-	char path[96], env[96];
+	char path[96], env[96], memory[24];
 	int pair[2];
 
 	*h = (struct testhost){ .control = -1 };
@@ -65,11 +71,12 @@ void testhost_start(struct testhost *h, const char *program, bool incoming, cons
 	CHECK(mkdtemp(h->folder));
 	snprintf(path, sizeof path, "%s/control", h->folder);
 	snprintf(env, sizeof env, "POCL_CACHE_DIR=%s/cl-cache", h->folder);
+	snprintf(memory, sizeof memory, "%llu", (unsigned long long)bytes);
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	struct process_fd fds[] = { { pair[0], OPTIONS_FIRST_FD },
 		{ pair[1], OPTIONS_FIRST_FD + 1 } };
 	struct process_spec spec = { .argv = (const char *[]){ program, "--control", path,
-					     "--memory", "67108864", "--ports", "1", "--faults",
+					     "--memory", memory, "--ports", "1", "--faults",
 					     "--tracker", tracker, incoming ? "--incoming" : NULL,
 					     NULL },
 		.env = (const char *[]){ env, NULL },

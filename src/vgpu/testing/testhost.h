@@ -17,6 +17,9 @@ struct testhost {
 };
 
 void testhost_start(struct testhost *h, const char *program, bool incoming, const char *tracker);
+// The same with a framebuffer of so many bytes; the other has 64 MiB.
+void testhost_start_sized(struct testhost *h, const char *program, bool incoming,
+	const char *tracker, uint64_t bytes);
 void testhost_stop(struct testhost *h); // kills, waits, removes the folder
 
 // A request's answer, which must be ok; events that come before it are dropped.
