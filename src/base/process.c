@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_FDS 192
+#define MAX_FDS 256
 
 // After fork(2): tells the parent errno through the close-on-exec pipe and ends.
 static _Noreturn void child_failed(int report)

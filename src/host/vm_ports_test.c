@@ -15,7 +15,7 @@ static int monitor;      // QEMU's end
 static struct link *gpu; // ferry-vgpu's end
 static int qmp_id;
 static char asked[400];     // of the vGPU, since the last look
-static int64_t there[16];   // the session on each port
+static int64_t there[32];   // the session on each port
 static const char *refusal; // a code, or NULL
 
 static void on_request(
@@ -161,7 +161,7 @@ static void one_that_came_meanwhile_is_looked_at_anew(void)
 
 static void other_ports_are_nobodys_business(void)
 {
-	static const char *const ids[] = { "", "gpu", "gpu0p", "gpu1p0", "gpu0p15", "gpu0p1x",
+	static const char *const ids[] = { "", "gpu", "gpu0p", "gpu1p0", "gpu0p31", "gpu0p1x",
 		"agent", "gpu0p-1" };
 
 	begin();

@@ -16,6 +16,7 @@
 #define VGPU_BACKLOG      (8u << 20)  // unsent bytes after which a session's input must wait
 #define VGPU_ANSWER_AHEAD (1u << 20)  // unsent bytes after which a read waits
 #define VGPU_SOURCE_MAX   (32u << 20) // bytes of a program's text or binary
+#define VGPU_SESSIONS_MAX 256         // of local programs; a VM's have a port each
 #define VGPU_PENDING_MAX  (1u << 18)  // commands that wait or run, in all sessions
 
 struct command;

@@ -11,7 +11,7 @@
 #define VM_NAME_MAX      31 // characters; network device and host names stay within their limits
 #define VM_VCPUS_MAX     64
 #define VM_GPUS_MAX      8
-#define VM_PORTS_PER_GPU 15 // guest processes that can use one vGPU at once
+#define VM_PORTS_PER_GPU 31 // guest processes that can use one vGPU at once
 #define VM_AGENT_PORT    "ferry.agent"
 
 // The number under which QEMU inherits its end of a vGPU port's socketpair (process_start's fds).

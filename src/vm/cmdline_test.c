@@ -54,7 +54,7 @@ static void the_smallest_vm(void)
 		"console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check i8042.noaux "
 		"cryptomgr.notests audit=0 ferry.name=llm ferry.ports=1\n"
 		"-object\nrng-builtin,id=rng0\n-device\nvirtio-rng-pci,rng=rng0\n"
-		"-device\nvirtio-serial-pci,id=vser0,max_ports=17,vectors=37\n"
+		"-device\nvirtio-serial-pci,id=vser0,max_ports=13,vectors=29\n"
 		"-device\nvirtserialport,bus=vser0.0,nr=1,chardev=agent,name=ferry.agent\n-S\n");
 }
 
@@ -91,22 +91,23 @@ static unsigned count(const char *text, const char *what)
 	return n;
 }
 
-static void a_second_vgpu_has_a_device_of_its_own(void)
+static void a_second_vgpu_has_devices_of_its_own(void)
 {
 	struct vm_config c = plain();
 
 	c.gpus = 2;
 	const char *text = lines(&c);
-	CHECK_EQ(count(text, "virtserialport,"), 31);
+	CHECK_EQ(count(text, "virtserialport,"), 63);
+	CHECK_EQ(count(text, "virtio-serial-pci,"), 6);
 	CHECK(strstr(text,
 		"socket,id=gpu0p0,fd=20\n-device\n"
 		"virtserialport,id=gpu0p0,bus=vser0.0,nr=2,chardev=gpu0p0,name=ferry.gpu0.0\n"));
-	CHECK(strstr(text, "bus=vser0.0,nr=16,chardev=gpu0p14,name=ferry.gpu0.14\n"));
+	CHECK(strstr(text, "bus=vser2.0,nr=10,chardev=gpu0p30,name=ferry.gpu0.30\n"));
 	CHECK(strstr(text,
-		"socket,id=gpu1p0,fd=35\n-device\n"
-		"virtserialport,id=gpu1p0,bus=vser1.0,nr=2,chardev=gpu1p0,name=ferry.gpu1.0\n"));
-	CHECK(strstr(text, "ferry.ports=31\n"));
-	CHECK_EQ(VM_GPU_FD(VM_GPUS_MAX - 1, VM_PORTS_PER_GPU - 1), 139);
+		"socket,id=gpu1p0,fd=51\n-device\n"
+		"virtserialport,id=gpu1p0,bus=vser3.0,nr=2,chardev=gpu1p0,name=ferry.gpu1.0\n"));
+	CHECK(strstr(text, "ferry.ports=63\n"));
+	CHECK_EQ(VM_GPU_FD(VM_GPUS_MAX - 1, VM_PORTS_PER_GPU - 1), 267);
 }
 
 static void refused(const struct vm_config *c, const char *message)
@@ -174,7 +175,7 @@ int main(void)
 {
 	RUN(the_smallest_vm);
 	RUN(disk_network_and_incoming);
-	RUN(a_second_vgpu_has_a_device_of_its_own);
+	RUN(a_second_vgpu_has_devices_of_its_own);
 	RUN(hostile_names_are_refused);
 	RUN(hostile_fields_are_refused);
 	RUN(limits_are_exact);

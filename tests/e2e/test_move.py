@@ -106,6 +106,27 @@ class MoveTest(VmTest):
         control.send(self.lab, a, "restart", "ferryd", None)
         self.wait("the dead program's memory", lambda: self.memory("a") == 0, 5)
 
+    def test_7_as_many_programs_as_ports_compute_and_the_next_is_told_why_not(self) -> None:
+        ports = int(re.findall(r"\d+$", self.ferry.guest("a", VM, "sh", "-c", "ls -d /dev/virtio-ports/ferry.gpu0.* | wc -l")[1])[0])
+        self.assertEqual(ports, 31)
+        script = (f"i=0; while [ $i -lt {ports} ]; do i=$((i+1)); pattern 1 --idle-us 300000 >/tmp/of.$i 2>&1 & "
+                  "echo $! >>/tmp/of.pids; done")
+        self.ferry.guest("a", VM, "sh", "-c", f"({script}) </dev/null >/dev/null 2>&1")
+
+        def said(what: str) -> int:
+            return int(self.ferry.guest("a", VM, "sh", "-c", f"tail -qn 1 /tmp/of.[0-9]* | grep -c '{what}'")[1] or 0)
+
+        self.wait("all programs' steps", lambda: said("^step") == ports, 90)
+        status, text = self.ferry.guest("a", VM, "pattern", "1", "--steps", "1")
+        self.assertNotEqual(status, 0)
+        self.assertIn("each port to the vGPU is in use", text)
+        self.assertIn("-> end one of the programs", text)
+        self.assertIn("-1001", text)  # CL_PLATFORM_NOT_FOUND_KHR
+        self.ferry.guest("a", VM, "sh", "-c", "kill -TERM $(cat /tmp/of.pids)")
+        self.wait("all programs' verdicts", lambda: said("^pattern ok") == ports, 60)
+        self.assertEqual(self.ferry.guest("a", VM, "pattern", "1", "--steps", "1")[0], 0)
+        self.wait("the memory of all of them", lambda: self.memory("a") == 0, 3)
+
     def test_8_images_and_samplers_move(self) -> None:
         """Images that kernels step into one another, a sampler, and a region that stays mapped: there and back."""
         self.ferry.guest("a", VM, "sh", "-c", "frames --idle-us 3000 >/tmp/frames 2>&1 & echo $! >/tmp/frames.pid")

@@ -54,6 +54,8 @@ static int take_answer(const struct p_frame *f)
 
 	if (f->op != p_op_hello_host || p_get_hello_host(f, &m) < 0)
 		return -EBADMSG;
+	if (m.status == CL_OUT_OF_RESOURCES)
+		return -EUSERS;
 	if (m.status || m.version != PROTO_VERSION || m.credit < 2 * PROTO_FRAME_MAX)
 		return -ECONNREFUSED;
 	session.credit = session.credit_most = m.credit;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest/stream/session.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,7 +61,19 @@ static void after_fork_in_child(void)
 	session.lost = CL_DEVICE_NOT_AVAILABLE;
 }
 
-static bool open_connection(void)
+// The only thing that the library ever prints: without it a program sees no more than that there is no
+// platform.
+static void say_refused(const char *why, const char *remedy)
+{
+	static bool said;
+
+	if (!said)
+		fprintf(stderr, "ferry: no vGPU for %s (pid %d): %s\n  -> %s\n",
+			program_invocation_short_name, (int)getpid(), why, remedy);
+	said = true;
+}
+
+static int open_connection(void)
 {
 	static bool fork_handled;
 
@@ -69,24 +83,31 @@ static bool open_connection(void)
 	if (!session.in)
 		session.in = malloc(IN_BYTES);
 	if (!session.in)
-		return false;
+		return -ENOMEM;
 	session.fd = transport_open();
-	return session.fd >= 0;
+	return session.fd;
 }
 
 cl_int session_open(void)
 {
 	if (session.open)
 		return session.lost;
-	if (!open_connection())
+	int r = open_connection();
+	if (r == -EBUSY)
+		say_refused("each port to the vGPU is in use, and a program needs one",
+			"end one of the programs that use OpenCL, then start this one again");
+	if (r < 0)
 		return CL_PLATFORM_NOT_FOUND_KHR;
-	if (hello_exchange(session.in, IN_BYTES) < 0) {
-		close(session.fd);
-		session.fd = -1;
-		return CL_PLATFORM_NOT_FOUND_KHR;
-	}
-	session.open = true;
-	return CL_SUCCESS;
+	r = hello_exchange(session.in, IN_BYTES);
+	if (r == -EUSERS)
+		say_refused("as many programs as it serves use the vGPU already",
+			"end one of them, then start this one again");
+	session.open = r == 0;
+	if (session.open)
+		return CL_SUCCESS;
+	close(session.fd);
+	session.fd = -1;
+	return CL_PLATFORM_NOT_FOUND_KHR;
 }
 
 void session_lose(cl_int status)

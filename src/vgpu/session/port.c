@@ -178,6 +178,15 @@ static bool find_hello(struct port *p)
 	return false;
 }
 
+// A local program that has no session gets what was said to it, and its end.
+static void hang_up(struct port *p)
+{
+	if (p->qemu_fd >= 0)
+		return;
+	port_flush(p);
+	disconnect(p);
+}
+
 static void hello(struct port *p, const struct p_frame *f)
 {
 	struct p_hello m;
@@ -191,7 +200,9 @@ static void hello(struct port *p, const struct p_frame *f)
 	}
 	if (session_new(p, &m, &p->session) < 0)
 		log_warn("port %zu: no memory for a session", p->index);
-	else if (p->session && f->flags & P_SHARE)
+	else if (!p->session)
+		hang_up(p);
+	else if (f->flags & P_SHARE)
 		session_share(p->session);
 }
 
@@ -206,10 +217,7 @@ static void breach(struct port *p, const char *why)
 		session_end(s);
 	}
 	p->searching = true;
-	if (p->qemu_fd < 0) {
-		port_flush(p);
-		disconnect(p);
-	}
+	hang_up(p);
 }
 
 static void frame(struct port *p, const struct p_frame *f)

@@ -11,8 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 256
-
 struct serve {
 	struct vgpu *v;
 	int fd;
@@ -29,11 +27,6 @@ static void on_connection(void *arg, int fd, uint32_t events)
 
 	if (got < 0)
 		return;
-	if (s->v->n_sessions >= CONNECTIONS_MAX) {
-		log_warn("a program was refused: %d are connected", CONNECTIONS_MAX);
-		close(got);
-		return;
-	}
 	if (port_new(s->v, 0, got, -1, &port, &e) < 0)
 		log_warn("%s", e.message);
 }

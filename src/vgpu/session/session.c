@@ -65,6 +65,22 @@ static void copy_name(char *to, size_t size, struct p_blob name)
 	to[n] = 0;
 }
 
+// Why this process gets no session, or CL_SUCCESS.
+static int32_t refused(const struct session *s, const struct p_hello *hello)
+{
+	if (hello->version != PROTO_VERSION) {
+		log_warn("port %zu: %s speaks version %u of the guest stream, not %u",
+			s->port->index, s->process, hello->version, PROTO_VERSION);
+		return CL_DEVICE_NOT_AVAILABLE;
+	}
+	if (s->port->qemu_fd < 0 && s->v->n_sessions > VGPU_SESSIONS_MAX) {
+		log_warn("%s (pid %u) was refused: %d programs are connected", s->process, s->pid,
+			VGPU_SESSIONS_MAX);
+		return CL_OUT_OF_RESOURCES;
+	}
+	return CL_SUCCESS;
+}
+
 int session_new(struct port *port, const struct p_hello *hello, struct session **ret)
 {
 	struct session *s;
@@ -77,15 +93,13 @@ int session_new(struct port *port, const struct p_hello *hello, struct session *
 	copy_name(s->process, sizeof s->process, hello->process);
 	port->session = s;
 	*ret = s;
-	if (hello->version != PROTO_VERSION) {
-		log_warn("port %zu: %s speaks version %u of the guest stream, not %u", port->index,
-			s->process, hello->version, PROTO_VERSION);
-		greet(s, CL_DEVICE_NOT_AVAILABLE);
+	int32_t status = refused(s, hello);
+	greet(s, status);
+	if (status != CL_SUCCESS) {
 		session_end(s);
 		*ret = NULL;
 		return 0;
 	}
-	greet(s, CL_SUCCESS);
 	log_debug("port %zu: session of %s (pid %u)", port->index, s->process, s->pid);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/test.h"
+#include "vgpu/vgpu.h"
 
 #include <CL/cl.h>
 #include <signal.h>
@@ -368,6 +369,33 @@ static void a_second_hello_ends_the_first_session(void)
 	testclient_close(&c);
 }
 
+// As many as it serves have their answers; the next is told why it has none.
+static void too_many_programs_are_refused(void)
+{
+	static struct testclient c[VGPU_SESSIONS_MAX + 1];
+	struct testclient *last = &c[VGPU_SESSIONS_MAX];
+	struct p_hello_host m;
+
+	for (int i = 0; i <= VGPU_SESSIONS_MAX; i++)
+		testclient_connect(&c[i], path);
+	for (int i = 0; i < VGPU_SESSIONS_MAX; i++)
+		testclient_hello(&c[i]);
+	SEND(last, hello, 0, .magic = PROTO_HELLO_MAGIC, .version = PROTO_VERSION,
+		.process = TEXT("one too many"));
+	testclient_send(last);
+	struct p_frame f = testclient_next(last);
+	CHECK_EQ(p_get_hello_host(&f, &m), 0);
+	CHECK_EQ(m.status, CL_OUT_OF_RESOURCES);
+	testclient_expect_end(last);
+	testclient_close(last);
+	testclient_close(&c[0]);
+	usleep(100000);
+	testclient_connect(last, path);
+	testclient_hello(last);
+	for (int i = 1; i <= VGPU_SESSIONS_MAX; i++)
+		testclient_close(&c[i]);
+}
+
 int main(int argc, char **argv)
 {
 	int status;
@@ -387,6 +415,7 @@ int main(int argc, char **argv)
 	RUN(breaches_end_the_session_only);
 	RUN(truncation_anywhere_frees_the_session);
 	RUN(a_second_hello_ends_the_first_session);
+	RUN(too_many_programs_are_refused);
 	CHECK_EQ(kill(pid, SIGTERM), 0);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 0);
