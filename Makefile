@@ -5,11 +5,13 @@ JOBS ?= $(shell nproc)
 export FERRY_BUILD := $(BUILD)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help deps build image demo check bench lint model readme-figures clean
+.PHONY: help deps build image demo check apps conformance bench lint model readme-figures clean
 
 help:
 	@echo "make demo            the main job, shown and measured (root; under ten minutes)"
 	@echo "make check           all tests, real VMs among them (root; under eight minutes)"
+	@echo "make apps            real OpenCL programs, natively and on a vGPU that moves (ten minutes)"
+	@echo "make conformance CTS=DIR   a built Khronos conformance suite, natively and on a vGPU"
 	@echo "make bench           benchmarks, a quarter of an hour; ONLY=\"mover remoting llm migrate\" some of them"
 	@echo "make lint            what CI lints"
 	@echo "make image           the guest's kernel and initramfs"
@@ -35,6 +37,15 @@ demo: build image
 
 check: build image
 	@python3 tests/run
+
+# APPS="--ways run hashcat ffmpeg": some of them.
+apps: build
+	@scripts/install-deps scripts/packages-apps.txt
+	@tests/apps/run $(APPS)
+
+conformance: build
+	@[ -n "$(CTS)" ] || { echo "usage: make conformance CTS=DIR [ARGS=...]; docs/conformance.md"; exit 2; }
+	@tests/conformance/run $(CTS) $(ARGS)
 
 bench: build image
 	@tests/bench/run $(ONLY)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real programs: how each is run, and which part of its output is its result."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+
+HERE = Path(__file__).resolve().parent
+PASSWORD = "31415926"
+
+
+def whole(output: str) -> list[str]:
+    return output.splitlines()
+
+
+# ---- clinfo: the vGPU's device is the host's, but for what is the profile's or is not offered
+
+_OWN = {
+    "GLOBAL_MEM_SIZE", "MAX_MEM_ALLOC_SIZE", "IMAGE_MAX_BUFFER_SIZE",  # the profile's
+    "HOST_UNIFIED_MEMORY", "SVM_CAPABILITIES", "ATOMIC_MEMORY_CAPABILITIES",  # a vGPU's memory is its own
+    "EXECUTION_CAPABILITIES", "BUILT_IN_KERNELS", "BUILT_IN_KERNELS_WITH_VERSION",  # not of the guest's making
+    "EXTENSIONS", "EXTENSIONS_WITH_VERSION", "COMMAND_BUFFER_CAPABILITIES_KHR", "SPIR_VERSIONS",
+    "COMMAND_BUFFER_REQUIRED_QUEUE_PROPERTIES_KHR", "LATEST_CONFORMANCE_VERSION_PASSED",
+}
+
+
+def device(output: str) -> list[str]:
+    """A line for each of the device's properties."""
+    found = re.findall(r"^\[\w+/\d+\]\s+CL_DEVICE_(\w+) *(.*)$", output, re.M)
+    return [f"{name}: {' '.join(value.split())}" for name, value in found if name not in _OWN]
+
+
+# ---- clpeak: what it measured, and that there is a figure
+
+def measured(output: str) -> list[str]:
+    found = re.findall(r"^\s+(\S.*?)\s*: ([\d.]+)", output, re.M)
+    return [f"{name}: {'measured' if float(figure) > 0 else 'nothing'}" for name, figure in found]
+
+
+# ---- CLBlast: its own verdicts, each a comparison with a reference BLAS
+
+def verdicts(output: str) -> list[str]:
+    plain = re.sub(r"\x1b\[[\d;]*m", "", output)
+    return [line for line in plain.splitlines() if "Running on" not in line]
+
+
+# ---- ffmpeg
+
+_FILTERS = {
+    "avgblur": "avgblur_opencl=3", "boxblur": "boxblur_opencl=3:2", "unsharp": "unsharp_opencl=lx=7:ly=7",
+    "convolution": "convolution_opencl=0m=0 -1 0 -1 5 -1 0 -1 0", "sobel": "sobel_opencl", "erosion": "erosion_opencl",
+    "transpose": "transpose_opencl=1", "nlmeans": "nlmeans_opencl=s=2:p=3:r=5", "deshake": "deshake_opencl",
+}
+_SOURCE = "testsrc2=size={size}:rate=25:duration={seconds}"
+
+
+def ffmpeg(graph: str, *sources: str) -> list[str]:
+    inputs = [word for source in sources for word in ("-f", "lavfi", "-i", source)]
+    return ["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-init_hw_device", "opencl=cl:0.0",
+            "-filter_hw_device", "cl", *inputs, "-filter_complex", graph, "-f", "framemd5", "-"]
+
+
+def filtered(name: str, seconds: float, size: str = "320x240") -> list[str]:
+    graph = f"[0:v]format=yuv420p,hwupload,{_FILTERS[name]},hwdownload,format=yuv420p"
+    return ffmpeg(graph, _SOURCE.format(size=size, seconds=seconds))
+
+
+def overlaid(seconds: float) -> list[str]:
+    graph = ("[0:v]format=yuv420p,hwupload[a];[1:v]format=yuv420p,hwupload[b];"
+             "[a][b]overlay_opencl=40:20,hwdownload,format=yuv420p")
+    return ffmpeg(graph, _SOURCE.format(size="320x240", seconds=seconds), _SOURCE.format(size="64x48", seconds=seconds))
+
+
+# ---- all
+
+@dataclass(frozen=True)
+class App:
+    name: str
+    argv: list[str]
+    result: Callable[[str], list[str]] = whole
+    moves: int = 2  # a moved run has at least so many; 0 where the program is over before
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def _hashcat() -> list[str]:
+    digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
+    return ["hashcat", "-m", "1400", "-a", "3", "-O", "-D", "1,2,3", "--force", "--potfile-disable", "--hwmon-disable",
+            "--quiet", "--outfile-format", "1,2", digest, "?d?d?d?d?d?d?d?d"]
+
+
+APPS = [
+    App("clinfo", ["clinfo", "--raw"], device, moves=0),
+    App("clpeak", ["clpeak", "--kernel-latency", "--transfer-bandwidth"], measured),
+    App("hashcat", _hashcat()),
+    App("pyopencl", ["/usr/bin/python3", "-W", "ignore", str(HERE / "arrays.py")], env={"PYOPENCL_NO_CACHE": "1"}),
+    *(App(f"clblast-{routine}", [f"clblast_test_{routine}"], verdicts)
+      for routine in ("xaxpy", "xamax", "xgemv", "xsyrk", "xhad")),
+    *(App(f"ffmpeg-{name}", filtered(name, 4)) for name in _FILTERS),
+    App("ffmpeg-overlay", overlaid(4)),
+]
