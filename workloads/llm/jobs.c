@@ -104,32 +104,32 @@ unsigned jobs_running(const struct jobs *j)
 	return count(j, true);
 }
 
-// Holds back those whose clients do not read, and those who have had their share for now.
-static void hold_back(struct jobs *j)
-{
-	double now = seconds_now();
-
-	for (unsigned i = 0; i < MAX_JOBS; i++)
-		if (j->jobs[i].running)
-			scheduler_pause(&j->model->scheduler, j->jobs[i].sequence,
-				j->jobs[i].next_at > now ||
-					j->jobs[i].connection->out.len >= CONNECTION_OUT_HIGH);
-}
-
-int jobs_wait_ms(const struct jobs *j)
+// Holds back those whose clients do not read, and those who have had their share for now. Returns the
+// seconds until the first of these has its next, INFINITY if there is none.
+static double hold_back(struct jobs *j)
 {
 	double now = seconds_now(), wait = INFINITY;
 
-	for (unsigned i = 0; i < MAX_JOBS; i++)
-		if (j->jobs[i].running && j->jobs[i].next_at > now)
-			wait = fmin(wait, j->jobs[i].next_at - now);
-	return wait < INFINITY ? (int)ceil(wait * 1e3) : -1;
+	for (unsigned i = 0; i < MAX_JOBS; i++) {
+		const struct job *job = &j->jobs[i];
+
+		if (!job->running)
+			continue;
+		if (job->next_at > now)
+			wait = fmin(wait, job->next_at - now);
+		scheduler_pause(&j->model->scheduler, job->sequence,
+			job->next_at > now || job->connection->out.len >= CONNECTION_OUT_HIGH);
+	}
+	return wait;
 }
 
-bool jobs_ready(struct jobs *j)
+int jobs_wait_ms(struct jobs *j)
 {
-	hold_back(j);
-	return scheduler_busy(&j->model->scheduler) || (jobs_waiting(j) && !j->full);
+	double wait = hold_back(j);
+
+	if (scheduler_busy(&j->model->scheduler) || (jobs_waiting(j) && !j->full))
+		return 0;
+	return wait < INFINITY ? (int)ceil(wait * 1e3) : -1;
 }
 
 static struct completion_head head_of(const struct jobs *j, const struct job *job, char id[32])

@@ -50,12 +50,9 @@ struct job *jobs_of(struct jobs *j, const struct connection *c);
 // Forgets a connection's job, running or not: the client is gone.
 void jobs_cancel(struct jobs *j, const struct connection *c);
 
-// True if jobs_step() has something to do now: not while the clients read too slowly, nor while all
-// that run have had their share of tokens.
-bool jobs_ready(struct jobs *j);
-
-// Milliseconds, at least 1, until time alone makes jobs_step() have something to do; -1: it does not.
-int jobs_wait_ms(const struct jobs *j);
+// Milliseconds until jobs_step() has something to do: 0 now, more while all that run have had their
+// share of tokens, -1 while only a client can change anything.
+int jobs_wait_ms(struct jobs *j);
 
 // Starts what there is room for and does one step of all that run. A device error is fatal to the
 // program: negative, with the reason.

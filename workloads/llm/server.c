@@ -167,10 +167,10 @@ static void prepare_poll(struct server *s, struct pollfd *p)
 static int poll_once(struct server *s, struct failure *f)
 {
 	struct pollfd p[FIRST_CLIENT + MAX_CONNECTIONS];
-	bool busy = !s->jobs.model->ready || jobs_ready(&s->jobs);
+	int wait_ms = s->jobs.model->ready ? jobs_wait_ms(&s->jobs) : 0;
 
 	prepare_poll(s, p);
-	if (poll(p, FIRST_CLIENT + MAX_CONNECTIONS, busy ? 0 : jobs_wait_ms(&s->jobs)) < 0)
+	if (poll(p, FIRST_CLIENT + MAX_CONNECTIONS, wait_ms) < 0)
 		return errno == EINTR ? 0 : fail(f, errno, "poll: %s", strerror(errno));
 	s->stop = p[SLOT_SIGNAL].revents != 0;
 	for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
@@ -198,7 +198,7 @@ static int generate_and_send(struct server *s, struct failure *f)
 	struct connection *c;
 	int r;
 
-	if (!jobs_ready(&s->jobs))
+	if (jobs_wait_ms(&s->jobs))
 		return 0;
 	r = jobs_step(&s->jobs, f);
 	for (unsigned i = 0; !r && i < MAX_CONNECTIONS; i++) {
