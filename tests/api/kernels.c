@@ -144,6 +144,31 @@ static void kernels_describe_themselves(void)
 	OK(clReleaseKernel(four));
 }
 
+static cl_ulong local_bytes(cl_kernel k)
+{
+	cl_ulong n = 0;
+
+	OK(clGetKernelWorkGroupInfo(k, c.device, CL_KERNEL_LOCAL_MEM_SIZE, sizeof n, &n, NULL));
+	return n;
+}
+
+static void local_arguments_count_as_local_memory(void)
+{
+	cl_program p =
+		cl_build(&c, "__kernel void k(__local int *a, __global int *b, __local char *d) "
+			     "{ a[0] = 1; d[0] = 2; b[0] = a[0] + d[0]; }");
+	cl_kernel k = cl_kernel_of(p, "k");
+	cl_ulong before = local_bytes(k);
+
+	OK(clSetKernelArg(k, 0, 400, NULL));
+	OK(clSetKernelArg(k, 2, 1000, NULL));
+	CHECK(local_bytes(k) >= before + 1400 && local_bytes(k) < before + 1400 + 256);
+	OK(clSetKernelArg(k, 2, 100, NULL));
+	CHECK(local_bytes(k) >= before + 500 && local_bytes(k) < before + 500 + 256);
+	OK(clReleaseKernel(k));
+	OK(clReleaseProgram(p));
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -154,6 +179,7 @@ int main(void)
 	RUN(offsets_count);
 	RUN(a_buffer_may_be_absent);
 	RUN(kernels_describe_themselves);
+	RUN(local_arguments_count_as_local_memory);
 	OK(clReleaseProgram(program));
 	cl_teardown(&c);
 }

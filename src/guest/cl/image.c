@@ -87,6 +87,8 @@ static cl_int check_buffer(cl_context c, const cl_image_desc *d, const struct im
 {
 	bool wanted = d->image_type == CL_MEM_OBJECT_IMAGE1D_BUFFER;
 
+	if (d->buffer && d->image_type == CL_MEM_OBJECT_IMAGE2D)
+		return CL_INVALID_OPERATION; // OpenCL 3.0, section 5.3.1: not on this device
 	if (!wanted != !d->buffer)
 		return CL_INVALID_IMAGE_DESCRIPTOR;
 	if (!wanted)

@@ -174,13 +174,23 @@ cl_int ferry_clGetKernelInfo(
 	return info_get(told, ARRAY_SIZE(told), k->info, param, size, value, size_ret);
 }
 
+// OpenCL 3.0, section 5.9.4: the sizes of its __local arguments count, once they are set.
+static cl_ulong local_bytes(const struct _cl_kernel *k)
+{
+	cl_ulong n = k->info->local_bytes;
+
+	for (cl_uint i = 0; i < k->info->n_args; i++)
+		if (k->args[i].state != ARG_UNSET && k->args[i].kind == PROTO_ARG_LOCAL)
+			n += k->args[i].value;
+	return n;
+}
+
 cl_int ferry_clGetKernelWorkGroupInfo(cl_kernel k, cl_device_id d, cl_kernel_work_group_info param,
 	size_t size, void *value, size_t *size_ret)
 {
 	static const struct info_row rows[] = {
 		INFO_OF(CL_KERNEL_WORK_GROUP_SIZE, struct kernel_info, work_group_size),
 		INFO_OF(CL_KERNEL_COMPILE_WORK_GROUP_SIZE, struct kernel_info, compile_size),
-		INFO_OF(CL_KERNEL_LOCAL_MEM_SIZE, struct kernel_info, local_bytes),
 		INFO_OF(CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, struct kernel_info,
 			preferred_multiple),
 		INFO_OF(CL_KERNEL_PRIVATE_MEM_SIZE, struct kernel_info, private_bytes),
@@ -190,6 +200,10 @@ cl_int ferry_clGetKernelWorkGroupInfo(cl_kernel k, cl_device_id d, cl_kernel_wor
 
 	if (!err && (d || k->program->devices.n > 1))
 		err = devices_check(&k->program->devices, d);
+	if (!err && param == CL_KERNEL_LOCAL_MEM_SIZE) {
+		cl_ulong n = local_bytes(k);
+		return info_value(&n, sizeof n, size, value, size_ret);
+	}
 	return err ? err : info_get(rows, ARRAY_SIZE(rows), k->info, param, size, value, size_ret);
 }
 
