@@ -12,6 +12,7 @@
 #include "host/listener.h"
 #include "host/migration/migration.h"
 #include "host/peer.h"
+#include "host/turns.h"
 #include "host/vm_link.h"
 
 #include <errno.h>
@@ -99,6 +100,7 @@ static int open_parts(struct host *h, struct ferry_error *e)
 		return r;
 	for (struct vm *vm = h->vms; vm; vm = vm->next)
 		vm_adopt(vm);
+	host_turns_open(h);
 	r = migration_recover(h, e);
 	if (r < 0)
 		return r;
@@ -138,6 +140,7 @@ void host_close(struct host *h)
 		migration_close(h);
 	while (h->vms)
 		vm_free(h->vms);
+	host_turns_close(h);
 	h->faults = faults_free(h->faults);
 	h->inventory = inventory_close(h->inventory);
 }

@@ -27,6 +27,7 @@ struct inventory;
 struct listener;
 struct migrations;
 struct peer;
+struct tokens_memory;
 struct vm;
 
 struct host {
@@ -39,6 +40,8 @@ struct host {
 	struct inventory *inventory;
 	struct vm *vms; // all that the inventory holds
 	struct faults *faults;
+	struct tokens_memory *turns; // on the device, with its descriptor; NULL: none (turns.h)
+	int turns_fd;
 	struct api *api;
 	struct listener *listener;
 	struct migrations *migrations;      // the migration driver's own; it sets and frees it

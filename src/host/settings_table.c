@@ -9,11 +9,14 @@
 
 static const char *const policies[] = { "auto", "precopy", "stop-copy", "single-pass", NULL };
 static const char *const trackers[] = { "auto", "wp", "digest", NULL };
+static const char *const schedulings[] = { "best-effort", "equal-share", "fixed-share", NULL };
 static const char *const dedups[] = { "off", "same-owner", NULL };
 
 const struct setting settings_table[] = {
 	{ "vgpu.hotmigrate.enabled", SETTING_BOOL, "true", 0, 1, "", NULL,
 		"whether a running VM with a vGPU may be migrated" },
+	{ "vgpu.scheduling", SETTING_WORD, "best-effort", 0, 0, "", schedulings,
+		"how time-sliced vGPUs share the host's device; of the host, for all its VMs" },
 	{ "migration.stun-limit", SETTING_NUMBER, "100", 1, 3600, "s", NULL,
 		"a stun that lasts longer is aborted and the source resumes" },
 	{ "migration.target-stun", SETTING_NUMBER, "500", 1, 3600000, "ms", NULL,

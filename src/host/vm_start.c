@@ -5,6 +5,7 @@
 #include "host/host.h"
 #include "host/settings.h"
 #include "host/tap.h"
+#include "host/turns.h"
 #include "host/vm_link.h"
 #include "vgpu/profile.h"
 #include "vm/overlay.h"
@@ -104,10 +105,10 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 	struct host *h = vm->host;
 	struct vm_spec s;
 	char program[4200], control[160], log[160], file[24], memory[24], number[12], n_ports[12];
-	char cache[4300], slices[24];
+	char cache[4300], slices[24], turns[12], share[12];
 	const struct profile *p = profile_find(json_string_or(vm->config, "profile", ""), NULL);
 	int slice = vm->vgpus[index].slice;
-	struct process_fd fds[2 * VM_PORTS_PER_GPU];
+	struct process_fd fds[2 * VM_PORTS_PER_GPU + 1];
 
 	int r = vm_doc_read(vm->config, &s, e);
 	if (r < 0)
@@ -136,6 +137,16 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 		argv[n++] = "--slices";
 		argv[n++] = slices;
 	}
+	size_t n_fds = 2 * VM_PORTS_PER_GPU;
+	if (h->turns && p->kind == PROFILE_TIME_SLICED) {
+		fds[n_fds++] = (struct process_fd){ h->turns_fd, HOST_TURNS_FD };
+		snprintf(turns, sizeof turns, "%d", HOST_TURNS_FD);
+		snprintf(share, sizeof share, "%u", p->share_percent);
+		argv[n++] = "--tokens";
+		argv[n++] = turns;
+		argv[n++] = "--share";
+		argv[n++] = share;
+	}
 	if (incoming)
 		argv[n++] = "--incoming";
 	if (h->config.faults)
@@ -151,7 +162,7 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 		.env = env,
 		.log_fd = log_fd,
 		.fds = fds,
-		.n_fds = ARRAY_SIZE(fds),
+		.n_fds = n_fds,
 		.detached = true };
 	return start(vm, (int)index, &spec, e);
 }

@@ -5,6 +5,7 @@
 #include "vgpu/session/queue.h"
 #include "vgpu/state/state.h"
 #include "vgpu/session/worker.h"
+#include "vgpu/tokens/tokens.h"
 
 #include "base/clock.h"
 
@@ -73,6 +74,7 @@ struct vgpu *vgpu_free(struct vgpu *v)
 {
 	if (!v)
 		return NULL;
+	tokens_leave(v);
 	for (size_t i = 0; i < v->n_ports; i++)
 		port_free(v->ports[i]);
 	free(v->ports);

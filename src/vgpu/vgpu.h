@@ -22,6 +22,7 @@
 struct command;
 struct queue;
 struct port;
+struct tokens;
 struct worker;
 
 // Commands that the driver has reported: filled by any thread, emptied by the main one.
@@ -60,6 +61,8 @@ struct vgpu {
 	bool ports_held;            // nothing is written to ports either
 	void (*drained)(void *arg); // once, when gate_closed and in_flight becomes 0; NULL: nobody
 	void *drained_arg;
+
+	struct tokens *tokens; // turns on a shared device (tokens.h); NULL: none to take
 
 	bool shares_memory; // with local programs that ask: such a vGPU never moves
 

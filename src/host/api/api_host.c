@@ -7,6 +7,7 @@
 #include "host/host.h"
 #include "host/inventory.h"
 #include "host/placement.h"
+#include "host/turns.h"
 #include "host/precheck/precheck.h"
 #include "vgpu/profile.h"
 #include "host/settings.h"
@@ -147,8 +148,10 @@ static void put_settings(struct request *r)
 		return;
 	if (set_all(request_host(r), body, &e) < 0)
 		request_fail(r, &e);
-	else
+	else {
+		host_turns_set_policy(request_host(r));
 		get_settings(r);
+	}
 }
 
 const struct route host_routes[] = {

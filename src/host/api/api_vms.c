@@ -190,6 +190,9 @@ static int set_all(struct vm *vm, json_t *body, struct ferry_error *e)
 
 	if (r < 0)
 		return r;
+	if (json_object_get(body, "vgpu.scheduling"))
+		return ferry_fail(e, EINVAL, "bad-setting",
+			"vgpu.scheduling is the host's, for all its VMs: PUT /v1/settings");
 	json_object_foreach(body, key, value)
 	{
 		if (json_is_null(value))

@@ -5,6 +5,7 @@
 #include "vgpu/control/options.h"
 #include "vgpu/session/port.h"
 #include "vgpu/session/serve.h"
+#include "vgpu/tokens/tokens.h"
 #include "vgpu/vgpu.h"
 
 #include "base/log.h"
@@ -20,8 +21,8 @@
 static const char usage[] =
 	"usage: ferry-vgpu --memory BYTES (--control PATH | --serve PATH) [--profile NAME]\n"
 	"         [--index I] [--ports N] [--incoming] [--tracker auto|wp|digest]\n"
-	"         [--vm-log PATH] [--device N] [--slices FIRST:COUNT] [--faults]\n"
-	"         [--share-memory]\n"
+	"         [--vm-log PATH] [--device N] [--slices FIRST:COUNT] [--tokens FD]\n"
+	"         [--share PERCENT] [--faults] [--share-memory]\n"
 	"Serves OpenCL to a VM's ports, or to local programs, and moves its memory and objects to\n"
 	"another ferry-vgpu when ferryd says so on the control socket.\n";
 
@@ -46,6 +47,18 @@ static int take_ports(struct vgpu *v, const struct options *o, struct ferry_erro
 	return 0;
 }
 
+// A vGPU that cannot take part runs all the same: fairness is no reason not to serve.
+static void join_turns(struct vgpu *v, const struct options *o)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+	int fd = (int)o->tokens;
+
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		log_error("--tokens %d: no such descriptor", fd);
+	else if (tokens_join(v, fd, o->share, &e) < 0)
+		log_error("no turns on the device: %s", e.message);
+}
+
 static int serve_until_told(struct loop *loop, const struct options *o, struct ferry_error *e)
 {
 	struct vgpu_config config = { .loop = loop,
@@ -60,6 +73,8 @@ static int serve_until_told(struct loop *loop, const struct options *o, struct f
 	struct output *output = NULL;
 	int r = vgpu_new(&config, &v, e);
 
+	if (r == 0 && o->tokens)
+		join_turns(v, o);
 	if (r == 0)
 		r = output_new(v, &output, e);
 	if (r == 0)

@@ -20,6 +20,8 @@ enum {
 	O_VM_LOG,
 	O_DEVICE,
 	O_SLICES,
+	O_TOKENS,
+	O_SHARE,
 	O_FAULTS,
 	O_SHARE_MEMORY,
 	O_HELP
@@ -37,6 +39,8 @@ static const struct option known[] = {
 	{ "vm-log", required_argument, NULL, O_VM_LOG },
 	{ "device", required_argument, NULL, O_DEVICE },
 	{ "slices", required_argument, NULL, O_SLICES },
+	{ "tokens", required_argument, NULL, O_TOKENS },
+	{ "share", required_argument, NULL, O_SHARE },
 	{ "faults", no_argument, NULL, O_FAULTS },
 	{ "share-memory", no_argument, NULL, O_SHARE_MEMORY },
 	{ "help", no_argument, NULL, O_HELP },
@@ -112,6 +116,10 @@ static int option(int which, const char *value, struct options *o, struct ferry_
 		return small_number("device", value, 63, &o->device, e);
 	case O_SLICES:
 		return slices(value, &o->slices, e);
+	case O_TOKENS:
+		return small_number("tokens", value, 1023, &o->tokens, e);
+	case O_SHARE:
+		return small_number("share", value, 100, &o->share, e);
 	case O_FAULTS:
 		o->faults = true;
 		return 0;

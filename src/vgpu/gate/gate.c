@@ -2,6 +2,7 @@
 // The gate between the pending commands and the driver.
 #include "vgpu/session/port.h"
 #include "vgpu/session/queue.h"
+#include "vgpu/tokens/tokens.h"
 #include "vgpu/vgpu.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ int gate_close(struct vgpu *v, void (*drained)(void *arg), void *arg)
 		return -EBUSY;
 	queues_kick(v); // what was given must be reported
 	v->gate_closed = true;
+	tokens_look(v->tokens);
 	v->drained = drained;
 	v->drained_arg = arg;
 	gate_check_drained(v);

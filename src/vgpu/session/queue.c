@@ -6,6 +6,7 @@
 #include "vgpu/session/session.h"
 #include "vgpu/session/transfer.h"
 #include "vgpu/session/worker.h"
+#include "vgpu/tokens/tokens.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -43,7 +44,7 @@ static int32_t make_on_device(struct queue *q)
 
 	if (q->device && q->device->o.failed != CL_SUCCESS)
 		return CL_INVALID_DEVICE;
-	return v->be->ops->queue_new(v->be, part, q->profiling, &q->be);
+	return v->be->ops->queue_new(v->be, part, q->profiling || v->tokens, &q->be);
 }
 
 int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct device *device,
@@ -303,7 +304,8 @@ static bool try_command(struct command *c, bool earlier_over)
 			c->status = CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
 	}
 	if (c->status == CL_SUCCESS && !command_is_local(c)) {
-		if (c->queue->n_given >= c->queue->depth || !is_free(c) || !printing_may_begin(c))
+		if (c->queue->n_given >= c->queue->depth || !is_free(c) || !printing_may_begin(c) ||
+			!tokens_may_give(c->queue->v->tokens))
 			return false;
 		give(c);
 		if (c->status == CL_SUCCESS)
@@ -387,6 +389,7 @@ void queues_advance_all(struct vgpu *v)
 
 void queues_kick(struct vgpu *v)
 {
+	tokens_look(v->tokens);
 	if (v->recheck)
 		queues_advance_all(v);
 	while (v->dirty) {
@@ -443,8 +446,12 @@ static void end_given(struct command *c)
 {
 	struct queue *q = c->queue;
 	struct be_times times = { 0 };
-	bool wants_times = c->event && q->profiling;
-	int32_t status = q->v->be->ops->ticket_status(c->ticket, wants_times ? &times : NULL);
+	bool wants_times = c->event && q->profiling, measured = tokens_measures(q->v->tokens);
+	int32_t status =
+		q->v->be->ops->ticket_status(c->ticket, wants_times || measured ? &times : NULL);
+
+	if (measured)
+		tokens_measured(q->v->tokens, &times);
 
 	q->given = c->next_given;
 	if (!q->given)
