@@ -7,6 +7,7 @@ import fcntl
 import json
 import mmap
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -93,6 +94,7 @@ class Vgpu:
         except subprocess.TimeoutExpired:
             self.kill()
         self.log.close()
+        assert self.process.returncode in (0, -signal.SIGKILL), Path(self.log.name).read_text()
 
 
 def calibrate(v: Vgpu) -> float:
