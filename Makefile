@@ -8,7 +8,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: help deps build image demo check apps conformance bench lint model readme-figures clean
 
 help:
-	@echo "make demo            the main job, shown and measured (root; under ten minutes)"
+	@echo "make demo            the main job, shown and measured (root; under ten minutes);"
+	@echo "                     MODEL=file.gguf: with this Llama model in place of its own"
 	@echo "make check           all tests, real VMs among them (root; under eight minutes)"
 	@echo "make apps            real OpenCL programs, natively and on a vGPU that moves (ten minutes)"
 	@echo "make conformance CTS=DIR   a built Khronos conformance suite, natively and on a vGPU"
@@ -33,7 +34,7 @@ image: deps
 	@image/build build/image --programs build/release
 
 demo: build image
-	@python3 -m demo
+	@python3 -m demo $(if $(MODEL),"$(MODEL)")
 
 check: build image
 	@python3 tests/run

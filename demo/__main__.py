@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python3 -m demo: runs the acts in order, writes result.json and report.html, leaves nothing behind."""
+"""Runs the acts in order, writes result.json and report.html, leaves nothing behind.
+
+usage: python3 -m demo [MODEL]    MODEL: a GGUF file, served in place of the demo's two models"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from typing import Any
 
 from demo import leftovers, preflight, report, result, table
 from demo.display import Display
+from demo.place import NoAnswer
 from demo.preflight import Refused
+from demo.serving import ServingError
 from demo.story import DemoError, Story
 from lab import lifecycle, model
 from lab.api import ApiError
@@ -23,7 +27,7 @@ from lab.netns import NetworkError
 
 NAME = os.environ.get("FERRY_LAB", "demo")
 FOLDER = model.ROOT / "build" / "demo"
-PROBLEMS = (DemoError, FerryError, LabError, NetworkError, ApiError, OSError)
+PROBLEMS = (DemoError, ServingError, NoAnswer, FerryError, LabError, NetworkError, ApiError, OSError)
 
 
 class Interrupted(BaseException):
@@ -36,12 +40,12 @@ def interrupt(signo: int, frame: FrameType | None) -> None:
     raise Interrupted(signal.Signals(signo).name)
 
 
-def check(display: Display) -> preflight.Plan:
+def check(display: Display, file: Path | None) -> preflight.Plan:
     display.act(1, "What this machine can do")
     preflight.need_build()
     display.tick(True, preflight.machine())
     display.tick(True, preflight.check_rights())
-    plan, memory = preflight.choose()
+    plan, memory = preflight.choose(file)
     display.tick(True, f"memory: {memory}")
     display.tick(True, preflight.tracker_line())
     return plan
@@ -49,7 +53,7 @@ def check(display: Display) -> preflight.Plan:
 
 def play(story: Story, display: Display) -> None:
     acts = [
-        ("Two hosts, a VM with a vGPU, two language models in it", [story.bring_up, story.serve]),
+        (f"Two hosts, a VM with a vGPU, {story.what} in it", [story.bring_up, story.serve]),
         ("It moves from a to b while it serves (pre-copy, link 1 Gbit/s)", [story.precopy]),
         ("It is to move back, and the destination is killed in the middle of the stun", [story.kill_in_stun]),
         ("Back to a by stop-copy: what others do", [story.stop_copy]),
@@ -62,9 +66,9 @@ def play(story: Story, display: Display) -> None:
             step()
 
 
-def perform(display: Display, outcome: dict[str, Any]) -> None:
+def perform(display: Display, outcome: dict[str, Any], file: Path | None) -> None:
     """Runs all acts; what was measured is in `outcome`, also when an act fails."""
-    plan = check(display)
+    plan = check(display, file)
     before = leftovers.Snapshot.take()
     lab = lifecycle.up(NAME, hosts=2, mtu=9000, daemons=True)
     story = Story(lab, display, FOLDER, plan)
@@ -73,9 +77,11 @@ def perform(display: Display, outcome: dict[str, Any]) -> None:
     try:
         play(story, display)
     finally:
-        story.streams.stop()
+        story.serving.streams.stop()
         display.status = list
         lifecycle.down(NAME)
+        for image in FOLDER.glob("*.img"):
+            image.unlink()
         outcome["leftovers"] = leftovers.since(before, model.folder_of(NAME))
 
 
@@ -103,7 +109,7 @@ def main() -> int:
         old.unlink(missing_ok=True)
     display, outcome, problem = Display(), {}, ""
     try:
-        perform(display, outcome)
+        perform(display, outcome, Path(sys.argv[1]) if sys.argv[1:] else None)
     except Refused as e:
         display.tick(False, str(e))
         display.close()

@@ -9,10 +9,11 @@ that there is time for a move in between.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
+
+from lab import disk
 
 PACKAGES = ("hashcat", "hashcat-data", "libminizip1")
 PASSWORD = "harbor12"
@@ -73,16 +74,9 @@ def image(folder: Path) -> Path:
         return path
     try:
         _fetch(folder)
-        tree = _tree(folder)
+        disk.make(path, _tree(folder), 64 << 20)
     except OSError as e:
         raise Unavailable(str(e)) from e
-    fresh = path.with_suffix(".new")
-    with open(fresh, "wb") as f:
-        f.truncate(64 << 20)
-    done = subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(fresh)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Unavailable(f"mke2fs: {done.stderr.strip()}")
-    os.replace(fresh, path)
     return path
 
 

@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from demo import models
+from demo.models import Model
 from lab import lifecycle, model
 
 MIB = 1 << 20
-# MemAvailable at least -> the model's size, its profile, the guests' RAM.
+CACHE = 384 * MIB  # a published model's KV cache: of 2048 tokens, 256 MiB in the shape of Llama 3.1 8B
+# MemAvailable at least -> the synthetic model's size, its profile, the guests' RAM.
 SIZES = ((7000, "1G", "ferry_cpu-2q", "512M"), (3600, "512M", "ferry_cpu-1q", "512M"),
          (1900, "256M", "ferry_cpu-05q", "256M"))
 
@@ -23,9 +29,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    model: str
+    model: str  # weights: "1G"
     profile: str
     memory: str
+    models: tuple[Model, ...]
 
 
 def memory_available() -> int:
@@ -35,14 +42,43 @@ def memory_available() -> int:
     return 0
 
 
-def choose() -> tuple[Plan, str]:
+def choose(file: Path | None) -> tuple[Plan, str]:
     """What fits in memory: two framebuffers, two guests, and what is copied between them."""
     available = memory_available()
+    if file:
+        return choose_for(file, available)
     for mib, size, profile, memory in SIZES:
         if available >= mib * MIB:
-            return Plan(size, profile, memory), (
+            return Plan(size, profile, memory, (models.READABLE, models.synthetic(size))), (
                 f"{available // MIB} MiB available: a model of {size}B, guests of {memory}B")
     raise Refused(f"{available // MIB} MiB of memory available, at least {SIZES[-1][0]} MiB are needed")
+
+
+def choose_for(file: Path, available: int) -> tuple[Plan, str]:
+    """A profile for somebody's model: its weights, which may grow a little where a type is converted, and the cache."""
+    try:
+        with open(file, "rb") as f:
+            magic = f.read(4)
+    except OSError as e:
+        raise Refused(f"MODEL={file}: {e.strerror}") from e
+    if magic != b"GGUF":
+        raise Refused(f"MODEL={file} is no GGUF file")
+    size = file.stat().st_size
+    profile = next((p["name"] for p in profiles() if p["framebuffer_bytes"] >= size * 5 // 4 + CACHE), None)
+    if not profile:
+        raise Refused(f"MODEL={file}: {size // MIB} MiB of weights are more than any profile holds")
+    need = 3 * size + 1500 * MIB
+    if available < need:
+        raise Refused(f"{available // MIB} MiB of memory available: this model needs {need // MIB} MiB")
+    return Plan(f"{size / 1e9:.2g}G", profile, "512M", (models.published(file),)), (
+        f"{available // MIB} MiB available: {file.name} in {profile}, guests of 512MB")
+
+
+def profiles() -> list[dict[str, Any]]:
+    """All profiles, small ones first."""
+    ferry = lifecycle.build_folder() / "src/cli/ferry"
+    said = subprocess.run([ferry, "profile", "list", "--json"], capture_output=True, text=True, check=True).stdout
+    return sorted(json.loads(said), key=lambda p: int(p["framebuffer_bytes"]))
 
 
 def check_rights() -> str:

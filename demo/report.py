@@ -107,9 +107,9 @@ def sections(result: dict[str, Any]) -> str:
 
 
 def page(result: dict[str, Any]) -> str:
-    lead = (f"A VM with a vGPU moved between two hosts over a link of 1 Gbit/s while it served a small model "
-            f"that writes readable English and one in the shape of Llama 3.1 with {result['model']}B of weights. Every number "
-            "here was measured in this run.")
+    served = " and ".join(m["title"] for m in result["models"]) or "language models"
+    lead = (f"A VM with a vGPU moved between two hosts over a link of 1 Gbit/s while it served {served}. Every number here was "
+            "measured in this run.")
     about = (f"{result['date']} · {result['machine']} · accelerator {result['accel']} · tracker {result['tracker']} · "
              f"took {result.get('seconds', 0):.0f} s")
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,'

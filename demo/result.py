@@ -29,12 +29,22 @@ def ms(value: float | None) -> str:
     return f"{value / 1000:.2f} s" if value >= 10000 else f"{value:.0f} ms"
 
 
+def conversation_tick(c: dict[str, Any] | None) -> Tick:
+    """The KV cache as a user would notice it."""
+    if not c:
+        return False, "no conversation came to its end"
+    return (c["identical"] and c["recomputed_tokens"] == 0,
+            f"a conversation of {c['turns']} turns, the last after the move: the same words as from a server that never moved; "
+            f"{c['cached_tokens']} of {c['prompt_tokens']} prompt tokens were in the KV cache, recomputed: {c['recomputed_tokens']}")
+
+
 def required(result: dict[str, Any]) -> list[Tick]:
     """Without each of these `make demo` fails."""
     pre, broken, stop = (named(result, n) for n in ("precopy", "killed", "stop-copy"))
     tokens = " and ".join(f"{m.get('tokens_compared', 0)} of the {m['name']} model" for m in result["models"])
     return [
         (bool(result["tokens_identical"]), f"tokens: {tokens or 'none'}, the same as of servers that never moved"),
+        conversation_tick(result["conversation"]),
         (bool(result["connection_survived"]), "each client's one TCP connection survived"),
         (pre.get("outcome") == "completed" and len(rounds(pre)) >= 2,
          f"pre-copy made {len(rounds(pre))} rounds"),

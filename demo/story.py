@@ -4,27 +4,24 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from demo import hashcat, models, preflight
-from demo.display import Display, migration_lines, spark
-from demo.models import Model
+from demo.display import Display, migration_lines
 from demo.preflight import Plan
-from demo.reference import Reference
 from demo.result import ms, rounds
-from demo.stream import NS, Stream, Streams, Window
-from demo.words import Words, across
+from demo.serving import Serving
+from demo.stream import NS, Window
 from lab import control, lifecycle, model
 from lab.ferry import Answer, Ferry, Running
 from lab.process import Process
 
 LINK = "1gbit"
 ROUNDS_SHOWN = 3
-PANE_WIDTH, PANE_LINES = 100, 3
-BEFORE_S, AFTER_S = 8, 8  # of the stream, around the pre-copy migration
+BEFORE_S, AFTER_S = 8, 8  # of the streams, around the pre-copy migration
+TURNS_BEFORE, TURNS_AFTER = 3, 1  # of the conversation
 LOG_LINE = "vGPU Page Transfer Start"
 HOLD = "dest.before-sealed"  # the stun, after the pages and before the destination's word
 
@@ -39,9 +36,7 @@ class Story:
     def __init__(self, lab: model.Lab, display: Display, folder: Path, plan: Plan) -> None:
         self.lab, self.display, self.folder, self.plan = lab, display, folder, plan
         self.ferry = Ferry(lab)
-        self.models: tuple[Model, ...] = (models.READABLE, models.synthetic(plan.model))
-        self.streams = Streams()
-        self.words: list[Words] = []
+        self.serving = Serving(plan.models, display)
         self.progress: dict[str, Any] = {}
         self.windows: dict[str, Window] = {}  # of each migration
         self.result: dict[str, Any] = {
@@ -51,25 +46,20 @@ class Story:
             "precopy_stun_ms": None, "no_vgpu_stun_ms": None, "hashcat_found": False, "leftovers": [],
             "hashcat_password": hashcat.PASSWORD, "tokens_compared": 0, "running_after_kill": None,
             "log_lines": {"precopy": 0, "stop-copy": 0}, "stream": [], "model": plan.model, "models": [],
+            "conversation": None,
             "machine": preflight.machine(), "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
         display.status = self.status
+
+    @property
+    def what(self) -> str:
+        """What the VM serves."""
+        names = [m.file.name for m in self.plan.models if m.on_disk and m.file]
+        return names[0] if names else "two language models"
 
     # ---- what is shown while it runs ----
 
     def status(self) -> list[str]:
-        lines = [self.stream_line(s) for s in self.streams if s.times and s.alive]
-        for words in self.words:
-            shown = words.pane(PANE_WIDTH, PANE_LINES) if self.display.live else words.fresh(PANE_WIDTH)
-            lines += [f"    │ {line}" for line in shown]
-        return lines + migration_lines(self.progress)
-
-    @staticmethod
-    def stream_line(s: Stream) -> str:
-        now = time.time_ns()
-        history = [s.rate((now - (i + 1) * NS, now - i * NS)) for i in range(39, -1, -1)]
-        silence = (now - s.times[-1]) / 1e6
-        return (f"  {s.model.name:<9} {history[-1]:5.1f} tokens/s  {spark(history)}  {len(s.times)} in all"
-                + (f", silent for {ms(silence)}" if silence > 400 else ""))
+        return self.serving.status() + migration_lines(self.progress)
 
     def on_line(self, line: dict[str, Any]) -> None:
         if isinstance(line.get("progress"), dict):
@@ -140,34 +130,13 @@ class Story:
         self.display.event(f"accelerator: {facts.get('accelerator')} ({facts.get('accelerator_reason')})")
 
     def serve(self) -> None:
+        disk = models.guest_disk(self.folder, self.plan.models)
         vm = self.start_vm("llm", "--profile", self.plan.profile, "--memory", self.plan.memory, "--vcpus", "1",
-                           "--overlay", str(models.overlay(self.folder, self.models)))
+                           "--overlay", str(models.guest_files(self.folder, self.plan.models)),
+                           *(["--disk", str(disk)] if disk else []))
         self.result["tracker"] = (vm.get("vgpu_processes") or [{}])[0].get("tracker", "")
         self.display.event(f"tracker of dirty pages: {self.result['tracker']}")
-        for m in self.models:
-            self.await_server(vm["ip"], m)
-        self.streams = Streams.outside(self.lab, self.models, vm["ip"])
-        if not self.streams.wait_for(20, 60):
-            raise DemoError("no tokens: " + ", ".join(s.ended or f"{s.model.name}: {len(s.ids)}" for s in self.streams))
-        self.words = [Words(s) for s in self.streams if s.model.readable]
-        self.display.event("a client of each streams")
-
-    def await_server(self, address: str, m: Model) -> None:
-        """Asks for /health from the client's side until the model is loaded."""
-        started = time.monotonic()
-        script = ("import sys,urllib.request as u\n"
-                  "print(u.urlopen(f'http://{sys.argv[1]}:{sys.argv[2]}/health', timeout=3).status)")
-        enter = ["nsenter", "-t", str(self.lab.namespace("client").pid), "-n", "--", "python3", "-c", script]
-        while time.monotonic() - started < 120:
-            try:
-                done = subprocess.run([*enter, address, str(m.port)], capture_output=True, text=True, timeout=10)
-                if done.stdout.strip() == "200":
-                    self.display.event(f"{m.title()} is in vGPU memory, {time.monotonic() - started:.1f} s")
-                    return
-            except subprocess.TimeoutExpired:
-                pass
-            time.sleep(0.3)
-        raise DemoError("the model server in the guest does not answer; see build/lab/demo/a/state/vms/llm/console.log")
+        self.serving.connect(self.lab, vm["ip"])
 
     def pause(self, seconds: float) -> Window:
         """Lets the stream run; the interval."""
@@ -175,29 +144,22 @@ class Story:
         time.sleep(seconds)
         return start, time.time_ns()
 
-    def noticed(self, m: dict[str, Any]) -> None:
-        """What the clients noticed of a migration: the longest wait, and the words on both sides of it."""
-        window = self.windows[m["demo"]]
-        m["client_gap_ms"] = self.streams.gap_ms(window)
-        m["reader"] = [across(w.stream, window) for w in self.words]
-        for line in m["reader"]:
-            self.display.event(f"what the reader saw: {line}")
-
     def precopy(self) -> None:
+        self.serving.talk(TURNS_BEFORE)
         before = self.pause(BEFORE_S)
         lines = self.log_count("b", "llm")
         m = self.migrate("llm", "a", "b", "precopy", "--verify")
         if m["outcome"] != "completed":
             raise DemoError(f"the migration {m['outcome']}: {(m.get('reason') or {}).get('message')}")
         after = self.pause(AFTER_S)
-        self.noticed(m)
+        self.serving.noticed(m, self.windows["precopy"])
+        self.serving.talk(TURNS_AFTER)
         self.result["client_gap_ms"] = m["client_gap_ms"]
         self.result["precopy_stun_ms"] = m["stun_ms"]
         self.result["log_lines"]["precopy"] = self.log_count("b", "llm") - lines
         windows = {"before": before, "during": self.windows["precopy"], "after": after}
-        self.result["tokens_per_s"] = {k: round(self.streams.rate(w), 2) for k, w in windows.items()}
-        self.result["models"] = [{"name": s.model.name, "tokens_per_s": {k: round(s.rate(w), 2) for k, w in windows.items()}}
-                                 for s in self.streams]
+        self.result["tokens_per_s"] = {k: round(self.serving.streams.rate(w), 2) for k, w in windows.items()}
+        self.result["models"] = self.serving.rows(windows)
 
     def kill_in_stun(self) -> None:
         control.fault(self.lab, "a", f"{HOLD}:hold")
@@ -212,8 +174,8 @@ class Story:
                            f"({', '.join(str(p.pid) for p in doomed)})")
         self.kill(doomed)
         m = self.end(running, "killed", started)
-        alive = self.streams.wait_for(10, 30)
-        self.noticed(m)
+        alive = self.serving.streams.wait_for(10, 30)
+        self.serving.noticed(m, self.windows["killed"])
         states = {h: self.state_of(h, "llm") for h in ("a", "b")}
         owner = [h for h, s in states.items() if s == "running"]
         self.result["running_after_kill"] = owner[0] if alive and len(owner) == 1 else None
@@ -236,20 +198,14 @@ class Story:
         if m["outcome"] != "completed":
             raise DemoError(f"the migration {m['outcome']}: {(m.get('reason') or {}).get('message')}")
         self.pause(3)
-        self.noticed(m)
+        self.serving.noticed(m, self.windows["stop-copy"])
         self.result["stop_copy_stun_ms"] = m["stun_ms"]
         self.result["log_lines"]["stop-copy"] = self.log_count("a", "llm") - lines
 
     def hang_up(self) -> None:
-        """Ends the streams from our side; whether they lasted is decided here."""
-        self.result["connection_survived"] = self.streams.alive and all(s.connections == 1 for s in self.streams)
-        for s in self.streams:
-            if s.ended:
-                self.display.event(f"the {s.model.name} model's stream had ended: {s.ended}")
-        self.streams.stop()
-        self.words = []
-        self.result["stream"] = self.streams.history()
-        start = self.streams.start_ns()
+        self.result["connection_survived"] = self.serving.hang_up()
+        self.result["stream"] = self.serving.streams.history()
+        start = self.serving.streams.start_ns()
         for m in self.result["migrations"]:
             if m["demo"] in self.windows:
                 m["window_s"] = [round((t - start) / NS, 3) for t in self.windows[m["demo"]]]
@@ -257,27 +213,11 @@ class Story:
         self.ferry.must("a", "vm", "stop", "llm", timeout=60)
 
     def compare(self) -> None:
-        """Both models' tokens with those of servers that never moved."""
-        self.result["tokens_identical"] = bool(self.streams)
-        for s, row in zip(self.streams, self.result["models"]):
-            row["tokens_compared"], row["identical"] = self.compare_stream(s)
+        for s, row in zip(self.serving.streams, self.result["models"]):
+            row.update(self.serving.compare(s, self.folder))
             self.result["tokens_compared"] += row["tokens_compared"]
-            self.result["tokens_identical"] &= row["identical"]
-
-    def compare_stream(self, s: Stream) -> tuple[int, bool]:
-        wanted = len(s.ids)
-        self.display.event(f"{s.model.name}: an unmoved run of {wanted} tokens for comparison")
-        reference = Reference(s.model, self.folder)
-        self.display.status = lambda: [f"  reference: {reference.count} of {wanted} tokens"]
-        try:
-            ids = reference.ids(wanted, 240)
-        finally:
-            reference.stop()
-            self.display.status = self.status
-        same = next((i for i, (x, y) in enumerate(zip(ids, s.ids)) if x != y), min(len(ids), wanted))
-        if same < wanted:
-            self.display.event(f"the streams differ from token {same} on (of {wanted}; {len(ids)} in the comparison)")
-        return len(ids), 0 < wanted == same
+            self.result["conversation"] = row.pop("conversation") or self.result["conversation"]
+        self.result["tokens_identical"] = all(row["identical"] for row in self.result["models"])
 
     def without_vgpu(self) -> None:
         self.start_vm("plain", "--profile", "none", "--memory", self.plan.memory, "--vcpus", "1")
@@ -311,7 +251,6 @@ class Story:
             self.display.event("hashcat was done before it had moved: this shows nothing")
             return
         self.result["hashcat_found"] = self.hashcat_until(host, hashcat.found, 240, "runs on") and host == "b"
-        disk.unlink()
 
     def hashcat_until(self, host: str, done: Any, seconds: float, doing: str) -> bool:
         deadline = time.monotonic() + seconds

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import bisect
 import json
-import os
 import subprocess
-import sys
 import threading
 import time
 from typing import Any, Sequence
 
 from demo.models import Model
-from lab.model import ROOT, Lab
+from demo.place import Place
+from lab.model import Lab
 
 NS = 1_000_000_000
 BIN_S = 0.25
@@ -24,18 +23,15 @@ Window = tuple[int, int]  # from and to, CLOCK_REALTIME in ns
 class Stream:
     """One client of one model: tokens as they arrive. Reading them here is safe from any thread."""
 
-    def __init__(self, model: Model, address: str, port: int, enter: Sequence[str] = (),
-                 env: dict[str, str] | None = None) -> None:
-        self.model = model
+    def __init__(self, model: Model, place: Place) -> None:
+        self.model, self.place = model, place
         self.times: list[int] = []  # CLOCK_REALTIME, ns
         self.ids: list[int] = []
         self.words: list[str] = []
         self.starts: list[tuple[int, str]] = []  # of each request: the index of its first token, its prompt
         self.ended: str | None = None
         self.connections = 0
-        self.process = subprocess.Popen(
-            [*enter, sys.executable, "-m", "demo.client", address, str(port), json.dumps(model.requests.fields())],
-            env={**os.environ, **(env or {})}, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.process = place.popen("demo.client", json.dumps(model.requests.fields()), stdout=subprocess.PIPE)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
@@ -94,6 +90,13 @@ class Stream:
         near = range(max(1, first), min(len(self.times), after + 1))
         return max((((self.times[i] - self.times[i - 1]) / 1e6, i) for i in near), default=(0.0, 0))
 
+    def latency(self, window: Window) -> dict[str, float]:
+        """The time from one token to the next in an interval: p50 and p99 in ms, and the interval's length."""
+        first, after = self.between(window)
+        waits = sorted((b - a) / 1e6 for a, b in zip(self.times[first:after], self.times[first + 1:after]))
+        at = {f"p{p}": round(waits[min(len(waits) - 1, len(waits) * p // 100)], 1) if waits else 0.0 for p in (50, 99)}
+        return {**at, "seconds": round((window[1] - window[0]) / NS, 1)}
+
     def stop(self) -> None:
         """Ends the client from this side: the demo has seen enough."""
         if self.process.poll() is None:
@@ -110,8 +113,7 @@ class Streams(list[Stream]):
     @classmethod
     def outside(cls, lab: Lab, models: Sequence[Model], address: str) -> Streams:
         """One client for each model in the lab's outside network."""
-        enter = ["nsenter", "-t", str(lab.namespace("client").pid), "-n", "--"]
-        return cls(Stream(m, address, m.port, enter, lab.environment("client")) for m in models)
+        return cls(Stream(m, Place.outside(lab, address, m.port)) for m in models)
 
     @property
     def alive(self) -> bool:

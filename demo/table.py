@@ -23,15 +23,25 @@ def row(m: dict[str, Any]) -> tuple[str, ...]:
             size(stun_bytes) if done else "–", ms(m.get("client_gap_ms")))
 
 
+def service(result: dict[str, Any]) -> list[str]:
+    """Tokens a second, and the time from token to token, before, during and after the pre-copy migration."""
+    out = []
+    for m in [*result["models"], {"name": "together", "tokens_per_s": result["tokens_per_s"]}]:
+        rate, wait = m["tokens_per_s"], m.get("latency_ms")
+        out.append(f"  {m['name'] + ':':<10} {rate['before']:5.1f} tokens/s before, {rate['during']:.1f} during the pre-copy "
+                   f"migration, {rate['after']:.1f} after"
+                   + (f"; from token to token p50 {wait['before']['p50']:.0f}, p99 {wait['before']['p99']:.0f} ms over "
+                      f"{wait['before']['seconds']:.0f} s before, p50 {wait['after']['p50']:.0f}, p99 "
+                      f"{wait['after']['p99']:.0f} ms over {wait['after']['seconds']:.0f} s after" if wait else ""))
+    return out
+
+
 def lines(result: dict[str, Any]) -> list[str]:
     table = [HEAD, *(row(m) for m in result["migrations"])]
     widths = [max(len(r[i]) for r in table) for i in range(len(HEAD))]
     out = ["  " + "  ".join(cell.ljust(w) for cell, w in zip(r, widths)).rstrip() for r in table]
     out.insert(1, "  " + "─" * (sum(widths) + 2 * len(widths) - 2))
-    rate = result["tokens_per_s"]
-    out.append("")
-    out.append(f"  tokens/s: {rate['before']:.1f} before, {rate['during']:.1f} during the pre-copy migration, "
-               f"{rate['after']:.1f} after")
+    out += ["", *service(result)]
     if result["precopy_stun_ms"] and result["no_vgpu_stun_ms"] is not None:
         own = result["precopy_stun_ms"] - result["no_vgpu_stun_ms"]
         out.append(f"  Ferry's own part of the pre-copy stun: {ms(result['precopy_stun_ms'])} less "

@@ -7,6 +7,7 @@ import os
 import re
 import time
 import unittest
+from pathlib import Path
 from typing import Any, Callable
 
 from lab import control, lifecycle, model, overlay
@@ -34,9 +35,10 @@ class VmTest(unittest.TestCase):
         cls.ferry = Ferry(cls.lab)
 
     @classmethod
-    def boot(cls, host: str = "a", profile: str = "ferry_cpu-05q", memory: str = "192M") -> None:
+    def boot(cls, host: str = "a", profile: str = "ferry_cpu-05q", memory: str = "192M",
+             programs: tuple[str, ...] = OVERLAY_PROGRAMS, files: dict[str, Path] | None = None) -> None:
         cls.ferry.must(host, "vm", "create", VM, "--profile", profile, "--memory", memory,
-                       "--overlay", str(overlay.build(cls.lab.folder, OVERLAY_PROGRAMS)))
+                       "--overlay", str(overlay.build(cls.lab.folder, programs, files)))
         cls.ferry.must(host, "vm", "start", VM, timeout=90)
 
     # ---- the workload ----
