@@ -16,7 +16,7 @@ from typing import Any
 
 from lab.model import ROOT, Lab
 
-ASK_S = 60
+ASK_S = 180
 
 
 class NoAnswer(Exception):

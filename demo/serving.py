@@ -20,7 +20,7 @@ from lab.model import Lab
 
 PANE_WIDTH, PANE_LINES = 100, 3
 SILENT_MS = 400
-LOAD_S, COMPARE_S = 240, 240
+LOAD_S, COMPARE_S = 240, 600
 
 
 class ServingError(Exception):
