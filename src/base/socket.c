@@ -55,7 +55,7 @@ static int unix_socket(
 	return fd >= 0 ? fd : ferry_fail(e, errno, "socket", "cannot make a unix socket: %m");
 }
 
-int unix_listen(const char *path, struct ferry_error *e)
+int unix_bind(const char *path, struct ferry_error *e)
 {
 	struct sockaddr_un sa;
 	_cleanup_fd_ int folder = -1;
@@ -64,9 +64,18 @@ int unix_listen(const char *path, struct ferry_error *e)
 	if (fd < 0)
 		return fd;
 	unlink(sa.sun_path);
-	if (bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || listen(fd, 64) < 0)
+	if (bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
 		return ferry_fail(e, errno, "socket", "cannot listen on %s: %m", path);
 	return take_fd(fd);
+}
+
+int unix_listen(const char *path, struct ferry_error *e)
+{
+	_cleanup_fd_ int fd = unix_bind(path, e);
+
+	if (fd >= 0 && listen(fd, UNIX_BACKLOG) < 0)
+		return ferry_fail(e, errno, "socket", "cannot listen on %s: %m", path);
+	return fd < 0 ? fd : take_fd(fd);
 }
 
 int unix_connect(const char *path, struct ferry_error *e)

@@ -9,10 +9,13 @@
 #include "base/error.h"
 
 #define SOCKET_MAX_FDS 64
+#define UNIX_BACKLOG   64
 
 // A path may be longer than sockaddr_un holds (108 bytes): it is then reached through
 // /proc/self/fd. An old socket file at `path` is replaced.
 int unix_listen(const char *path, struct ferry_error *e);
+// The same without listen(2), which takes UNIX_BACKLOG: nobody can connect yet.
+int unix_bind(const char *path, struct ferry_error *e);
 // -EAGAIN after a second where the listener does not accept and its queue is full.
 int unix_connect(const char *path, struct ferry_error *e);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/control/control_private.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/socket.h"
 
@@ -186,36 +187,49 @@ static void on_connection(void *arg, int fd, uint32_t events)
 
 // ---- life
 
-static int open_all(struct control *c, struct ferry_error *e)
+static int begin(struct control *c, struct ferry_error *e)
 {
 	int r = tracker_choose(c->o->tracker, &c->tracker, c->tracker_reason, e);
 
 	if (r < 0)
 		return r;
 	log_info("tracker %s: %s", c->tracker->name, c->tracker_reason);
-	if (c->o->vm_log) {
-		c->vm_log = open(c->o->vm_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-		if (c->vm_log < 0)
-			return ferry_fail(
-				e, errno, "bad-log", "%s: %s", c->o->vm_log, strerror(errno));
-	}
-	c->listen_fd = unix_listen(c->o->control, e);
-	if (c->listen_fd < 0)
-		return c->listen_fd;
+	if (listen(c->listen_fd, UNIX_BACKLOG) < 0)
+		return ferry_fail(e, errno, "socket", "cannot listen on %s: %m", c->o->control);
 	c->watch = loop_fd(c->v->loop, c->listen_fd, EPOLLIN, on_connection, c);
 	return c->watch ? 0 : ferry_fail(e, ENOMEM, "no-memory", "no memory to listen");
 }
 
-int control_new(
-	struct vgpu *v, const struct options *o, struct control **ret, struct ferry_error *e)
+int control_files_open(const struct options *o, struct control_files *ret, struct ferry_error *e)
+{
+	_cleanup_fd_ int log = -1;
+
+	*ret = (struct control_files){ -1, -1 };
+	if (o->vm_log) {
+		log = open(o->vm_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		if (log < 0)
+			return ferry_fail(e, errno, "bad-log", "%s: %m", o->vm_log);
+	}
+	int fd = o->control ? unix_bind(o->control, e) : -1;
+	if (o->control && fd < 0)
+		return fd;
+	*ret = (struct control_files){ fd, take_fd(log) };
+	return 0;
+}
+
+int control_new(struct vgpu *v, const struct options *o, struct control_files *files,
+	struct control **ret, struct ferry_error *e)
 {
 	struct control *c = calloc(1, sizeof *c);
 
 	if (!c)
 		return ferry_fail(e, ENOMEM, "no-memory", "no memory for the control socket");
-	*c = (struct control){ .v = v, .o = o, .listen_fd = -1, .vm_log = -1 };
+	*c = (struct control){
+		.v = v, .o = o, .listen_fd = files->socket, .vm_log = files->vm_log
+	};
+	*files = (struct control_files){ -1, -1 };
 	forget_asks(c);
-	int r = open_all(c, e);
+	int r = begin(c, e);
 	if (r < 0) {
 		control_free(c);
 		return r;

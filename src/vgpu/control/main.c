@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ferry-vgpu: one vGPU's process. It listens; whoever starts it may come and go.
 #include "vgpu/backend/cl_binary.h"
+#include "vgpu/control/confine.h"
 #include "vgpu/control/control.h"
 #include "vgpu/control/options.h"
 #include "vgpu/session/port.h"
@@ -9,6 +10,7 @@
 #include "vgpu/vgpu.h"
 
 #include "base/log.h"
+#include "base/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +24,7 @@ static const char usage[] =
 	"usage: ferry-vgpu --memory BYTES (--control PATH | --serve PATH) [--profile NAME]\n"
 	"         [--index I] [--ports N] [--incoming] [--tracker auto|wp|digest]\n"
 	"         [--vm-log PATH] [--device N] [--slices FIRST:COUNT] [--tokens FD]\n"
-	"         [--share PERCENT] [--faults] [--share-memory]\n"
+	"         [--share PERCENT] [--user UID] [--faults] [--share-memory]\n"
 	"Serves OpenCL to a VM's ports, or to local programs, and moves its memory and objects to\n"
 	"another ferry-vgpu when ferryd says so on the control socket.\n";
 
@@ -59,7 +61,22 @@ static void join_turns(struct vgpu *v, const struct options *o)
 		log_error("no turns on the device: %s", e.message);
 }
 
-static int serve_until_told(struct loop *loop, const struct options *o, struct ferry_error *e)
+// What a user of its own could not open.
+struct files {
+	int serve;
+	struct control_files control;
+};
+
+static int open_files(const struct options *o, struct files *ret, struct ferry_error *e)
+{
+	int r = control_files_open(o, &ret->control, e);
+
+	ret->serve = r == 0 && o->serve ? unix_bind(o->serve, e) : -1;
+	return r == 0 && o->serve && ret->serve < 0 ? ret->serve : r;
+}
+
+static int serve_until_told(
+	struct loop *loop, const struct options *o, struct files *f, struct ferry_error *e)
 {
 	struct vgpu_config config = { .loop = loop,
 		.memory_bytes = o->memory_bytes,
@@ -71,18 +88,24 @@ static int serve_until_told(struct loop *loop, const struct options *o, struct f
 	struct serve *serve = NULL;
 	struct control *control = NULL;
 	struct output *output = NULL;
+	struct ferry_error why = FERRY_ERROR_INIT;
 	int r = vgpu_new(&config, &v, e);
 
 	if (r == 0 && o->tokens)
 		join_turns(v, o);
+	if (r == 0 && !o->user)
+		r = open_files(o, f, e); // now: who waits for a socket's file may connect soon
 	if (r == 0)
 		r = output_new(v, &output, e);
 	if (r == 0)
 		r = take_ports(v, o, e);
 	if (r == 0 && o->serve)
-		r = serve_new(v, o->serve, &serve, e);
+		r = serve_new(v, f->serve, o->serve, &serve, e);
 	if (r == 0 && o->control)
-		r = control_new(v, o, &control, e);
+		r = control_new(v, o, &f->control, &control, e);
+	// Threads exist by now, but no byte of a guest has been looked at.
+	if (r == 0 && confine_calls(&why) < 0)
+		log_warn("%s", why.message);
 	if (r == 0)
 		r = loop_run(loop);
 	control_free(control);
@@ -90,6 +113,18 @@ static int serve_until_told(struct loop *loop, const struct options *o, struct f
 	vgpu_free(v);
 	output_free(output);
 	return r;
+}
+
+static int run(struct loop *loop, const struct options *o, struct ferry_error *e)
+{
+	struct files files = { -1, { -1, -1 } };
+	int r = o->user ? open_files(o, &files, e) : 0;
+
+	if (r == 0 && o->user)
+		r = confine_become(o->user, e);
+	if (r == 0)
+		r = confine_limit(o->user, e);
+	return r == 0 ? serve_until_told(loop, o, &files, e) : r;
 }
 
 int main(int argc, char **argv)
@@ -115,7 +150,7 @@ int main(int argc, char **argv)
 		log_error("no event loop");
 		return 1;
 	}
-	int r = serve_until_told(loop, &o, &e);
+	int r = run(loop, &o, &e);
 	if (r < 0)
 		log_error("%s", e.message);
 	loop_free(loop);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/control/options.h"
+#include "vgpu/control/confine.h"
 #include "pages/page_space.h"
 #include "vgpu/profile.h"
 
@@ -24,6 +25,7 @@ enum {
 	O_SHARE,
 	O_FAULTS,
 	O_SHARE_MEMORY,
+	O_USER,
 	O_HELP
 };
 
@@ -43,6 +45,7 @@ static const struct option known[] = {
 	{ "share", required_argument, NULL, O_SHARE },
 	{ "faults", no_argument, NULL, O_FAULTS },
 	{ "share-memory", no_argument, NULL, O_SHARE_MEMORY },
+	{ "user", required_argument, NULL, O_USER },
 	{ "help", no_argument, NULL, O_HELP },
 	{ 0 },
 };
@@ -126,6 +129,8 @@ static int option(int which, const char *value, struct options *o, struct ferry_
 	case O_SHARE_MEMORY:
 		o->share_memory = true;
 		return 0;
+	case O_USER:
+		return small_number("user", value, CONFINE_USERS_LAST, &o->user, e);
 	case O_HELP:
 		o->help = true;
 		return 0;

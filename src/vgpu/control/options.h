@@ -14,6 +14,7 @@ struct options {
 	const char *control, *profile, *serve, *tracker, *vm_log;
 	uint64_t memory_bytes;
 	unsigned index, ports, device, tokens, share; // tokens 0: no descriptor
+	unsigned user;                                // 0: the one that started it
 	struct be_slices slices;
 	bool incoming, faults, share_memory, help;
 };

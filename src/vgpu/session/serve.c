@@ -31,23 +31,20 @@ static void on_connection(void *arg, int fd, uint32_t events)
 		log_warn("%s", e.message);
 }
 
-int serve_new(struct vgpu *v, const char *path, struct serve **ret, struct ferry_error *e)
+int serve_new(struct vgpu *v, int fd, const char *path, struct serve **ret, struct ferry_error *e)
 {
 	struct serve *s = calloc(1, sizeof *s);
 
-	if (!s)
+	if (!s) {
+		close(fd);
 		return ferry_fail(e, ENOMEM, "no-memory", "no memory to serve %s", path);
-	s->v = v;
-	s->fd = unix_listen(path, e);
-	if (s->fd < 0) {
-		free(s);
-		return e && e->err ? e->err : -EIO;
 	}
-	s->path = strdup(path);
-	s->watch = loop_fd(v->loop, s->fd, EPOLLIN, on_connection, s);
+	*s = (struct serve){ .v = v, .fd = fd, .path = strdup(path) };
+	if (listen(fd, UNIX_BACKLOG) == 0)
+		s->watch = loop_fd(v->loop, fd, EPOLLIN, on_connection, s);
 	if (!s->path || !s->watch) {
 		serve_free(s);
-		return ferry_fail(e, ENOMEM, "no-memory", "no memory to serve %s", path);
+		return ferry_fail(e, ENOMEM, "no-memory", "%s cannot be served", path);
 	}
 	*ret = s;
 	return 0;

@@ -6,5 +6,6 @@
 
 struct serve;
 
-int serve_new(struct vgpu *v, const char *path, struct serve **ret, struct ferry_error *e);
+// `fd` is bound to `path`, and becomes its own, also on error.
+int serve_new(struct vgpu *v, int fd, const char *path, struct serve **ret, struct ferry_error *e);
 struct serve *serve_free(struct serve *s); // NULL-safe, returns NULL; its ports stay the vGPU's

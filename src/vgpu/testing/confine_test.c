@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real ferry-vgpu, and a hostile guest: its kernel makes system calls. What is given up is really
+// gone, in every thread, and a program still builds, which takes the driver a compiler and a linker.
+//
+// usage: confine_test FERRY-VGPU
+#include "vgpu/control/confine.h"
+#include "vgpu/testing/testclient.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/test.h"
+
+#include <CL/cl.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// OpenCL C, as PoCL compiles it, has inline assembly: this is what a hostile kernel can do.
+static const char source[] =
+	"__kernel void call(__global long *a) {\n"
+	"  for (int i = 0; i < 8; i++) {\n"
+	"    long r;\n"
+	"    __asm__ volatile(\"xorl %%r10d, %%r10d\\n\\tsyscall\" : \"=a\"(r) : \"a\"(a[i * 4]),\n"
+	"      \"D\"(a[i * 4 + 1]), \"S\"(a[i * 4 + 2]), \"d\"(0L)\n"
+	"      : \"rcx\", \"r10\", \"r11\", \"memory\");\n"
+	"    a[i * 4] = r;\n"
+	"  }\n"
+	"}\n";
+
+static char path[128];
+
+// Every thread's line of /proc/PID/task/TID/status.
+static void expect_status(pid_t pid, const char *name, const char *value)
+{
+	char folder[64], file[128], want[64];
+	int threads = 0;
+
+	snprintf(folder, sizeof folder, "/proc/%d/task", (int)pid);
+	snprintf(want, sizeof want, "\n%s:\t%s\n", name, value);
+	DIR *d = opendir(folder);
+	CHECK(d);
+	for (struct dirent *at; (at = readdir(d));) {
+		_cleanup_free_ char *text = NULL;
+		if (at->d_name[0] == '.')
+			continue;
+		snprintf(file, sizeof file, "%s/%.16s/status", folder, at->d_name);
+		if (file_read(file, 65536, &text, NULL, NULL) < 0)
+			continue; // it has just ended
+		CHECK(strstr(text, want));
+		threads++;
+	}
+	closedir(d);
+	CHECK(threads > 1);
+}
+
+static void check_limits(pid_t pid)
+{
+	char file[64];
+	_cleanup_free_ char *text = NULL;
+
+	expect_status(pid, "Seccomp", "2");
+	expect_status(pid, "NoNewPrivs", "1");
+	snprintf(file, sizeof file, "/proc/%d/limits", (int)pid);
+	CHECK_EQ(file_read(file, 65536, &text, NULL, NULL), 0);
+	char *core = strstr(text, "Max core file size");
+	unsigned long soft = 1, hard = 1;
+	CHECK(core && sscanf(core, "Max core file size %lu %lu", &soft, &hard) == 2);
+	CHECK(!soft && !hard);
+}
+
+static void kernels_have_no_more_calls(void)
+{
+	const struct {
+		long nr, a, b;
+		long want; // -errno; 1: success
+	} tries[8] = {
+		{ SYS_socket, AF_INET, SOCK_STREAM, -EPERM },
+		{ SYS_socket, AF_UNIX, SOCK_STREAM, -EPERM },
+		{ SYS_ptrace, PTRACE_TRACEME, 0, -ENOSYS },
+		{ SYS_unshare, 0x10000000 /* CLONE_NEWUSER */, 0, -ENOSYS },
+		{ SYS_setuid, 0, 0, -ENOSYS },
+		{ SYS_bpf, 0, 0, -ENOSYS },
+		{ SYS_io_uring_setup, 1, 0, -ENOSYS },
+		{ SYS_getpid, 0, 0, 1 },
+	};
+	struct testclient c;
+	long a[8][4] = { { 0 } }, got[8][4];
+	struct buf args = { 0 };
+	struct p_arg arg = { 0, PROTO_ARG_BUFFER, 4, { 0 } };
+
+	for (int i = 0; i < 8; i++) {
+		a[i][0] = tries[i].nr;
+		a[i][1] = tries[i].a;
+		a[i][2] = tries[i].b;
+	}
+	testclient_connect(&c, path);
+	testclient_prepare(&c, source);
+	SEND(&c, buffer_create, 0, .id = 4, .context = 1, .size = sizeof a);
+	SEND(&c, write, 0, .queue = 2, .buffer = 4, .size = sizeof a, .bytes = BYTES(a, sizeof a));
+	SEND(&c, kernel_create, 0, .id = 5, .program = 3, .name = TEXT("call"));
+	CHECK_EQ(p_put_arg_item(&args, &arg), 0);
+	SEND(&c, launch, 0, .queue = 2, .kernel = 5, .dims = 1, .global = { { 1, 1, 1 } },
+		.args = BYTES(args.data, args.len));
+	uint32_t seq = SEND(&c, read, 0, .queue = 2, .buffer = 4, .size = sizeof got);
+	testclient_send(&c);
+	CHECK_EQ(testclient_answer(&c, seq), CL_SUCCESS);
+	CHECK_EQ(c.body.len, sizeof got);
+	memcpy(got, c.body.data, sizeof got);
+	for (int i = 0; i < 7; i++)
+		CHECK_EQ(got[i][0], tries[i].want);
+	CHECK(got[7][0] > 1);
+	buf_free(&args);
+	testclient_close(&c);
+}
+
+static void end(pid_t pid)
+{
+	int status;
+
+	CHECK_EQ(kill(pid, SIGTERM), 0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	*strrchr(path, '/') = 0;
+	CHECK_EQ(path_remove(path, NULL), 0);
+}
+
+static void everybodys_vgpu_is_confined(const char *program)
+{
+	pid_t pid = testclient_start(program, NULL, path, sizeof path);
+
+	kernels_have_no_more_calls();
+	check_limits(pid);
+	end(pid);
+}
+
+// The folder above its cache is closed to it, as a checkout under /root is.
+static void a_vms_has_its_own_user(const char *program)
+{
+	pid_t pid = testclient_start(program, "--user=61999", path, sizeof path);
+	char cache[160];
+	struct stat st;
+
+	kernels_have_no_more_calls();
+	check_limits(pid);
+	expect_status(pid, "Uid", "61999\t61999\t61999\t61999");
+	expect_status(pid, "Gid", "61999\t61999\t61999\t61999");
+	expect_status(pid, "Groups", " ");
+	expect_status(pid, "CapEff", "0000000000000000");
+	expect_status(pid, "CapPrm", "0000000000000000");
+	snprintf(cache, sizeof cache, "%.*s/cl-cache/kernels", (int)(strrchr(path, '/') - path),
+		path);
+	CHECK(stat(cache, &st) == 0 && st.st_uid == 61999);
+	end(pid);
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2);
+#if !defined(__x86_64__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	printf("skipped: the filter is not in a build with sanitizers, the kernel is for x86-64\n");
+	return 77;
+#endif
+	everybodys_vgpu_is_confined(argv[1]);
+	printf("ok everybodys_vgpu_is_confined\n");
+	if (geteuid() == 0) {
+		a_vms_has_its_own_user(argv[1]);
+		printf("ok a_vms_has_its_own_user\n");
+	}
+	return 0;
+}
