@@ -104,6 +104,7 @@ struct vm {
 	struct vm_link_waiter qmp_waiter;
 	bool qmp_was_connected;
 	struct vm_vgpu vgpus[VM_GPUS_MAX];
+	unsigned user;       // that ferry-vgpu becomes, see vm_user.h; 0: none of its own
 	unsigned n_vgpus;    // as configured; 0 for profile "none"
 	struct agent *agent; // the guest's; its socket is set while the VM is RUNNING here
 

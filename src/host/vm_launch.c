@@ -7,6 +7,7 @@
 #include "host/placement.h"
 #include "host/vm_link.h"
 #include "host/vm_start.h"
+#include "host/vm_user.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -139,6 +140,8 @@ static int start_programs(struct vm_launch *l, struct ferry_error *e)
 
 	vm_ports_init(&ports);
 	int r = placement_assign(vm, e);
+	if (r == 0)
+		r = vm_user_take(vm, e);
 	if (r == 0)
 		r = vm_ports_open(&ports, vm->n_vgpus, e);
 	for (unsigned i = 0; i < vm->n_vgpus && r == 0; i++)

@@ -105,7 +105,7 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 	struct host *h = vm->host;
 	struct vm_spec s;
 	char program[4200], control[160], log[160], file[24], memory[24], number[12], n_ports[12];
-	char cache[4300], slices[24], turns[12], share[12];
+	char cache[4300], slices[24], turns[12], share[12], user[12];
 	const struct profile *p = profile_find(json_string_or(vm->config, "profile", ""), NULL);
 	int slice = vm->vgpus[index].slice;
 	struct process_fd fds[2 * VM_PORTS_PER_GPU + 1];
@@ -128,7 +128,7 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 		fds[2 * i + 1] =
 			(struct process_fd){ ports->qemus[index][i], VGPU_PORT_FD + 2 * i + 1 };
 	}
-	const char *argv[24] = { program, "--control", control, "--profile", s.profile, "--memory",
+	const char *argv[28] = { program, "--control", control, "--profile", s.profile, "--memory",
 		memory, "--index", number, "--ports", n_ports, "--tracker", tracker(vm), "--vm-log",
 		log };
 	int n = 15;
@@ -146,6 +146,11 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 		argv[n++] = turns;
 		argv[n++] = "--share";
 		argv[n++] = share;
+	}
+	if (vm->user) {
+		snprintf(user, sizeof user, "%u", vm->user);
+		argv[n++] = "--user";
+		argv[n++] = user;
 	}
 	if (incoming)
 		argv[n++] = "--incoming";

@@ -7,6 +7,7 @@ import base64
 import re
 import signal
 import time
+from pathlib import Path
 
 from lab import control
 from lab.ferry import Answer
@@ -23,6 +24,15 @@ class MoveTest(VmTest):
         status, text = self.ferry.guest("a", VM, "clinfo", "-l")
         self.assertEqual(status, 0, text)
         self.assertIn("Device #0", text)
+
+    def test_1_its_process_is_confined(self) -> None:
+        vgpu = next(p for p in self.processes("a") if p.kind == "vgpu")
+        status = Path(f"/proc/{vgpu.process.pid}/status").read_text()
+        user = int(re.findall(r"^Uid:\t(\d+)", status, re.M)[0])
+        self.assertTrue(61184 <= user <= 65519, status)
+        for line in (f"Uid:\t{user}\t{user}\t{user}\t{user}", f"Gid:\t{user}\t{user}\t{user}\t{user}", "Seccomp:\t2",
+                     "NoNewPrivs:\t1", "CapEff:\t0000000000000000"):
+            self.assertIn(line, status)
 
     def test_2_a_program_computes_what_it_should(self) -> None:
         status, text = self.ferry.guest("a", VM, "pattern", "8", "--steps", "100")

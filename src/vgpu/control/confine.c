@@ -200,21 +200,12 @@ static const int calls[] = {
 
 // ---- the user
 
-// A cache is only a cache: what another user, or root, left there is not worth keeping.
 static int take_folder(const char *path, unsigned user, struct ferry_error *e)
 {
-	struct stat st;
-
 	int r = dir_make(path, e);
+
 	if (r < 0)
 		return r;
-	if (lstat(path, &st) == 0 && st.st_uid != user) {
-		r = path_remove(path, e);
-		if (r < 0)
-			return r;
-		if (mkdir(path, 0700) < 0)
-			return ferry_fail(e, errno, "file", "cannot make %s: %m", path);
-	}
 	_cleanup_fd_ int fd = open(path, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fchown(fd, user, user) < 0 || fchmod(fd, 0700) < 0 || fchdir(fd) < 0)
 		return ferry_fail(e, errno, "file", "cannot give %s to user %u: %m", path, user);

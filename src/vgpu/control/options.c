@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/control/options.h"
-#include "vgpu/control/confine.h"
 #include "pages/page_space.h"
+#include "vgpu/user.h"
 #include "vgpu/profile.h"
 
 #include <errno.h>
@@ -130,7 +130,7 @@ static int option(int which, const char *value, struct options *o, struct ferry_
 		o->share_memory = true;
 		return 0;
 	case O_USER:
-		return small_number("user", value, CONFINE_USERS_LAST, &o->user, e);
+		return small_number("user", value, VGPU_USERS_LAST, &o->user, e);
 	case O_HELP:
 		o->help = true;
 		return 0;
