@@ -40,10 +40,14 @@ TARGETS: dict[str, tuple[str, Callable[[Pair], bool]]] = {
 }
 
 
-def run(command: list[str]) -> dict[str, tuple[float, str]]:
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    rows = [line.split("\t") for line in out.splitlines() if line.count("\t") == 2]
+def parse(text: str) -> dict[str, tuple[float, str]]:
+    """What bench-remoting and bench-port-guest print."""
+    rows = [line.split("\t") for line in text.splitlines() if line.count("\t") == 2]
     return {name: (float(value), unit) for name, value, unit in rows}
+
+
+def run(command: list[str]) -> dict[str, tuple[float, str]]:
+    return parse(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def spell(value: float, unit: str) -> str:
