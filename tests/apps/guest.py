@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A VM whose disk holds some of the programs with all that they need, which moves between two hosts while they run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from lab import lifecycle, model
+from lab.ferry import Ferry, FerryError
+
+VM = "apps"
+FOLDERS = ("/usr/share/hashcat/OpenCL", "/usr/share/hashcat/tunings")
+FILES = ("/usr/share/hashcat/hashcat.hcstat2", "/usr/share/hashcat/modules/module_01400.so",
+         "/usr/share/hashcat/modules/module_00000.so")
+BOOT_S, RUN_S, MOVE_S, PAUSE_S = 120, 900, 120, 2
+
+
+def _needed(program: str) -> list[str]:
+    """The shared libraries of a program, where the loader finds them."""
+    text = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return re.findall(r"(/\S+) \(0x", text)
+
+
+def _copy(path: str, root: Path) -> None:
+    to = root / path.lstrip("/")
+    if not to.exists():
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, to)
+
+
+def _tree(programs: list[str], library: Path, root: Path) -> None:
+    """A root folder for chroot(1): the programs at their usual places, and the guest's OpenCL driver."""
+    for name in programs:
+        path = shutil.which(name)
+        if not path:
+            raise FileNotFoundError(name)
+        for file in (path, *_needed(path)):
+            _copy(file, root)
+    for file in FILES:
+        _copy(file, root)
+    for folder in FOLDERS:
+        shutil.copytree(folder, root / folder.lstrip("/"))
+    for folder in ("dev", "proc", "sys", "tmp", "etc/OpenCL/vendors"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copy(library, root / "usr/lib/libferry-cl.so")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/tmp:/bin/sh\n")  # hashcat asks for its user's home
+    (root / "etc/OpenCL/vendors/ferry.icd").write_text("/usr/lib/libferry-cl.so\n")
+
+
+def make_disk(programs: list[str], library: Path, folder: Path) -> Path:
+    root, image = folder / "root", folder / "apps.img"
+    shutil.rmtree(root, ignore_errors=True)
+    _tree(programs, library, root)
+    size = sum(f.stat().st_size for f in root.rglob("*") if f.is_file())
+    with open(image, "wb") as f:
+        f.truncate(size + size // 4 + (64 << 20))
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(root), str(image)], check=True)
+    shutil.rmtree(root)
+    return image
+
+
+class Guest:
+    """Two hosts and the VM; close() takes all of it down."""
+
+    def __init__(self, programs: list[str], library: Path, folder: Path) -> None:
+        self.name = f"test-apps-{os.getpid()}"
+        self.disk = make_disk(programs, library, folder)
+        try:
+            self.ferry = Ferry(lifecycle.up(self.name, hosts=2, mtu=9000, daemons=True))
+            self.host = "a"
+            self.ferry.must("a", "vm", "create", VM, "--profile", "ferry_cpu-1q", "--memory", "768M", "--disk",
+                            str(self.disk))
+            self.ferry.must("a", "vm", "start", VM, timeout=BOOT_S)
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        deadline = time.monotonic() + BOOT_S
+        while self._guest("test -d /mnt/usr")[0] != 0:
+            if time.monotonic() > deadline:
+                raise FerryError("the guest did not mount its disk")
+            time.sleep(1)
+        status, text = self._guest("for d in dev proc sys; do mount -o bind /$d /mnt/$d || exit 1; done")
+        if status:
+            raise FerryError(f"the guest's folders: {text}")
+
+    def _guest(self, line: str, timeout: float = 60) -> tuple[int, str]:
+        return self.ferry.guest(self.host, VM, "sh", "-c", line, timeout=timeout)
+
+    def close(self) -> None:
+        lifecycle.down(self.name)
+        self.disk.unlink(missing_ok=True)
+
+    def _move(self) -> None:
+        other = "b" if self.host == "a" else "a"
+        self.ferry.must(self.host, "migrate", VM, "--to", other, timeout=MOVE_S)
+        self.host = other
+
+    def run(self, argv: list[str], env: dict[str, str]) -> tuple[int, str, str, int]:
+        """The program's exit status, its output, its complaints, and how often the VM moved meanwhile."""
+        settings = " ".join(f"{k}={shlex.quote(v)}" for k, v in {"HOME": "/tmp", **env}.items())
+        command = f"cd /tmp && {settings} chroot /mnt {shlex.join(argv)} >/tmp/out 2>/tmp/err; echo $? >/tmp/status"
+        self._guest("rm -rf /tmp/status /mnt/tmp/*")
+        runner = threading.Thread(target=self._guest, args=(command, RUN_S), daemon=True)
+        runner.start()
+        moves = 0
+        while not self._ended(runner):
+            self._move()
+            moves += 1
+        status, output, errors = (self._guest(f"cat /tmp/{name}")[1] for name in ("status", "out", "err"))
+        return int(status), output, errors, moves
+
+    def _ended(self, runner: threading.Thread) -> bool:
+        runner.join(PAUSE_S)
+        return not runner.is_alive()
+
+
+def cannot() -> str:
+    """Why there can be no VM here; '' when there can."""
+    if os.geteuid() != 0:
+        return "needs root for network namespaces"
+    return "" if (model.ROOT / "build/image/kernel").exists() else "needs `make image`"
