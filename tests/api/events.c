@@ -3,6 +3,7 @@
 // that run out of order.
 #include "api.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 static struct cl c;
@@ -202,6 +203,31 @@ static void thousands_of_events_come_and_go(void)
 	CHECK_EQ(read_int(), 4999);
 }
 
+static void *wait_for(void *event)
+{
+	cl_event e = event;
+
+	return clWaitForEvents(1, &e) == CL_SUCCESS ? event : NULL;
+}
+
+// Nothing else happens that could wake it.
+static void a_thread_waits_for_what_another_sets(void)
+{
+	for (int i = 0; i < 3; i++) {
+		cl_int err;
+		cl_event e = clCreateUserEvent(c.context, &err);
+		pthread_t waiter;
+		void *woken;
+		OK(err);
+		CHECK_EQ(pthread_create(&waiter, NULL, wait_for, e), 0);
+		usleep(50000);
+		OK(clSetUserEventStatus(e, CL_COMPLETE));
+		CHECK_EQ(pthread_join(waiter, &woken), 0);
+		CHECK(woken == e);
+		OK(clReleaseEvent(e));
+	}
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -214,6 +240,7 @@ int main(void)
 	RUN(markers_and_barriers_wait);
 	RUN(a_failed_user_event_fails_what_waits);
 	RUN(thousands_of_events_come_and_go);
+	RUN(a_thread_waits_for_what_another_sets);
 	OK(clReleaseMemObject(m));
 	cl_teardown(&c);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "base/cleanup.h"
 #include "guest/cl/info.h"
+#include "guest/stream/request.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
 
@@ -148,12 +149,19 @@ cl_int ferry_clSetUserEventStatus(cl_event e, cl_int status)
 	if (e->status <= CL_COMPLETE)
 		return CL_INVALID_OPERATION;
 	struct p_user_event_set m = { .event = e->o.id, .status = status };
-	err = send_user_event_set(0, &m, NULL);
+	// Who reads the stream may wait for this very event: only a message wakes it.
+	struct request answer = { 0 };
+	bool wakes = session.leading;
+	uint32_t seq;
+	err = send_user_event_set(wakes ? P_ANSWER : 0, &m, &seq);
 	if (err)
 		return err;
 	event_end(e, status);
 	session_changed();
-	return session_flush();
+	if (!wakes)
+		return session_flush();
+	request_begin(&answer, seq);
+	return request_wait(&answer);
 }
 
 struct event_list {

@@ -163,6 +163,8 @@ int session_on_user_event_set(
 		return session_breach(s, "user event %u cannot be set to %d", m->event, m->status);
 	event_end(e, m->status, NULL);
 	s->v->recheck = true;
+	if (f->flags & P_ANSWER)
+		session_answer(s, f->seq, CL_SUCCESS, 0);
 	return 0;
 }
 
