@@ -14,7 +14,7 @@ from lab import control, lifecycle, overlay
 from lab.ferry import Ferry
 from tests.bench.ticks import Place, Ticks, steps, tokens
 
-NAME = f"bench-{os.getpid()}"
+NAME = "bench"  # the next run begins with an empty folder
 SERVER, TRAINER = "workloads/llm/llm-server", "workloads/train/llm-train"
 SERVER_PORT, TRAINER_PORT = 8000, 9000
 PROMPT = "the ferry leaves at noon and the"
