@@ -5,6 +5,7 @@
 // status is the program's; the last line on standard error says how often the vGPU moved.
 //
 // usage: local-move FERRY-VGPU LIBFERRY-CL TRACKER MEBIBYTES PAUSE-MS PROGRAM [ARGUMENT...]
+#include "flat.h"
 #include "vgpu/testing/testhost.h"
 
 #include "base/file.h"
@@ -144,6 +145,7 @@ static int move_until_end(struct testhost *host, pid_t pid, unsigned pause_ms, i
 		if (!atomic_load(&done)) {
 			move_once(host, moves % 4);
 			moves++;
+			flat_note(pid, host->pid);
 		}
 		usleep(pause_ms * 1000);
 	}
@@ -185,6 +187,9 @@ int main(int argc, char **argv)
 	}
 	testhost_stop(&host);
 	path_remove(folder, &e);
+	bool flat = !getenv("LOCAL_MOVE_FLAT") || flat_check();
 	fprintf(stderr, "%d moves\n", moves);
+	if (!flat)
+		return 1;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
