@@ -149,6 +149,32 @@ static void parts_are_compiled_and_linked(void)
 	OK(clReleaseProgram(header));
 }
 
+// What was compiled before, as its binary, needs no build to be linked.
+static void a_compiled_binary_is_linked(void)
+{
+	const char *text = "__kernel void set(__global int *a) { a[0] = 23; }";
+	cl_int status, err;
+	size_t n;
+	cl_program part = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
+
+	OK(err);
+	OK(clCompileProgram(part, 1, &c.device, "", 0, NULL, NULL, NULL, NULL));
+	OK(clGetProgramInfo(part, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL));
+	unsigned char *bytes = malloc(n);
+	const unsigned char *binary = bytes;
+	OK(clGetProgramInfo(part, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL));
+	cl_program loaded =
+		clCreateProgramWithBinary(c.context, 1, &c.device, &n, &binary, &status, &err);
+	OK(err);
+	free(bytes);
+	cl_program p = clLinkProgram(c.context, 0, NULL, "", 1, &loaded, NULL, NULL, &err);
+	OK(err);
+	CHECK_EQ(first_value(p), 23);
+	OK(clReleaseProgram(p));
+	OK(clReleaseProgram(loaded));
+	OK(clReleaseProgram(part));
+}
+
 static volatile int built;
 
 static void CL_CALLBACK note_build(cl_program p, void *user_data)
@@ -178,6 +204,7 @@ int main(void)
 	RUN(the_kernels_are_listed);
 	RUN(a_binary_is_a_program);
 	RUN(parts_are_compiled_and_linked);
+	RUN(a_compiled_binary_is_linked);
 	RUN(a_build_calls_back);
 	cl_teardown(&c);
 }

@@ -35,12 +35,13 @@ static int32_t create(struct backend *be, struct program *p)
 	return be->ops->program_source(be, (const char *)p->text.data, p->text.len, &p->be);
 }
 
-// A header is often never built itself: then it is new to the driver.
+// A header is often never built itself, nor is a part that came as a binary: then it is new to the driver.
 static int32_t gather_inputs(struct build *b)
 {
 	for (uint32_t i = 0; i < b->how.n_inputs; i++) {
 		struct program *input = b->p->request.inputs[i];
-		int32_t err = b->how.kind == BE_COMPILE ? create(b->be, input) : CL_SUCCESS;
+		bool is_new = b->how.kind == BE_COMPILE || input->origin == PROGRAM_BINARY;
+		int32_t err = is_new ? create(b->be, input) : CL_SUCCESS;
 		if (err != CL_SUCCESS)
 			return err;
 		if (!input->be)

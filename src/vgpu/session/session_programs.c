@@ -108,7 +108,8 @@ static int add_names(struct build_request *r, struct p_blob names)
 static bool usable_input(const struct build_request *r, uint32_t i)
 {
 	const struct program *p = r->inputs[i];
-	bool fits = r->kind == BE_LINK ? p->requested : p->origin == PROGRAM_SOURCE;
+	bool links = p->requested || p->origin == PROGRAM_BINARY;
+	bool fits = r->kind == BE_LINK ? links : p->origin == PROGRAM_SOURCE;
 
 	return fits && !program_is_busy(p) && program_is_complete(p);
 }
