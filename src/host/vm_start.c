@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -99,75 +100,123 @@ static const char *tracker(struct vm *vm)
 	return strcmp(text, "auto") ? text : vm->host->config.tracker;
 }
 
+// Others have compute units of their own.
+static bool takes_turns(const struct host *h, const struct profile *p)
+{
+	return h->turns && p->kind == PROFILE_TIME_SLICED;
+}
+
+// A command line being written.
+struct command {
+	const char *argv[32];
+	size_t n;
+	char text[8192]; // the words themselves
+	size_t used;
+	bool full;
+};
+
+static void word(struct command *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void word(struct command *c, const char *fmt, ...)
+{
+	size_t room = sizeof c->text - c->used;
+	va_list ap;
+
+	va_start(ap, fmt);
+	int len = vsnprintf(c->text + c->used, room, fmt, ap);
+	va_end(ap);
+	if (len < 0 || (size_t)len >= room || c->n + 1 == ARRAY_SIZE(c->argv)) {
+		c->full = true;
+		return;
+	}
+	c->argv[c->n++] = c->text + c->used;
+	c->used += (size_t)len + 1;
+}
+
+#define OPTION(c, name, ...) (word(c, "%s", name), word(c, __VA_ARGS__))
+
+static void vgpu_command(struct vm *vm, unsigned index, const struct profile *p,
+	uint64_t framebuffer_bytes, bool incoming, struct command *c)
+{
+	const struct host *h = vm->host;
+	int slice = vm->vgpus[index].slice;
+	char path[160], file[24];
+
+	word(c, "%s/ferry-vgpu", h->config.programs);
+	snprintf(file, sizeof file, "vgpu%u.sock", index);
+	vm_path(vm, file, path, sizeof path);
+	OPTION(c, "--control", "%s", path);
+	OPTION(c, "--profile", "%s", p->name);
+	OPTION(c, "--memory", "%llu", (unsigned long long)framebuffer_bytes);
+	OPTION(c, "--index", "%u", index);
+	OPTION(c, "--ports", "%u", VM_PORTS_PER_GPU);
+	OPTION(c, "--tracker", "%s", tracker(vm));
+	vm_path(vm, "vm.log", path, sizeof path);
+	OPTION(c, "--vm-log", "%s", path);
+	if (slice >= 0)
+		OPTION(c, "--slices", "%d:%u", slice, p->slices);
+	if (takes_turns(h, p)) {
+		OPTION(c, "--tokens", "%d", HOST_TURNS_FD);
+		OPTION(c, "--share", "%u", p->share_percent);
+	}
+	if (vm->user)
+		OPTION(c, "--user", "%u", vm->user);
+	if (incoming)
+		word(c, "--incoming");
+	if (h->config.faults)
+		word(c, "--faults");
+}
+
+// Descriptors that ferry-vgpu inherits: both ends of each port, and the memory in which it takes turns.
+static size_t vgpu_fds(const struct host *h, unsigned index, const struct vm_ports *ports,
+	const struct profile *p, struct process_fd *fds)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < VM_PORTS_PER_GPU; i++) {
+		fds[n++] = (struct process_fd){ ports->ours[index][i], VGPU_PORT_FD + 2 * i };
+		fds[n++] = (struct process_fd){ ports->qemus[index][i], VGPU_PORT_FD + 2 * i + 1 };
+	}
+	if (takes_turns(h, p))
+		fds[n++] = (struct process_fd){ h->turns_fd, HOST_TURNS_FD };
+	return n;
+}
+
 int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, bool incoming,
 	struct ferry_error *e)
 {
-	struct host *h = vm->host;
-	struct vm_spec s;
-	char program[4200], control[160], log[160], file[24], memory[24], number[12], n_ports[12];
-	char cache[4300], slices[24], turns[12], share[12], user[12];
-	const struct profile *p = profile_find(json_string_or(vm->config, "profile", ""), NULL);
-	int slice = vm->vgpus[index].slice;
 	struct process_fd fds[2 * VM_PORTS_PER_GPU + 1];
+	struct command c = { .n = 0 };
+	char cache[4300], file[24];
+	struct vm_spec s;
 
 	int r = vm_doc_read(vm->config, &s, e);
 	if (r < 0)
 		return r;
-	snprintf(program, sizeof program, "%s/ferry-vgpu", h->config.programs);
-	snprintf(file, sizeof file, "vgpu%u.sock", index);
-	vm_path(vm, file, control, sizeof control);
-	unlink(control);
-	vm_path(vm, "vm.log", log, sizeof log);
-	snprintf(memory, sizeof memory, "%llu", (unsigned long long)s.framebuffer_bytes);
-	snprintf(number, sizeof number, "%u", index);
-	snprintf(n_ports, sizeof n_ports, "%u", VM_PORTS_PER_GPU);
-	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/vms/%s/cl-cache", h->config.state,
-		vm->name);
-	for (int i = 0; i < VM_PORTS_PER_GPU; i++) {
-		fds[2 * i] = (struct process_fd){ ports->ours[index][i], VGPU_PORT_FD + 2 * i };
-		fds[2 * i + 1] =
-			(struct process_fd){ ports->qemus[index][i], VGPU_PORT_FD + 2 * i + 1 };
-	}
-	const char *argv[28] = { program, "--control", control, "--profile", s.profile, "--memory",
-		memory, "--index", number, "--ports", n_ports, "--tracker", tracker(vm), "--vm-log",
-		log };
-	int n = 15;
-	if (slice >= 0) {
-		snprintf(slices, sizeof slices, "%d:%u", slice, p->slices);
-		argv[n++] = "--slices";
-		argv[n++] = slices;
-	}
-	size_t n_fds = 2 * VM_PORTS_PER_GPU;
-	if (h->turns && p->kind == PROFILE_TIME_SLICED) {
-		fds[n_fds++] = (struct process_fd){ h->turns_fd, HOST_TURNS_FD };
-		snprintf(turns, sizeof turns, "%d", HOST_TURNS_FD);
-		snprintf(share, sizeof share, "%u", p->share_percent);
-		argv[n++] = "--tokens";
-		argv[n++] = turns;
-		argv[n++] = "--share";
-		argv[n++] = share;
-	}
-	if (vm->user) {
-		snprintf(user, sizeof user, "%u", vm->user);
-		argv[n++] = "--user";
-		argv[n++] = user;
-	}
-	if (incoming)
-		argv[n++] = "--incoming";
-	if (h->config.faults)
-		argv[n++] = "--faults";
+	const struct profile *p = profile_find(s.profile, e);
+	if (!p)
+		return -EINVAL;
+	vgpu_command(vm, index, p, s.framebuffer_bytes, incoming, &c);
+	if (c.full)
+		return ferry_fail(e, E2BIG, "usage", "ferry-vgpu's command line is too long");
+	unlink(c.argv[2]); // an earlier one's control socket
 	snprintf(file, sizeof file, "vgpu%u.log", index);
 	_cleanup_fd_ int log_fd = open_log(vm, file, e);
+	if (log_fd < 0)
+		return log_fd;
+	snprintf(cache, sizeof cache, "POCL_CACHE_DIR=%s/vms/%s/cl-cache", vm->host->config.state,
+		vm->name);
 	// PoCL keeps the threads of its compute units on processors of their own where it is told to.
 	const char *more[] = { cache, "POCL_AFFINITY=1" };
-	_cleanup_free_ const char **env = vgpu_environment(vm, more, slice >= 0 ? 2 : 1);
-	if (log_fd < 0 || !env)
-		return log_fd < 0 ? log_fd : -ENOMEM;
-	struct process_spec spec = { .argv = argv,
+	_cleanup_free_ const char **env =
+		vgpu_environment(vm, more, vm->vgpus[index].slice >= 0 ? 2 : 1);
+	if (!env)
+		return ferry_fail(e, ENOMEM, "no-memory", "no memory for ferry-vgpu's environment");
+	struct process_spec spec = { .argv = c.argv,
 		.env = env,
 		.log_fd = log_fd,
 		.fds = fds,
-		.n_fds = n_fds,
+		.n_fds = vgpu_fds(vm->host, index, ports, p, fds),
 		.detached = true };
 	return start(vm, (int)index, &spec, e);
 }

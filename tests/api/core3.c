@@ -312,51 +312,6 @@ static void a_context_tells_of_its_end(void)
 	CHECK_STR(ended, "ba");
 }
 
-static cl_int run_add(cl_kernel k, cl_mem m)
-{
-	const size_t one = 1;
-	cl_int v = 0;
-
-	OK(clEnqueueNDRangeKernel(c.queue, k, 1, NULL, &one, NULL, 0, NULL, NULL));
-	OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, sizeof v, &v, 0, NULL, NULL));
-	return v;
-}
-
-static void a_clone_has_the_arguments_of_that_moment(void)
-{
-	cl_program p = cl_build(&c, "kernel void k(global int *o, int a, local int *l, int b)"
-				    " { l[0] = a; *o = l[0] * 100 + b; }");
-	cl_kernel k = cl_kernel_of(p, "k");
-	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, 4, NULL);
-	cl_int a = 1, b = 2, five = 5, six = 6;
-	const size_t one = 1;
-
-	OK(clSetKernelArg(k, 0, sizeof m, &m));
-	OK(clSetKernelArg(k, 1, sizeof a, &a));
-	OK(clSetKernelArg(k, 2, 16, NULL));
-	cl_kernel early = clCloneKernel(k, &err);
-	OK(err);
-	CHECK_EQ(clEnqueueNDRangeKernel(c.queue, early, 1, NULL, &one, NULL, 0, NULL, NULL),
-		CL_INVALID_KERNEL_ARGS);
-	OK(clSetKernelArg(k, 3, sizeof b, &b));
-	CHECK_EQ(run_add(k, m), 102);
-	cl_kernel late = clCloneKernel(k, &err);
-	OK(err);
-	OK(clSetKernelArg(k, 1, sizeof five, &five));
-	CHECK_EQ(run_add(late, m), 102);
-	OK(clSetKernelArg(late, 3, sizeof six, &six));
-	CHECK_EQ(run_add(late, m), 106);
-	CHECK_EQ(run_add(k, m), 502);
-	OK(clSetKernelArg(early, 3, sizeof six, &six));
-	OK(clReleaseKernel(k));
-	CHECK_EQ(run_add(early, m), 106);
-	CHECK(!clCloneKernel(NULL, &err) && err == CL_INVALID_KERNEL);
-	OK(clReleaseKernel(early));
-	OK(clReleaseKernel(late));
-	OK(clReleaseProgram(p));
-	OK(clReleaseMemObject(m));
-}
-
 static void nothing_to_launch_succeeds(void)
 {
 	cl_program p = cl_build(&c, "kernel void k(global int *o) { *o = 1; }");
@@ -441,7 +396,6 @@ int main(void)
 	RUN(memory_remembers_its_properties);
 	RUN(samplers_remember_their_properties);
 	RUN(a_context_tells_of_its_end);
-	RUN(a_clone_has_the_arguments_of_that_moment);
 	RUN(nothing_to_launch_succeeds);
 	RUN(programs_have_no_more_than_their_kernels);
 	RUN(no_pipes_sub_groups_timers);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the specification says and PoCL 3.1 does not do: 1D buffer images in kernels (it crashes), the
-// errors that it does not return for misuse of images and samplers, and those for features of OpenCL 3.0
-// that the vGPU does not have.
+// What the specification says and PoCL 3.1 does not do: 1D buffer images in kernels (it crashes), clones of
+// kernels with local arguments (it reads beyond its arguments, clCloneKernel.c), the errors that it does
+// not return for misuse of images and samplers, and those for features of OpenCL 3.0 that the vGPU does
+// not have.
 #define CL_TARGET_OPENCL_VERSION 300
 #include "api.h"
 
@@ -391,6 +392,51 @@ static void no_device_queues_il_or_built_in_kernels(void)
 	CHECK(atomics & CL_DEVICE_ATOMIC_SCOPE_WORK_GROUP);
 }
 
+static cl_int run_add(cl_kernel k, cl_mem m)
+{
+	const size_t one = 1;
+	cl_int v = 0;
+
+	OK(clEnqueueNDRangeKernel(c.queue, k, 1, NULL, &one, NULL, 0, NULL, NULL));
+	OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, sizeof v, &v, 0, NULL, NULL));
+	return v;
+}
+
+static void a_clone_has_the_arguments_of_that_moment(void)
+{
+	cl_program p = cl_build(&c, "kernel void k(global int *o, int a, local int *l, int b)"
+				    " { l[0] = a; *o = l[0] * 100 + b; }");
+	cl_kernel k = cl_kernel_of(p, "k");
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, 4, NULL);
+	cl_int a = 1, b = 2, five = 5, six = 6;
+	const size_t one = 1;
+
+	OK(clSetKernelArg(k, 0, sizeof m, &m));
+	OK(clSetKernelArg(k, 1, sizeof a, &a));
+	OK(clSetKernelArg(k, 2, 16, NULL));
+	cl_kernel early = clCloneKernel(k, &err);
+	OK(err);
+	CHECK_EQ(clEnqueueNDRangeKernel(c.queue, early, 1, NULL, &one, NULL, 0, NULL, NULL),
+		CL_INVALID_KERNEL_ARGS);
+	OK(clSetKernelArg(k, 3, sizeof b, &b));
+	CHECK_EQ(run_add(k, m), 102);
+	cl_kernel late = clCloneKernel(k, &err);
+	OK(err);
+	OK(clSetKernelArg(k, 1, sizeof five, &five));
+	CHECK_EQ(run_add(late, m), 102);
+	OK(clSetKernelArg(late, 3, sizeof six, &six));
+	CHECK_EQ(run_add(late, m), 106);
+	CHECK_EQ(run_add(k, m), 502);
+	OK(clSetKernelArg(early, 3, sizeof six, &six));
+	OK(clReleaseKernel(k));
+	CHECK_EQ(run_add(early, m), 106);
+	CHECK(!clCloneKernel(NULL, &err) && err == CL_INVALID_KERNEL);
+	OK(clReleaseKernel(early));
+	OK(clReleaseKernel(late));
+	OK(clReleaseProgram(p));
+	OK(clReleaseMemObject(m));
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -403,6 +449,7 @@ int main(void)
 	RUN(a_context_has_its_devices);
 	RUN(a_transfer_out_of_order_waits_for_its_own_events_only);
 	RUN(only_reported_languages_compile);
+	RUN(a_clone_has_the_arguments_of_that_moment);
 	RUN(no_shared_virtual_memory);
 	RUN(no_device_queues_il_or_built_in_kernels);
 	cl_teardown(&c);

@@ -16,8 +16,15 @@ from pathlib import Path
 
 FERRY, ALLOCATE = sys.argv[1:3]
 PROFILE = "ferry_cpu-05q"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CL_MEM_OBJECT_ALLOCATION_FAILURE = -4
 CL_INVALID_BUFFER_SIZE = -61
+
+
+def heed_signals() -> None:
+    """A shell cannot trap what is ignored when it starts, as SIGINT is in the background of another."""
+    for signo in SIGNALS:
+        signal.signal(signo, signal.SIG_DFL)
 
 
 class RunTest(unittest.TestCase):
@@ -29,7 +36,8 @@ class RunTest(unittest.TestCase):
 
     def start(self, *argv: str, profile: str = PROFILE) -> subprocess.Popen[str]:
         return subprocess.Popen([FERRY, "run", "--profile", profile, "--", *argv], env=self.env, text=True,
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                preexec_fn=heed_signals)
 
     def run_it(self, *argv: str, text: str = "", profile: str = PROFILE) -> tuple[int, str, str]:
         run = self.start(*argv, profile=profile)
@@ -79,7 +87,7 @@ class RunTest(unittest.TestCase):
         self.assertEqual((status, out.splitlines()), (0, ["memory 2147483648", "1 MiB ok", f"units {units // 2}"]), err)
 
     def test_signals_reach_the_program(self) -> None:
-        for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for signo in SIGNALS:
             run = self.start("sh", "-c", f"trap 'echo caught; exit 3' {signo.value}; echo up; while :; do sleep 0.05; done")
             assert run.stdout
             self.assertEqual(run.stdout.readline(), "up\n")

@@ -7,7 +7,8 @@
 #include "base/error.h"
 
 // As root, in one thread: becomes that user and group for good, without any other group. The folder
-// in POCL_CACHE_DIR becomes its own and the working directory, so that it is reached whatever the folders above it allow; the variable is changed accordingly.
+// in POCL_CACHE_DIR becomes its own and the working directory, so that it is reached whatever the
+// folders above it allow; the variable is changed accordingly.
 int confine_become(unsigned user, struct ferry_error *e);
 
 // No privileges by execve(2), no core file; with `own_user` no more than so many threads and processes
