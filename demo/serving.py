@@ -14,7 +14,8 @@ from demo.models import Model
 from demo.place import Place
 from demo.reference import Reference
 from demo.result import ms
-from demo.stream import NS, Stream, Streams, Window
+from demo.stream import Stream, Streams
+from demo.times import NS, Window
 from demo.words import Words, across, printable
 from lab.model import Lab
 

@@ -13,7 +13,7 @@ from demo.display import Display, migration_lines
 from demo.preflight import Plan
 from demo.result import ms, rounds
 from demo.serving import Serving
-from demo.stream import NS, Window
+from demo.times import NS, Window
 from lab import control, lifecycle, model
 from lab.ferry import Answer, Ferry, Running
 from lab.process import Process

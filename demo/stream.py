@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-import bisect
 import json
 import subprocess
 import threading
 import time
 from typing import Any, Sequence
 
+from demo import times
 from demo.models import Model
 from demo.place import Place
+from demo.times import NS, Window
 from lab.model import Lab
 
-NS = 1_000_000_000
 BIN_S = 0.25
 
-Window = tuple[int, int]  # from and to, CLOCK_REALTIME in ns
 
 
 class Stream:
@@ -76,25 +75,20 @@ class Stream:
         return "".join(out)
 
     def between(self, window: Window) -> tuple[int, int]:
-        """The tokens that came in an interval: the first, and the one after the last."""
-        return bisect.bisect_left(self.times, window[0]), bisect.bisect_left(self.times, window[1])
+        return times.between(self.times, window)
 
     def rate(self, window: Window) -> float:
         """Tokens a second in an interval."""
-        first, after = self.between(window)
-        return (after - first) * NS / (window[1] - window[0]) if window[1] > window[0] else 0.0
+        return times.rate(self.times, window)
 
     def gap(self, window: Window) -> tuple[float, int]:
         """The longest time without a token that touches this interval, in ms, and the token that ended it."""
-        first, after = self.between(window)
-        near = range(max(1, first), min(len(self.times), after + 1))
-        return max((((self.times[i] - self.times[i - 1]) / 1e6, i) for i in near), default=(0.0, 0))
+        return times.longest_wait(self.times, window)
 
     def latency(self, window: Window) -> dict[str, float]:
         """The time from one token to the next in an interval: p50 and p99 in ms, and the interval's length."""
-        first, after = self.between(window)
-        waits = sorted((b - a) / 1e6 for a, b in zip(self.times[first:after], self.times[first + 1:after]))
-        at = {f"p{p}": round(waits[min(len(waits) - 1, len(waits) * p // 100)], 1) if waits else 0.0 for p in (50, 99)}
+        waits = times.waits_ms(self.times, window)
+        at = {f"p{p}": round(times.percentile(waits, p) or 0.0, 1) for p in (50, 99)}
         return {**at, "seconds": round((window[1] - window[0]) / NS, 1)}
 
     def stop(self) -> None:
@@ -136,13 +130,7 @@ class Streams(list[Stream]):
 
     def history(self) -> list[tuple[float, float]]:
         """(seconds since the first token, tokens a second of all together), in bins of equal width."""
-        times, start, width = sorted(t for s in self for t in s.times), self.start_ns(), int(BIN_S * NS)
-        if len(times) < 2:
-            return []
-        counts = [0] * ((times[-1] - start) // width + 1)
-        for t in times:
-            counts[(t - start) // width] += 1
-        return [(round(i * BIN_S, 3), round(c / BIN_S, 2)) for i, c in enumerate(counts[:-1])]
+        return times.history(sorted(t for s in self for t in s.times), BIN_S)
 
     def stop(self) -> None:
         for s in self:

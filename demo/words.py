@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import textwrap
 
-from demo.stream import Stream, Window
+from demo.stream import Stream
+from demo.times import Window
 
 AROUND = 12  # tokens shown on either side of a pause
 

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NEW_S                                                                                      \
-	60 // its maker may not have locked it yet, or a killed one's children may still use it
+// Before that its maker may not have locked it yet, or a killed one's children may still use it.
+#define NEW_S 60
 
 static bool is_abandoned(int fd)
 {

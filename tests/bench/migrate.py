@@ -19,9 +19,10 @@ from typing import Any
 from demo import figures, plots
 from demo.display import size
 from demo.result import ms, rounds
+from demo.times import NS, Window, percentile
 from lab import control
 from tests.bench.machine import BenchError, Machine, facts, say
-from tests.bench.ticks import NS, Ticks, Window, quantile
+from tests.bench.ticks import Ticks
 
 SECONDS = float(os.environ.get("SECONDS", "20"))
 LINK = os.environ.get("LINK", "1gbit")
@@ -70,8 +71,8 @@ def pause(ticks: Ticks, seconds: float) -> Window:
 def level(ticks: Ticks, window: Window) -> dict[str, Any]:
     """The service level in an interval."""
     gaps = ticks.gaps_ms(window)
-    return {"per_s": round(ticks.rate(window), 3), "p50_ms": quantile(gaps, 0.5), "p99_ms": quantile(gaps, 0.99),
-            "ticks": len(ticks.within(window)), "window_s": [round((t - ticks.times[0]) / NS, 3) for t in window]}
+    return {"per_s": round(ticks.rate(window), 3), "p50_ms": percentile(gaps, 50), "p99_ms": percentile(gaps, 99),
+            "ticks": ticks.count(window), "window_s": [round((t - ticks.times[0]) / NS, 3) for t in window]}
 
 
 def move(machine: Machine, ticks: Ticks, a: str, b: str, mode: str) -> dict[str, Any]:

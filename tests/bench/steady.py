@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from demo import figures, plots
+from demo.times import NS
 from lab import control
 from tests.bench.machine import PROMPT, SERVER, TRAINER, BenchError, Machine, await_server, facts, say
-from tests.bench.ticks import NS, Place, Ticks, steps_of, tokens
+from tests.bench.ticks import Place, Ticks, steps_of, tokens
 
 TURNS = int(os.environ.get("TURNS", "15"))
 SECONDS = float(os.environ.get("SECONDS", "2"))
@@ -93,7 +94,7 @@ class Sum:
         if not r.ticks.alive:
             raise BenchError(f"a workload ended: {r.ticks.ended}")
         self.processor += processor_seconds(r.counted) - before
-        self.ticks += len(r.ticks.within(window))
+        self.ticks += r.ticks.count(window)
         self.seconds += (window[1] - window[0]) / NS
         self.turns.append(r.ticks.rate(window))
 

@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import bisect
 import json
 import socket
-import statistics
 import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import IO, Callable
 
+from demo import times
+from demo.times import Window
 from lab import netns
 
-NS = 1_000_000_000
 TOKENS_MAX = 1_000_000  # more than any run takes: the client hangs up
 
-Window = tuple[int, int]  # CLOCK_REALTIME, ns
 Open = Callable[[], IO[bytes]]  # called in the reader's thread
 
 
@@ -68,42 +66,25 @@ class Ticks:
 
     # ---- what was seen ----
 
-    def within(self, window: Window) -> list[int]:
-        return self.times[bisect.bisect_left(self.times, window[0]):bisect.bisect_right(self.times, window[1])]
+    def count(self, window: Window) -> int:
+        first, after = times.between(self.times, window)
+        return after - first
 
     def rate(self, window: Window) -> float:
         """Ticks a second."""
-        return len(self.within(window)) * NS / (window[1] - window[0])
-
-    def median_rate(self, window: Window) -> float:
-        """1 / the median time between ticks: single hiccups of the machine do not count."""
-        gaps = self.gaps_ms(window)
-        return 1000 / statistics.median(gaps) if gaps else 0.0
+        return times.rate(self.times, window)
 
     def gaps_ms(self, window: Window) -> list[float]:
         """The times between ticks, in order of size."""
-        times = self.within(window)
-        return sorted((b - a) / 1e6 for a, b in zip(times, times[1:]))
+        return times.waits_ms(self.times, window)
 
     def longest_gap_ms(self, window: Window) -> float:
         """The longest time without a tick that touches the interval."""
-        first = max(0, bisect.bisect_left(self.times, window[0]) - 1)
-        near = self.times[first:bisect.bisect_right(self.times, window[1]) + 1]
-        return max((b - a for a, b in zip(near, near[1:])), default=0) / 1e6
+        return times.longest_wait(self.times, window)[0]
 
     def history(self, bin_s: float) -> list[tuple[float, float]]:
         """(seconds since the first tick, ticks a second), in bins of equal width."""
-        if len(self.times) < 2:
-            return []
-        start, width = self.times[0], int(bin_s * NS)
-        counts = [0] * ((self.times[-1] - start) // width + 1)
-        for t in self.times:
-            counts[(t - start) // width] += 1
-        return [(round(i * bin_s, 3), round(c / bin_s, 2)) for i, c in enumerate(counts[:-1])]
-
-
-def quantile(ordered: list[float], q: float) -> float | None:
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else None
+        return times.history(self.times, bin_s)
 
 
 @dataclass(frozen=True)

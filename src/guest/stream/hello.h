@@ -7,7 +7,8 @@
 
 // Greets over session.fd and fills the session's credit, limits and info; bytes that follow the
 // host's hello stay in session.in. `in` is scratch of `cap` bytes (session.in itself). 0, -ETIMEDOUT,
-// -EUSERS when it serves too many already, -ECONNREFUSED when it refuses otherwise, or -errno. Needs the lock.
+// -EUSERS when it serves too many already, -ECONNREFUSED when it refuses otherwise, or -errno. Needs the
+// lock.
 int hello_exchange(uint8_t *in, size_t cap);
 
 // The host's value for a cl_platform_info (PROTO_INFO_PLATFORM) or cl_device_info; NULL when it

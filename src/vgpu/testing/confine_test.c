@@ -121,24 +121,13 @@ static void kernels_have_no_more_calls(void)
 	testclient_close(&c);
 }
 
-static void end(pid_t pid)
-{
-	int status;
-
-	CHECK_EQ(kill(pid, SIGTERM), 0);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
-	*strrchr(path, '/') = 0;
-	CHECK_EQ(path_remove(path, NULL), 0);
-}
-
 static void everybodys_vgpu_is_confined(const char *program)
 {
 	pid_t pid = testclient_start(program, NULL, path, sizeof path);
 
 	kernels_have_no_more_calls();
 	check_limits(pid);
-	end(pid);
+	testclient_stop(pid, path);
 }
 
 // The folder above its cache is closed to it, as a checkout under /root is.
@@ -158,7 +147,7 @@ static void a_vms_has_its_own_user(const char *program)
 	snprintf(cache, sizeof cache, "%.*s/cl-cache/kernels", (int)(strrchr(path, '/') - path),
 		path);
 	CHECK(stat(cache, &st) == 0 && st.st_uid == 61999);
-	end(pid);
+	testclient_stop(pid, path);
 }
 
 int main(int argc, char **argv)

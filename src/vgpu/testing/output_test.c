@@ -118,7 +118,7 @@ static void everybody_gets_a_turn(void)
 	check_heard(&a, "a1\n", MANY);
 	end(&a);
 	end(&b);
-	kill(pid, SIGTERM);
+	testclient_stop(pid, path);
 }
 
 static void what_was_printed_moves_along_once(void)

@@ -398,7 +398,6 @@ static void too_many_programs_are_refused(void)
 
 int main(int argc, char **argv)
 {
-	int status;
 
 	CHECK(argc == 2);
 	pid_t pid = testclient_start(argv[1], NULL, path, sizeof path);
@@ -416,9 +415,5 @@ int main(int argc, char **argv)
 	RUN(truncation_anywhere_frees_the_session);
 	RUN(a_second_hello_ends_the_first_session);
 	RUN(too_many_programs_are_refused);
-	CHECK_EQ(kill(pid, SIGTERM), 0);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
-	*strrchr(path, '/') = 0;
-	CHECK_EQ(path_remove(path, NULL), 0);
+	testclient_stop(pid, path);
 }

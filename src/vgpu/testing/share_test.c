@@ -189,17 +189,6 @@ static void without_the_option_nothing_is_shared(void)
 	testclient_close(&c);
 }
 
-static void stop(pid_t pid)
-{
-	int status;
-
-	CHECK_EQ(kill(pid, SIGTERM), 0);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
-	*strrchr(path, '/') = 0;
-	CHECK_EQ(path_remove(path, NULL), 0);
-}
-
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
@@ -210,8 +199,8 @@ int main(int argc, char **argv)
 	RUN(a_hostile_program_cannot_harm_the_host);
 	RUN(who_does_not_ask_gets_nothing);
 	RUN(it_does_not_move);
-	stop(pid);
+	testclient_stop(pid, path);
 	pid = testclient_start(program, NULL, path, sizeof path);
 	RUN(without_the_option_nothing_is_shared);
-	stop(pid);
+	testclient_stop(pid, path);
 }

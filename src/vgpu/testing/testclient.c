@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/testing/testclient.h"
 
+#include "base/file.h"
 #include "base/process.h"
 #include "base/socket.h"
 #include "base/test.h"
@@ -9,15 +10,17 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 30000
 
-static pid_t started;
+static pid_t started; // 0: nothing, or ended
 
 static void end_started(void)
 {
-	kill(started, SIGKILL);
+	if (started > 0) // 0 would be our own process group
+		kill(started, SIGKILL);
 }
 
 pid_t testclient_start(const char *program, const char *option, char *ret_path, size_t size)
@@ -43,6 +46,18 @@ pid_t testclient_start(const char *program, const char *option, char *ret_path, 
 	for (int i = 0; access(ret_path, F_OK) != 0 && i < PATIENCE_MS / 10; i++)
 		usleep(10000);
 	return pid;
+}
+
+void testclient_stop(pid_t pid, char *path)
+{
+	int status;
+
+	CHECK_EQ(kill(pid, SIGTERM), 0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	started = 0;
+	CHECK_EQ(status, 0);
+	*strrchr(path, '/') = 0;
+	CHECK_EQ(path_remove(path, NULL), 0);
 }
 
 void testclient_connect(struct testclient *c, const char *path)

@@ -19,6 +19,8 @@ struct testclient {
 // --serve *ret_path, and --control that path with TESTCLIENT_CONTROL behind it. Returns its pid.
 #define TESTCLIENT_CONTROL ".control"
 pid_t testclient_start(const char *program, const char *option, char *ret_path, size_t size);
+// Ends it, which must succeed, and removes its folder. `path` as from testclient_start(); cut by this.
+void testclient_stop(pid_t pid, char *path);
 void testclient_connect(struct testclient *c, const char *path);
 void testclient_close(struct testclient *c);
 void testclient_hello(struct testclient *c);

@@ -32,9 +32,9 @@ struct tokens {
 	// Main thread.
 	struct turns turns;
 	struct watch *timer;
-	bool wants;         // something was refused
-	bool waiting, busy; // what the others were told
-	uint64_t live;      // as of `live_at_ns`
+	bool wants;    // something was refused
+	bool busy;     // what the others were told
+	uint64_t live; // as of `live_at_ns`
 	int64_t live_at_ns;
 	uint64_t device_to_ns; // the device's clock: measured up to here
 
@@ -137,7 +137,7 @@ static bool holds(const struct tokens *t)
 }
 
 // Also where another has changed our bit.
-static void tell(_Atomic uint64_t *word, bool *told, bool now, unsigned me)
+static void tell(_Atomic uint64_t *word, bool now, unsigned me)
 {
 	bool there = atomic_load_explicit(word, memory_order_relaxed) & bit(me);
 
@@ -145,7 +145,12 @@ static void tell(_Atomic uint64_t *word, bool *told, bool now, unsigned me)
 		atomic_fetch_or(word, bit(me));
 	else if (!now && there)
 		atomic_fetch_and(word, ~bit(me));
-	*told = now;
+}
+
+static void tell_busy(struct tokens *t, bool now)
+{
+	tell(&t->m->busy, now, t->me);
+	t->busy = now;
 }
 
 // Nobody can have used more than there was time. The holder's word as it is, sense or not.
@@ -201,8 +206,8 @@ static bool step(struct tokens *t)
 		n.ahead_ns = n.in_flight ? queues_drain_ns(t->v) : 0;
 		d = turns_step(&t->turns, &v, &n);
 		atomic_store(&t->m->slots[t->me].used_ns, t->turns.used_ns);
-		tell(&t->m->waiting, &t->waiting, d.waiting, t->me);
-		tell(&t->m->busy, &t->busy, d.busy, t->me);
+		tell(&t->m->waiting, d.waiting, t->me);
+		tell_busy(t, d.busy);
 		if (change_hands(t, word, &d))
 			break;
 		d = (struct turns_does){ .look_at_ns = v.now_ns + NSEC_PER_MSEC };
@@ -216,7 +221,7 @@ bool tokens_may_give(struct tokens *t)
 	if (!t)
 		return true;
 	if (!t->busy && holds(t))
-		tell(&t->m->busy, &t->busy, true, t->me);
+		tell_busy(t, true);
 	// Told before it is looked at: who takes the turn looks the other way round.
 	if (t->busy && !t->turns.contended && holds(t) && !others(t) &&
 		policy_of(t) == TURNS_BEST_EFFORT)
@@ -244,7 +249,7 @@ void tokens_look(struct tokens *t)
 	if (quiet && (t->v->in_flight || !t->busy))
 		return;
 	if (quiet) {
-		tell(&t->m->busy, &t->busy, false, t->me);
+		tell_busy(t, false);
 		if (!others(t))
 			return;
 	}
@@ -349,8 +354,8 @@ void tokens_leave(struct vgpu *v)
 		atomic_store(&t->stopping, true);
 		wake(&t->m->slots[t->me]);
 		pthread_join(t->thread, NULL);
-		tell(&t->m->waiting, &t->waiting, false, t->me);
-		tell(&t->m->busy, &t->busy, false, t->me);
+		tell(&t->m->waiting, false, t->me);
+		tell_busy(t, false);
 		if (holder_of(mine) == (int)t->me)
 			atomic_compare_exchange_strong(&t->m->holder, &mine, word_of(mine, -1));
 		atomic_fetch_and(&t->m->claimed, ~bit(t->me));
