@@ -3,6 +3,7 @@
 // the kernel language is what the compiler does. The lists are printed: they are the host's own.
 #define CL_TARGET_OPENCL_VERSION 300
 #include <stdbool.h>
+#include <CL/cl_ext.h>
 #include "api.h"
 
 #define NAMES_MAX 64
@@ -123,7 +124,8 @@ static void what_is_optional_has_an_answer(void)
 		CL_DEVICE_MAX_READ_WRITE_IMAGE_ARGS, CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE,
 		CL_DEVICE_PREFERRED_PLATFORM_ATOMIC_ALIGNMENT,
 		CL_DEVICE_PREFERRED_GLOBAL_ATOMIC_ALIGNMENT,
-		CL_DEVICE_PREFERRED_LOCAL_ATOMIC_ALIGNMENT, CL_DEVICE_ATOMIC_FENCE_CAPABILITIES };
+		CL_DEVICE_PREFERRED_LOCAL_ATOMIC_ALIGNMENT, CL_DEVICE_ATOMIC_FENCE_CAPABILITIES,
+		CL_DEVICE_HALF_FP_CONFIG };
 	char text[8];
 
 	for (size_t i = 0; i < sizeof params / sizeof params[0]; i++)

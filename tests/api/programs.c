@@ -149,7 +149,15 @@ static void parts_are_compiled_and_linked(void)
 	OK(clReleaseProgram(header));
 }
 
-// What was compiled before, as its binary, needs no build to be linked.
+static cl_program_binary_type binary_type(cl_program p)
+{
+	cl_program_binary_type type = 99;
+
+	OK(clGetProgramBuildInfo(p, c.device, CL_PROGRAM_BINARY_TYPE, sizeof type, &type, NULL));
+	return type;
+}
+
+// What was compiled before, as its binary, tells what it is and needs no build to be linked.
 static void a_compiled_binary_is_linked(void)
 {
 	const char *text = "__kernel void set(__global int *a) { a[0] = 23; }";
@@ -167,12 +175,71 @@ static void a_compiled_binary_is_linked(void)
 		clCreateProgramWithBinary(c.context, 1, &c.device, &n, &binary, &status, &err);
 	OK(err);
 	free(bytes);
+	CHECK_EQ(binary_type(loaded), CL_PROGRAM_BINARY_TYPE_COMPILED_OBJECT);
 	cl_program p = clLinkProgram(c.context, 0, NULL, "", 1, &loaded, NULL, NULL, &err);
 	OK(err);
 	CHECK_EQ(first_value(p), 23);
 	OK(clReleaseProgram(p));
 	OK(clReleaseProgram(loaded));
 	OK(clReleaseProgram(part));
+}
+
+static void write_header(const char *folder, int value)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "%s/value.h", folder);
+	FILE *f = fopen(path, "w");
+	CHECK(f);
+	fprintf(f, "#define VALUE %d\n", value);
+	CHECK_EQ(fclose(f), 0);
+}
+
+static int built_with_folder(cl_program p, const char *folder)
+{
+	char options[64];
+
+	snprintf(options, sizeof options, "-I %s", folder);
+	OK(clBuildProgram(p, 0, NULL, options, NULL, NULL));
+	return first_value(p);
+}
+
+// Every build finds the files as they are then.
+static void headers_are_read_by_each_build(void)
+{
+	char one[] = "/tmp/api-one-XXXXXX", two[] = "/tmp/api-two-XXXXXX", path[64];
+	const char *folders[] = { one, two };
+	cl_program p = source("#include \"value.h\"\n"
+			      "kernel void set(global int *x) { *x = VALUE; }\n");
+
+	for (int i = 0; i < 2; i++)
+		CHECK(mkdtemp((char *)folders[i]));
+	write_header(one, 12);
+	write_header(two, 42);
+	CHECK_EQ(built_with_folder(p, one), 12);
+	CHECK_EQ(built_with_folder(p, two), 42);
+	write_header(one, 13);
+	CHECK_EQ(built_with_folder(p, one), 13);
+	OK(clReleaseProgram(p));
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/value.h", folders[i]);
+		CHECK_EQ(unlink(path), 0);
+		CHECK_EQ(rmdir(folders[i]), 0);
+	}
+}
+
+static void kernels_have_long_names(void)
+{
+	char name[2049] = "", text[2200], told[2200];
+
+	memset(name, 'k', sizeof name - 1);
+	snprintf(text, sizeof text, "kernel void %s(global int *x) { *x = 1; }", name);
+	cl_program p = cl_build(&c, text);
+	cl_kernel k = cl_kernel_of(p, name);
+	OK(clGetKernelInfo(k, CL_KERNEL_FUNCTION_NAME, sizeof told, told, NULL));
+	CHECK_STR(told, name);
+	OK(clReleaseKernel(k));
+	OK(clReleaseProgram(p));
 }
 
 static volatile int built;
@@ -205,6 +272,8 @@ int main(void)
 	RUN(a_binary_is_a_program);
 	RUN(parts_are_compiled_and_linked);
 	RUN(a_compiled_binary_is_linked);
+	RUN(headers_are_read_by_each_build);
+	RUN(kernels_have_long_names);
 	RUN(a_build_calls_back);
 	cl_teardown(&c);
 }

@@ -175,7 +175,7 @@ static cl_int prepare(cl_program p, const struct build_call *a, struct building 
 {
 	char *options = options_of(a);
 
-	cl_int err = options ? program_send_source(p, options) : CL_OUT_OF_HOST_MEMORY;
+	cl_int err = options ? program_send_source_anew(p, options) : CL_OUT_OF_HOST_MEMORY;
 	*ret = err ? NULL : building_new(p, a);
 	if (!*ret) {
 		free(options);

@@ -78,6 +78,22 @@ static uint32_t number_take(void)
 	return n_slots++;
 }
 
+static bool number_give(struct object *o)
+{
+	o->id = number_take();
+	if (!o->id)
+		return false;
+	o->serial = ++serials;
+	slots[o->id] = (struct slot){ o, o->serial };
+	return true;
+}
+
+static void number_drop(struct object *o)
+{
+	slots[o->id].object = NULL;
+	ring_put(o->announced ? &gone : &idle, (struct number){ o->id, session.read_seq });
+}
+
 void *object_new(const struct object_class *class, size_t size, bool numbered)
 {
 	struct object *o = calloc(1, size);
@@ -87,14 +103,21 @@ void *object_new(const struct object_class *class, size_t size, bool numbered)
 	*o = (struct object){ .dispatch = &ferry_dispatch, .class = class, .users = 1, .refs = 1 };
 	if (!numbered)
 		return o;
-	o->id = number_take();
-	if (!o->id) {
-		free(o);
-		return NULL;
-	}
-	o->serial = ++serials;
-	slots[o->id] = (struct slot){ o, o->serial };
-	return o;
+	if (number_give(o))
+		return o;
+	free(o);
+	return NULL;
+}
+
+bool object_renumber(void *p)
+{
+	struct object *o = p, old = *o;
+
+	if (!number_give(o))
+		return false;
+	number_drop(&old);
+	o->announced = false;
+	return true;
 }
 
 cl_int object_check(const void *handle, const struct object_class *class)
@@ -119,10 +142,8 @@ void object_unref(void *p)
 		return;
 	if (o->class->destroy)
 		o->class->destroy(o);
-	if (o->id) {
-		slots[o->id].object = NULL;
-		ring_put(o->announced ? &gone : &idle, (struct number){ o->id, session.read_seq });
-	}
+	if (o->id)
+		number_drop(o);
 	o->class = NULL;
 	free(o);
 }

@@ -33,6 +33,9 @@ void *object_new(const struct object_class *class, size_t size, bool numbered);
 // CL_SUCCESS, or why a call must not use the handle: not of the class, failed, connection lost.
 cl_int object_check(const void *handle, const struct object_class *class);
 
+// Gives a numbered object another number; the host lets go of what had the old one. false: none left.
+bool object_renumber(void *o);
+
 void object_ref(void *o);
 void object_unref(void *o); // NULL-safe; the last one destroys it and has its number released
 

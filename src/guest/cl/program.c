@@ -77,17 +77,28 @@ static cl_int send_text(cl_program p, const char *text, size_t n)
 	return err ? err : transfer_rest(seq, &r, first);
 }
 
-cl_int program_send_source(cl_program p, const char *options)
+static cl_int expand_and_send(cl_program p, const char *options)
 {
 	struct buf text = { 0 };
-
-	if (p->o.announced || !p->has_source)
-		return CL_SUCCESS;
 	int r = include_expand(p->source, options, &text);
+	bool numbered = r == 0 && (!p->o.announced || object_renumber(p));
+
 	cl_int err =
-		r < 0 ? CL_OUT_OF_HOST_MEMORY : send_text(p, (const char *)text.data, text.len);
+		numbered ? send_text(p, (const char *)text.data, text.len) : CL_OUT_OF_HOST_MEMORY;
 	buf_free(&text);
 	return err;
+}
+
+cl_int program_send_source(cl_program p, const char *options)
+{
+	return p->o.announced || !p->has_source ? CL_SUCCESS : expand_and_send(p, options);
+}
+
+cl_int program_send_source_anew(cl_program p, const char *options)
+{
+	bool includes = p->has_source && include_present(p->source);
+
+	return includes ? expand_and_send(p, options) : program_send_source(p, options);
 }
 
 // What includes files waits for the build, whose options say where they are.

@@ -9,8 +9,10 @@
 cl_program program_new(cl_context c);
 
 // Sends the source, unless the host has it, with the files put in place that it includes, which
-// `options` (NULL: none) help to find. A later build with other -I options keeps the first's files.
+// `options` (NULL: none) help to find.
 cl_int program_send_source(cl_program p, const char *options);
+// The same for a build, whose files are those that are there now: a source that includes files goes anew.
+cl_int program_send_source_anew(cl_program p, const char *options);
 
 // One build's outcome from the body of its answer (protocol.def: build_result and what follows).
 // NULL when it is malformed or memory is short.

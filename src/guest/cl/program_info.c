@@ -135,6 +135,37 @@ cl_int ferry_clGetProgramInfo(
 	}
 }
 
+// What a program made of a binary is before it is built only the host can tell; nothing, when it is no
+// binary.
+static cl_int fetch_type(cl_program p)
+{
+	struct request answer = { .body.limit = BINARY_MAX };
+	struct p_program_query_type m = { p->o.id };
+	uint32_t seq;
+	cl_int err = send_program_query_type(0, &m, &seq);
+
+	if (err)
+		return err;
+	request_begin(&answer, seq);
+	err = request_wait(&answer);
+	if (!err && !p->build)
+		p->build = build_parse(&answer.body);
+	buf_free(&answer.body);
+	return err;
+}
+
+static cl_int get_type(cl_program p, size_t size, void *value, size_t *size_ret)
+{
+	cl_program_binary_type type = CL_PROGRAM_BINARY_TYPE_NONE;
+	bool loaded = p->has_binary && p->status == CL_BUILD_NONE;
+
+	if (loaded && !p->build && fetch_type(p) == CL_DEVICE_NOT_AVAILABLE)
+		return CL_DEVICE_NOT_AVAILABLE;
+	if (p->build && (loaded || p->status == CL_BUILD_SUCCESS))
+		type = p->build->binary_type;
+	return info_value(&type, sizeof type, size, value, size_ret);
+}
+
 cl_int ferry_clGetProgramBuildInfo(cl_program p, cl_device_id d, cl_program_build_info param,
 	size_t size, void *value, size_t *size_ret)
 {
@@ -143,7 +174,6 @@ cl_int ferry_clGetProgramBuildInfo(cl_program p, cl_device_id d, cl_program_buil
 		INFO_TEXT(CL_PROGRAM_BUILD_OPTIONS, struct _cl_program, options),
 	};
 	static const size_t no_variables;
-	cl_program_binary_type type = CL_PROGRAM_BINARY_TYPE_NONE;
 	LOCKED;
 	cl_int err = object_check(p, &program_class);
 
@@ -155,9 +185,7 @@ cl_int ferry_clGetProgramBuildInfo(cl_program p, cl_device_id d, cl_program_buil
 		return info_text(p->build ? p->build->log : "", size, value, size_ret);
 	if (param == CL_PROGRAM_BUILD_GLOBAL_VARIABLE_TOTAL_SIZE)
 		return info_value(&no_variables, sizeof no_variables, size, value, size_ret);
-	if (param != CL_PROGRAM_BINARY_TYPE)
-		return info_get(rows, ARRAY_SIZE(rows), p, param, size, value, size_ret);
-	if (is_built(p))
-		type = p->build->binary_type;
-	return info_value(&type, sizeof type, size, value, size_ret);
+	if (param == CL_PROGRAM_BINARY_TYPE)
+		return get_type(p, size, value, size_ret);
+	return info_get(rows, ARRAY_SIZE(rows), p, param, size, value, size_ret);
 }

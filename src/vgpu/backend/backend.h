@@ -86,7 +86,12 @@ struct be_times {
 };
 
 struct be_build {
-	enum { BE_BUILD, BE_COMPILE, BE_LINK } kind;
+	enum {
+		BE_BUILD,
+		BE_COMPILE,
+		BE_LINK,
+		BE_LOAD
+	} kind; // BE_LOAD: only makes it of its binary
 	const char *options;
 	struct be_program *const *inputs; // headers or inputs
 	const char *const *names;         // of headers
@@ -98,7 +103,7 @@ struct be_build {
 struct be_origin {
 	bool binary; // bytes are a native binary; otherwise source (none for a linked program)
 	bool built;  // options, kind and inputs say how; otherwise only text (a header)
-	int kind;    // BE_BUILD, BE_COMPILE, BE_LINK
+	int kind;    // of struct be_build
 	struct buf bytes;
 	char *options;
 	struct be_origin *inputs; // headers of a compiled, parts of a linked program

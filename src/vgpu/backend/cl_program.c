@@ -101,6 +101,8 @@ cl_int cl_program_build(struct backend *be, struct be_program **p, const struct 
 {
 	struct cl_backend *b = cl_of(be);
 
+	if (how->kind == BE_LOAD)
+		return CL_SUCCESS;
 	if (how->kind == BE_LINK)
 		return link_inputs(b, p, how);
 	cl_int err = build_or_compile(b, *p, how);

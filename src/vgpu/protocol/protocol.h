@@ -32,7 +32,7 @@
 #define PROTO_INPUTS_MAX  1024
 #define PROTO_PARTS_MAX   256
 #define PROTO_TEXT_MAX    16384
-#define PROTO_NAME_MAX    1024
+#define PROTO_NAME_MAX    4096
 #define PROTO_ARG_MAX     4352
 #define PROTO_ARGS_MAX    16384
 #define PROTO_INFO_MAX    28672

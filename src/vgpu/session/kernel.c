@@ -114,6 +114,7 @@ static void destroy(struct object *o)
 	arg_set_unref(k->args);
 	free(k->applied);
 	free(k->kinds);
+	free(k->name);
 	object_fini(o);
 	object_unref(&p->o);
 	free(k);
@@ -123,17 +124,18 @@ int kernel_new(struct program *p, uint64_t serial, const char *name, struct kern
 {
 	struct session *s = p->o.session;
 	struct kernel *k = calloc(1, sizeof *k);
+	int r = -ENOMEM;
 
-	if (!k)
-		return -ENOMEM;
-	int r = object_init(&k->o, &s->v->registry, OBJECT_KERNEL, s, serial, destroy);
+	if (k && (k->name = strdup(name)))
+		r = object_init(&k->o, &s->v->registry, OBJECT_KERNEL, s, serial, destroy);
 	if (r < 0) {
+		if (k)
+			free(k->name);
 		free(k);
 		return r;
 	}
 	k->program = p;
 	object_ref(&p->o);
-	snprintf(k->name, sizeof k->name, "%s", name);
 	*ret = k;
 	return 0;
 }

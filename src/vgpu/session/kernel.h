@@ -33,7 +33,7 @@ struct kernel {
 	struct object o;         // must be first
 	struct program *program; // a reference
 	struct be_kernel *be;    // NULL when it failed, or is not made yet (an incoming one)
-	char name[PROTO_NAME_MAX + 1];
+	char *name;
 	struct arg_set *args; // as of the last message; NULL when it failed
 	uint64_t versions;    // the last one given out
 	uint64_t *applied;    // versions that the device's kernel has, by index

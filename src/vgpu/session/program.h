@@ -18,7 +18,7 @@ enum build_purpose {
 
 // What the last build was asked to do; enough to do it again.
 struct build_request {
-	int kind; // BE_BUILD, BE_COMPILE, BE_LINK
+	int kind; // of struct be_build
 	char *options;
 	struct program **inputs; // references: headers, or compiled programs
 	char **names;            // of headers; NULL otherwise

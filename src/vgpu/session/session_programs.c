@@ -193,6 +193,25 @@ int session_on_program_link(
 	return r;
 }
 
+int session_on_program_query_type(
+	struct session *s, const struct p_frame *f, const struct p_program_query_type *m)
+{
+	struct build_request request = { .kind = BE_LOAD };
+
+	struct program *p = find_program(s, m->program);
+	if (!p)
+		return -EBADMSG;
+	if (p->origin != PROGRAM_BINARY || p->requested) {
+		session_answer(s, f->seq, CL_INVALID_OPERATION, 0);
+		session_return_credit(s, f->length);
+		return 0;
+	}
+	request.options = strdup("");
+	int r = request.options ? begin(s, f, p, &request) : -ENOMEM;
+	build_request_free(&request);
+	return r;
+}
+
 int session_on_program_query_binary(
 	struct session *s, const struct p_frame *f, const struct p_program_query_binary *m)
 {

@@ -240,7 +240,7 @@ static int get_request(struct session *s, struct build_request *q, const struct 
 {
 	q->kind = (int)m->kind;
 	q->options = strndup((const char *)m->options.at, m->options.n);
-	if (m->kind > BE_LINK)
+	if (m->kind > BE_LOAD)
 		return -EBADMSG;
 	return q->options ? get_inputs(s, q, m) : -ENOMEM;
 }

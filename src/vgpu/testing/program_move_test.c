@@ -552,6 +552,28 @@ static void a_question_for_a_binary_moves(void)
 	end(&r);
 }
 
+static uint32_t query_type(struct run *r, uint32_t id)
+{
+	return SEND(r, program_query_type, 0, .program = id);
+}
+
+// What a binary is was asked for, and it is built after a move.
+static void a_loaded_binary_moves(void)
+{
+	static const uint8_t bytes[] = "binary";
+	struct run r;
+
+	begin(&r);
+	SEND(&r, program_binary, 0, .id = 11, .context = 1, .total = sizeof bytes,
+		.bytes = { bytes, sizeof bytes });
+	CHECK_EQ(answer(&r, query_type(&r, 11)), CL_SUCCESS);
+	move(&r);
+	CHECK_EQ(answer(&r, build(&r, 11, "")), CL_SUCCESS);
+	CHECK_STR(runs(&r, 11), "binary");
+	CHECK_EQ(answer(&r, query_type(&r, 11)), CL_INVALID_OPERATION);
+	end(&r);
+}
+
 static void a_header_moves_with_what_needs_it(void)
 {
 	struct run r;
@@ -600,6 +622,7 @@ int main(void)
 	RUN(a_part_can_be_used_while_it_is_compiled);
 	RUN(a_part_that_is_compiled_late_moves_on);
 	RUN(a_question_for_a_binary_moves);
+	RUN(a_loaded_binary_moves);
 	RUN(a_header_moves_with_what_needs_it);
 	RUN(programs_can_be_each_others_headers);
 	RUN(a_program_that_was_built_anew_is_the_new_one);
