@@ -4,10 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "blocks.h"
 #include "gguf/format.h"
-
-#define Q6_K       14u // gguf/format.h knows its size
-#define Q6_K_BLOCK 256u
 
 static const struct {
 	uint32_t gguf;
@@ -18,7 +16,6 @@ static const struct {
 	{ GGUF_TENSOR_Q8_0, WEIGHT_Q8_0 },
 	{ GGUF_TENSOR_Q4_0, WEIGHT_Q4_0 },
 	{ GGUF_TENSOR_BF16, WEIGHT_F16 },
-	{ Q6_K, WEIGHT_Q8_0 },
 };
 
 bool convert_target(uint32_t gguf_type, enum weight_type *ret)
@@ -29,7 +26,8 @@ bool convert_target(uint32_t gguf_type, enum weight_type *ret)
 			return true;
 		}
 	}
-	return false;
+	*ret = WEIGHT_Q8_0;
+	return blocks_reader(gguf_type) != NULL;
 }
 
 uint32_t convert_same(enum weight_type t)
@@ -80,26 +78,21 @@ static void from_q4_0(const uint8_t *block, float *out)
 	}
 }
 
-// 256 weights of six bits: 128 bytes of low nibbles, 64 of the two high bits, 16 scales of groups of
-// 16, and the scales' own scale as a half. Each half of the block holds 4 x 32 weights.
-static void from_q6_k(const uint8_t *block, float *out)
+static blocks_read *reader_of(uint32_t gguf_type)
 {
-	float scale = half_at(block + 208);
-
-	for (unsigned i = 0; i < Q6_K_BLOCK; i++) {
-		unsigned half = i / 128, quarter = i % 128 / 32, l = i % 32;
-		unsigned low = block[half * 64 + quarter % 2 * 32 + l] >> (quarter / 2 * 4) & 15;
-		unsigned high = block[128 + half * 32 + l] >> (2 * quarter) & 3;
-		int group = (int8_t)block[192 + i / 16];
-
-		out[i] = scale * (float)group * (float)((int)(low | high << 4) - 32);
-	}
+	if (gguf_type == GGUF_TENSOR_Q8_0)
+		return from_q8_0;
+	return gguf_type == GGUF_TENSOR_Q4_0 ? from_q4_0 : blocks_reader(gguf_type);
 }
 
 void convert_to_floats(uint32_t gguf_type, const uint8_t *row, uint32_t cols, float *out)
 {
-	uint32_t block = gguf_type == Q6_K ? Q6_K_BLOCK : GGUF_BLOCK;
+	blocks_read *read = reader_of(gguf_type);
+	struct gguf_layout layout = { .block = 1 };
 
+	gguf_tensor_layout(gguf_type, &layout);
+	for (uint32_t i = 0; read && i < cols / layout.block; i++)
+		read(row + (uint64_t)i * layout.bytes, out + i * layout.block);
 	if (gguf_type == GGUF_TENSOR_F32)
 		memcpy(out, row, cols * sizeof *out);
 	if (gguf_type == GGUF_TENSOR_F16)
@@ -107,14 +100,6 @@ void convert_to_floats(uint32_t gguf_type, const uint8_t *row, uint32_t cols, fl
 			out[i] = half_at(row + 2 * i);
 	if (gguf_type == GGUF_TENSOR_BF16)
 		from_bf16(row, cols, out);
-	for (uint32_t i = 0; i < cols / block; i++) {
-		if (gguf_type == GGUF_TENSOR_Q8_0)
-			from_q8_0(row + i * GGUF_Q8_0_BLOCK_BYTES, out + i * block);
-		if (gguf_type == GGUF_TENSOR_Q4_0)
-			from_q4_0(row + i * GGUF_Q4_0_BLOCK_BYTES, out + i * block);
-		if (gguf_type == Q6_K)
-			from_q6_k(row + i * 210, out + i * block);
-	}
 }
 
 static void to_half(float v, uint8_t *p)

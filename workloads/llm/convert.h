@@ -8,14 +8,14 @@
 
 #include "shape.h"
 
-// How a file's type is kept on the device: F32, F16, Q8_0 and Q4_0 as they are, BF16 as F16, Q6_K
-// (which published Q4_0 files use for the output) as Q8_0. False for any other.
+// How a file's type is kept on the device: F32, F16, Q8_0 and Q4_0 as they are, BF16 as F16, the other
+// types of blocks (blocks.h) as Q8_0. False for any other.
 bool convert_target(uint32_t gguf_type, enum weight_type *ret);
 
 // The file's type that is a device type.
 uint32_t convert_same(enum weight_type t);
 
-// Bytes of a row of `cols` weights, a multiple of 32 (of 256 for Q6_K).
+// Bytes of a row of `cols` weights, whole blocks of the type.
 uint64_t convert_row_bytes(uint32_t gguf_type, uint32_t cols);
 
 void convert_to_floats(uint32_t gguf_type, const uint8_t *row, uint32_t cols, float *out);

@@ -7,8 +7,6 @@
 #include "convert.h"
 #include "gguf/format.h"
 
-#define Q6_K 14
-
 static void put_half(uint8_t *p, float v)
 {
 	_Float16 h = (_Float16)v;
@@ -53,7 +51,7 @@ static void test_q6_k(void)
 	block[0] = 0x5a;       // low nibbles of weights 0 and 64
 	block[128] = 0x39;     // high bits of 0, 32, 64, 96: 1, 2, 3, 0
 	block[64 + 33] = 0xf0; // low nibble of 128 + 96 + 1, from the high half of a byte
-	convert_to_floats(Q6_K, block, 256, out);
+	convert_to_floats(GGUF_TENSOR_Q6_K, block, 256, out);
 	CHECK(out[0] == 0.25f * 1 * (0x1a - 32));
 	CHECK(out[32] == 0.25f * 3 * (0x20 - 32));
 	CHECK(out[64] == 0.25f * 5 * (0x35 - 32));
@@ -105,9 +103,11 @@ static void test_targets(void)
 {
 	enum weight_type t;
 
-	CHECK(convert_target(Q6_K, &t) && t == WEIGHT_Q8_0);
-	CHECK(!convert_target(12, &t));
-	CHECK(convert_row_bytes(Q6_K, 512) == 420 && convert_row_bytes(GGUF_TENSOR_Q4_0, 64) == 36);
+	CHECK(convert_target(GGUF_TENSOR_Q6_K, &t) && t == WEIGHT_Q8_0);
+	CHECK(convert_target(GGUF_TENSOR_Q4_K, &t) && t == WEIGHT_Q8_0);
+	CHECK(!convert_target(26, &t)); // I32
+	CHECK(convert_row_bytes(GGUF_TENSOR_Q6_K, 512) == 420 &&
+		convert_row_bytes(GGUF_TENSOR_Q4_0, 64) == 36);
 }
 
 int main(void)

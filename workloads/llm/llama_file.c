@@ -14,9 +14,10 @@ static int fail_gguf(struct failure *f, int err, const struct gguf_error *e)
 	return fail(f, err, "%s", e->text);
 }
 
-static int read_numbers(
-	const struct gguf_file *g, struct shape *s, uint32_t *context, struct failure *f)
+static int read_numbers(struct llama_file *l, uint32_t *context, struct failure *f)
 {
+	struct shape *s = &l->shape;
+	const struct gguf_file *g = l->gguf;
 	struct gguf_error e = { "" };
 	const struct {
 		const char *key;
@@ -25,7 +26,7 @@ static int read_numbers(
 	} keys[] = {
 		{ "llama.embedding_length", true, &s->dim },
 		{ "llama.block_count", true, &s->layers },
-		{ "llama.feed_forward_length", true, &s->hidden },
+		{ "llama.feed_forward_length", true, &l->hidden },
 		{ "llama.attention.head_count", true, &s->heads },
 		{ "llama.context_length", true, context },
 	};
@@ -108,27 +109,32 @@ static int find_matrix(const struct gguf_file *g, const char *name, uint64_t col
 	gguf_tensor_layout((*ret)->type, &layout);
 	if (!convert_target((*ret)->type, type))
 		return fail(f, ENOTSUP,
-			"tensor \"%s\": type %s is not supported (F32, F16, BF16, Q8_0, Q4_0 and "
-			"Q6_K are)",
+			"tensor \"%s\": type %s is not supported (F32, F16, BF16, the Q types of "
+			"blocks of 32 and the K types are)",
 			name, layout.name);
 	return 0;
 }
 
-struct llama_source llama_source_of(const struct shape *s, unsigned matrix)
+struct llama_source llama_source_of(const struct llama_file *l, unsigned matrix)
 {
-	uint32_t q = shape_q_dim(s), kv = shape_kv_dim(s);
+	const struct shape *s = &l->shape;
+	struct llama_padding none = { 1, 1 }, hidden = { l->hidden, s->hidden };
+	struct llama_padding head = { s->head_dim - s->head_padding, s->head_dim };
+	uint32_t q = s->heads * head.file, kv = s->kv_heads * head.file;
 
 	switch (matrix) {
 	case LAYER_QKV:
 		return (struct llama_source){ { "attn_q", "attn_k", "attn_v" }, 3, false,
-			{ q, kv, kv }, s->dim };
+			{ q, kv, kv }, s->dim, head, none };
 	case LAYER_OUTPUT:
-		return (struct llama_source){ { "attn_output" }, 1, false, { s->dim }, q };
+		return (struct llama_source){ { "attn_output" }, 1, false, { s->dim }, q, none,
+			head };
 	case LAYER_GATE_UP:
 		return (struct llama_source){ { "ffn_gate", "ffn_up" }, 2, true,
-			{ s->hidden, s->hidden }, s->dim };
+			{ l->hidden, l->hidden }, s->dim, hidden, none };
 	default:
-		return (struct llama_source){ { "ffn_down" }, 1, false, { s->dim }, s->hidden };
+		return (struct llama_source){ { "ffn_down" }, 1, false, { s->dim }, l->hidden, none,
+			hidden };
 	}
 }
 
@@ -137,6 +143,14 @@ const char *const llama_layer_vectors[2] = { "attn_norm", "ffn_norm" };
 void llama_layer_name(char out[64], uint32_t layer, const char *name)
 {
 	snprintf(out, 64, "blk.%u.%s.weight", layer, name);
+}
+
+// Columns that move inside their blocks have to be quantised again.
+static enum weight_type for_columns(const struct llama_source *s, enum weight_type t)
+{
+	bool padded = s->col_padding.file != s->col_padding.device;
+
+	return padded && t == WEIGHT_Q4_0 ? WEIGHT_Q8_0 : t;
 }
 
 // Tensors of different types that make one matrix meet in a wider one.
@@ -155,14 +169,14 @@ static int plan_layer(struct llama_file *l, uint32_t layer, struct failure *f)
 	int r = 0;
 
 	for (unsigned m = 0; !r && m < LAYER_MATRICES; m++) {
-		struct llama_source s = llama_source_of(&l->shape, m);
+		struct llama_source s = llama_source_of(l, m);
 
 		for (unsigned i = 0; !r && i < s.count; i++) {
 			llama_layer_name(name, layer, s.names[i]);
 			r = find_matrix(l->gguf, name, s.cols, s.rows[i], &t, &type, f);
 			if (!r)
-				l->plan.layers[layer][m] =
-					i ? wider(l->plan.layers[layer][m], type) : type;
+				l->plan.layers[layer][m] = i ? wider(l->plan.layers[layer][m], type)
+							     : for_columns(&s, type);
 		}
 	}
 	for (unsigned i = 0; !r && i < 2; i++) {
@@ -205,7 +219,7 @@ static bool is_known(const struct llama_file *l, struct gguf_string name)
 	if (sscanf(text, "blk.%u.", &layer) != 1 || layer >= l->shape.layers)
 		return false;
 	for (unsigned m = 0; m < LAYER_MATRICES; m++) {
-		struct llama_source s = llama_source_of(&l->shape, m);
+		struct llama_source s = llama_source_of(l, m);
 
 		for (unsigned i = 0; i < s.count; i++) {
 			llama_layer_name(wanted, layer, s.names[i]);
@@ -295,7 +309,8 @@ static int divide_frequencies(struct llama_file *l, uint32_t pairs, struct failu
 
 static int read_frequencies(struct llama_file *l, struct failure *f)
 {
-	uint32_t pairs = l->shape.head_dim / 2;
+	uint32_t pairs =
+		(l->shape.head_dim - l->shape.head_padding) / 2; // those of the padding stay 0
 	struct gguf_error e;
 	float base = 10000;
 	int r = gguf_float(l->gguf, "llama.rope.freq_base", false, &base, &e);
@@ -308,6 +323,24 @@ static int read_frequencies(struct llama_file *l, struct failure *f)
 	rope_frequencies(base, pairs, l->frequencies);
 	r = scale_frequencies(l, pairs, f);
 	return r ? r : divide_frequencies(l, pairs, f);
+}
+
+// Rounded up to what the kernels' vectors divide.
+static int pad_widths(struct llama_file *l, struct failure *f)
+{
+	struct shape *s = &l->shape;
+	uint32_t head = s->head_dim;
+
+	if (!head || head % 2 || head > 2 * ROPE_MAX_PAIRS)
+		return fail(f, ENOTSUP, "heads of width %u are not supported: even, 2 to %u", head,
+			2 * ROPE_MAX_PAIRS);
+	if (!l->hidden || l->hidden > SHAPE_MAX_HIDDEN)
+		return fail(f, EINVAL, "key \"llama.feed_forward_length\": %u is not 1 to %u",
+			l->hidden, SHAPE_MAX_HIDDEN);
+	s->head_dim = (head + 15) / 16 * 16;
+	s->head_padding = s->head_dim - head;
+	s->hidden = (l->hidden + 31) / 32 * 32;
+	return 0;
 }
 
 static uint32_t whole_pages(uint32_t tokens)
@@ -329,11 +362,14 @@ static int read_shape(struct llama_file *l, uint32_t context, uint32_t cache, st
 		return fail(f, ENOTSUP,
 			"key \"general.architecture\": \"%.*s\" is not supported, only \"llama\"",
 			architecture.len < 32 ? (int)architecture.len : 32, architecture.at);
-	r = read_numbers(l->gguf, &l->shape, &longest, f);
+	r = read_numbers(l, &longest, f);
 	if (!r && !t)
 		r = fail(f, EINVAL, "tensor \"token_embd.weight\" is missing");
 	if (!r)
 		r = refuse_foreign(l->gguf, &l->shape, f);
+	if (r)
+		return r;
+	r = pad_widths(l, f);
 	if (r)
 		return r;
 	l->shape.vocab = t->dims[1] <= UINT32_MAX ? (uint32_t)t->dims[1] : 0;

@@ -9,7 +9,9 @@
 
 struct llama_file {
 	const struct gguf_file *gguf;
-	struct shape shape;
+	struct shape
+		shape; // as the device has it: some widths are rounded up, with zeros (llama_tensors.h)
+	uint32_t hidden; // the feed-forward's width in the file
 	float frequencies[ROPE_MAX_PAIRS];
 	struct weight_plan plan; // its layers are owned
 };

@@ -5,15 +5,22 @@
 
 #include "llama_file.h"
 
+// Of every `device` rows or columns of a matrix the first `file` are in the file, the others are zeros:
+// heads and feed-forwards whose width the kernels' vectors do not divide. Zeros change no sum.
+struct llama_padding {
+	uint32_t file, device;
+};
+
 // Several tensors make one matrix: one after the other, or, `in_turn`, a row of each.
 struct llama_source {
 	const char *names[3]; // within a layer
 	unsigned count;
 	bool in_turn;
-	uint32_t rows[3], cols;
+	uint32_t rows[3], cols; // in the file
+	struct llama_padding row_padding, col_padding;
 };
 
-struct llama_source llama_source_of(const struct shape *s, unsigned matrix);
+struct llama_source llama_source_of(const struct llama_file *l, unsigned matrix);
 
 // Norm gains: of the attention, of the feed-forward.
 extern const char *const llama_layer_vectors[2];

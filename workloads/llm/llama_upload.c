@@ -13,46 +13,62 @@
 struct rows {
 	const struct matrix *m;
 	const struct gguf_tensor *parts[3];
-	unsigned count;
-	bool in_turn;
-	uint8_t *converted; // four rows, where the file has another type
+	struct llama_source source;
+	uint8_t *converted; // four rows, where the file has another type or fewer columns
 	float *floats;      // one row
 };
 
 // Row `row` of the matrix in the file; NULL for one that pads it.
 static const uint8_t *row_in_file(
-	const struct rows *s, uint32_t row, const struct gguf_tensor **ret_tensor)
+	const struct rows *r, uint32_t row, const struct gguf_tensor **ret_tensor)
 {
-	uint64_t at = row;
+	const struct llama_source *s = &r->source;
+	const struct llama_padding *p = &s->row_padding;
 	unsigned part = 0;
+	uint64_t at = row;
 
 	if (s->in_turn) {
 		part = row % s->count;
 		at = row / s->count;
 	}
-	while (!s->in_turn && part < s->count && at >= s->parts[part]->dims[1])
-		at -= s->parts[part++]->dims[1];
+	if (at % p->device >= p->file)
+		return NULL;
+	at = at / p->device * p->file + at % p->device;
+	while (!s->in_turn && part < s->count && at >= r->parts[part]->dims[1])
+		at -= r->parts[part++]->dims[1];
 	if (part == s->count)
 		return NULL;
-	*ret_tensor = s->parts[part];
-	return s->parts[part]->data + at * convert_row_bytes(s->parts[part]->type, s->m->cols);
+	*ret_tensor = r->parts[part];
+	return r->parts[part]->data + at * convert_row_bytes(r->parts[part]->type, s->cols);
+}
+
+// Makes room for the padding between the columns of a row, from the last on.
+static void spread(const struct llama_padding *p, float *row, uint32_t device_cols)
+{
+	for (uint32_t i = device_cols; i-- > 0;) {
+		bool zero = i % p->device >= p->file;
+
+		row[i] = zero ? 0 : row[i / p->device * p->file + i % p->device];
+	}
 }
 
 // The row in the device's type, but not yet in tiles.
-static const uint8_t *row_in_type(const struct rows *s, uint32_t row)
+static const uint8_t *row_in_type(const struct rows *r, uint32_t row)
 {
-	uint32_t same = convert_same(s->m->type);
-	uint64_t bytes = convert_row_bytes(same, s->m->cols);
-	uint8_t *own = s->converted + row % TILE_ROWS * bytes;
+	const struct llama_source *s = &r->source;
+	uint32_t same = convert_same(r->m->type), cols = r->m->cols;
+	uint64_t bytes = convert_row_bytes(same, cols);
+	uint8_t *own = r->converted + row % TILE_ROWS * bytes;
 	const struct gguf_tensor *t = NULL;
-	const uint8_t *p = row_in_file(s, row, &t);
+	const uint8_t *p = row_in_file(r, row, &t);
 
 	if (!p)
 		return memset(own, 0, bytes);
-	if (t->type == same)
+	if (t->type == same && s->cols == cols)
 		return p;
-	convert_to_floats(t->type, p, s->m->cols, s->floats);
-	convert_from_floats(s->m->type, s->floats, s->m->cols, own);
+	convert_to_floats(t->type, p, s->cols, r->floats);
+	spread(&s->col_padding, r->floats, cols);
+	convert_from_floats(r->m->type, r->floats, cols, own);
 	return own;
 }
 
@@ -115,11 +131,10 @@ static int upload_layer(const struct llama_file *l, struct weights *w, struct gp
 	int r = 0;
 
 	for (unsigned m = 0; !r && m < LAYER_MATRICES; m++) {
-		struct llama_source s = llama_source_of(&l->shape, m);
-		struct rows rows = { .m = matrices[m], .count = s.count, .in_turn = s.in_turn };
+		struct rows rows = { .m = matrices[m], .source = llama_source_of(l, m) };
 
-		for (unsigned i = 0; i < s.count; i++) {
-			llama_layer_name(name, layer, s.names[i]);
+		for (unsigned i = 0; i < rows.source.count; i++) {
+			llama_layer_name(name, layer, rows.source.names[i]);
 			rows.parts[i] = gguf_find_tensor(l->gguf, name);
 		}
 		r = upload_matrix(rows, w, g, f);
@@ -134,7 +149,12 @@ static int upload_layer(const struct llama_file *l, struct weights *w, struct gp
 int llama_file_upload(const struct llama_file *l, struct weights *w, struct gpu *g, unsigned part,
 	struct failure *f)
 {
-	struct rows ends = { .m = &w->embedding, .count = 1 };
+	const struct llama_padding none = { 1, 1 };
+	struct rows ends = { .m = &w->embedding,
+		.source = { .count = 1,
+			.cols = l->shape.dim,
+			.row_padding = none,
+			.col_padding = none } };
 	int r;
 
 	if (part >= 2)

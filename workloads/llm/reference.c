@@ -128,7 +128,7 @@ static void attend_head(const struct reference *r, uint32_t layer, uint32_t firs
 
 		for (uint32_t i = 0; i < s->head_dim; i++)
 			score += q[i] * k[i];
-		e = exp(score / sqrt(s->head_dim));
+		e = exp(score / sqrt(s->head_dim - s->head_padding));
 		total += e;
 		for (uint32_t i = 0; i < s->head_dim; i++)
 			out[i] += e * v[i];

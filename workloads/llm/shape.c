@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DIM       16384
 #define MAX_LAYERS    512
 #define DIM_PER_LAYER 200.0 // how wide a model is for its depth; few layers mean few launches
 #define TOLERANCE     0.05
@@ -74,12 +73,12 @@ int shape_check(const struct shape *s, struct failure *f)
 		const char *name;
 		uint32_t value, multiple, max;
 	} fields[] = {
-		{ "the width of the stream", s->dim, 32, MAX_DIM },
+		{ "the width of the stream", s->dim, 32, SHAPE_MAX_DIM },
 		{ "the width of a head", s->head_dim, 16, 256 },
 		{ "the number of heads", s->heads, 1, 1024 },
 		{ "the number of KV heads", s->kv_heads, 1, 1024 },
-		{ "the width of all heads", s->heads * s->head_dim, 32, MAX_DIM },
-		{ "the width of the feed-forward", s->hidden, 32, 8 * MAX_DIM },
+		{ "the width of all heads", s->heads * s->head_dim, 32, SHAPE_MAX_DIM },
+		{ "the width of the feed-forward", s->hidden, 32, SHAPE_MAX_HIDDEN },
 		{ "the vocabulary", s->vocab, 1, 1 << 20 },
 		{ "the number of layers", s->layers, 1, MAX_LAYERS },
 		{ "the context", s->context, SHAPE_PAGE, 1 << 20 },
@@ -136,7 +135,7 @@ int shape_pick(uint64_t bytes, enum weight_type t, struct shape *s, struct failu
 	double best = INFINITY;
 	struct shape found = *s;
 
-	for (uint32_t dim = 64; dim <= MAX_DIM; dim += dim < 256 ? 64 : 256) {
+	for (uint32_t dim = 64; dim <= SHAPE_MAX_DIM; dim += dim < 256 ? 64 : 256) {
 		struct shape candidate = *s;
 		double bad = dim == 192 ? INFINITY : try_dim(&candidate, dim, bytes, t);
 

@@ -10,17 +10,20 @@
 // How a matrix is stored. The quantised ones are blocks of 32 with one half as scale (gguf/format.h).
 enum weight_type { WEIGHT_F32, WEIGHT_F16, WEIGHT_Q8_0, WEIGHT_Q4_0, WEIGHT_TYPES };
 
-#define SHAPE_PAGE 16 // tokens in a page of the KV cache, as PAGE in kernels/common.cl
+#define SHAPE_MAX_DIM    16384u
+#define SHAPE_MAX_HIDDEN (8 * SHAPE_MAX_DIM)
+#define SHAPE_PAGE       16 // tokens in a page of the KV cache, as PAGE in kernels/common.cl
 
 struct shape {
 	uint32_t dim; // width of the residual stream; a multiple of 32
 	uint32_t layers;
-	uint32_t heads;    // query heads; heads * head_dim is a multiple of 32
-	uint32_t kv_heads; // key and value heads; divides `heads`
-	uint32_t head_dim; // a multiple of 16
-	uint32_t hidden;   // width of the feed-forward; a multiple of 32
-	uint32_t vocab;    // tokens
-	uint32_t context;  // slots that one sequence can have, in tokens; a multiple of SHAPE_PAGE
+	uint32_t heads;        // query heads; heads * head_dim is a multiple of 32
+	uint32_t kv_heads;     // key and value heads; divides `heads`
+	uint32_t head_dim;     // a multiple of 16
+	uint32_t head_padding; // the last columns of a head that are zeros, less than 16
+	uint32_t hidden;       // width of the feed-forward; a multiple of 32
+	uint32_t vocab;        // tokens
+	uint32_t context; // slots that one sequence can have, in tokens; a multiple of SHAPE_PAGE
 	uint32_t cache_slots; // slots of the KV cache for all sequences; at least `context`
 	float norm_eps;
 };

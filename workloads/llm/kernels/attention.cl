@@ -17,7 +17,7 @@ ONE_ITEM __kernel void attention(__global const int *record, __global const int 
 	float highest = -INFINITY, weight_sum = 0.0f;
 
 	for (uint i = 0; i < PIECES; i++) {
-		query[i] = vload16(i, q + at) * rsqrt((float)HEAD_DIM);
+		query[i] = vload16(i, q + at) * rsqrt((float)(HEAD_DIM - HEAD_PADDING));
 		sum[i] = 0.0f;
 	}
 	for (uint from = 0; from < filled; from += PAGE) {
