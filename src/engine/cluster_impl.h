@@ -17,6 +17,8 @@ void sim_trace(struct sim *sim, const char *fmt, ...);
 struct event *sim_tell(struct sim *sim, int host, int64_t delay, enum event_type type);
 // The same over the present connection. NULL when there is none.
 struct event *sim_message(struct sim *sim, int host, enum event_type type);
+// Events of that type that the source's daemon has still to be told are not told.
+void sim_forget(struct sim *sim, enum event_type type);
 void sim_later(struct sim *sim, int64_t delay, void (*call)(struct sim *, unsigned long),
 	unsigned long arg);
 

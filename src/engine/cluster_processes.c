@@ -62,6 +62,8 @@ void sim_drop_link(struct sim *sim, int64_t delay)
 
 static void stop_vm(struct sim *sim, uint64_t rest_bytes)
 {
+	if (sim->host[A].gpu == GPU_GATED)
+		sim->gated_ns += sim->now - sim->gate_at;
 	sim->rest_bytes = rest_bytes > REST_BYTES ? rest_bytes : REST_BYTES;
 	sim_vm_set(sim, A, VM_STOPPED);
 	sim_tell(sim, A, 0, EV_VM_STOPPED);
@@ -269,6 +271,24 @@ static void connect_peer(struct sim *sim)
 		sim_tell(sim, B, MS, EV_LINK_UP);
 }
 
+static void close_gate(struct sim *sim)
+{
+	if (!sim_gpu_alive(sim->host[A].gpu))
+		return;
+	sim->host[A].gpu = GPU_GATED;
+	sim->gate_at = sim->now;
+	sim_tell(sim, A, sim->drain_ns, EV_GATE_CLOSED)->drain_ns = sim->drain_ns;
+}
+
+static void open_gate(struct sim *sim)
+{
+	sim_forget(sim, EV_GATE_CLOSED);
+	if (sim->host[A].gpu != GPU_GATED)
+		return;
+	sim->host[A].gpu = GPU_ACTIVE;
+	sim->gated_ns += sim->now - sim->gate_at;
+}
+
 void sim_do_source(struct sim *sim, const struct action *a)
 {
 	switch (a->type) {
@@ -297,10 +317,10 @@ void sim_do_source(struct sim *sim, const struct action *a)
 		sim_later(sim, 100 * MS, force_vm, 0);
 		return;
 	case ACT_GATE_CLOSE:
-		if (sim_gpu_alive(sim->host[A].gpu)) {
-			sim->host[A].gpu = GPU_GATED;
-			sim_tell(sim, A, sim->drain_ns, EV_GATE_CLOSED)->drain_ns = sim->drain_ns;
-		}
+		close_gate(sim);
+		return;
+	case ACT_GATE_OPEN:
+		open_gate(sim);
 		return;
 	case ACT_PORTS_DRAIN:
 		if (sim_gpu_alive(sim->host[A].gpu))

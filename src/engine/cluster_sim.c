@@ -71,6 +71,13 @@ void sim_later(struct sim *sim, int64_t delay, void (*call)(struct sim *, unsign
 	q->arg = arg;
 }
 
+void sim_forget(struct sim *sim, enum event_type type)
+{
+	for (unsigned i = 0; i < sim->queued; i++)
+		if (!sim->queue[i].call && sim->queue[i].host == A && sim->queue[i].ev.type == type)
+			sim->queue[i].to = 0;
+}
+
 static void end_daemon(struct sim *sim, int h);
 static void start_daemon(struct sim *sim, unsigned long h);
 

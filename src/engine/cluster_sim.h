@@ -72,6 +72,8 @@ struct sim {
 	bool never_stops;      // the VM, although it may stop over its budget
 	unsigned refuse_cont;  // so many times
 	int64_t drain_ns;      // how long kernels run: 3 ms, unless they are long
+	int64_t gated_ns;      // that the source's gate was closed while its VM ran
+	int64_t gate_at;       // when it was last asked to
 
 	int64_t now;
 	struct sim_host host[2];

@@ -25,6 +25,8 @@ static const struct variant variants[] = {
 	{ "no vGPU", MODE_PRECOPY, false, false, 0, 0, 0, 0 },
 	{ "no vGPU, RAM written fast", MODE_PRECOPY, false, false, 0, 0, 2000000000, 0 },
 	{ "precopy, RAM written fast", MODE_PRECOPY, true, false, 0, 0, 2000000000, 0 },
+	{ "precopy, long kernels, RAM written", MODE_PRECOPY, true, false, 0, 60 * ENGINE_NSEC_MSEC,
+		1000000000, 0 },
 	{ "precopy, capped", MODE_PRECOPY, true, false, 0, 0, 0, 640000000 },
 };
 
@@ -185,6 +187,45 @@ static void test_long_kernels_end_before_the_stun(void)
 	prepare(&variants[0]); // short ones do not keep the guest waiting for its vGPU
 	sim_run(&sim);
 	CHECK_EQ(sim.source.at.gate_asked, sim.source.at.stopped);
+}
+
+// A pass's end is the VM's stop only when what was written meanwhile fits its budget, here 50 ms: after
+// 250 MB, 125 and 62. The gate closes for the last of them, and is open while the second is sent.
+static void test_long_kernels_go_on_while_ram_has_passes_to_make(void)
+{
+	const int64_t drain = 60 * ENGINE_NSEC_MSEC, look = 50 * ENGINE_NSEC_MSEC;
+
+	prepare(&variants[3]);
+	sim.drain_ns = drain;
+	sim.cfg.ram_budget_ns = 50 * ENGINE_NSEC_MSEC;
+	sim.ram_dirty_rate = sim.rate / 2;
+	sim_run(&sim);
+	CHECK_EQ(sim.outcome, OUTCOME_COMPLETED);
+	CHECK_EQ(sim.pass, 3);
+	CHECK(sim.source.at.gate_asked < sim.source.at.stopped);
+	CHECK(sim.source.at.stopped - sim.source.at.gate_asked <= drain + look);
+	// The first pass says nothing of how fast RAM is written: that guess is taken back at once.
+	CHECK(sim.gated_ns <= 2 * (drain + look));
+}
+
+// The vGPU's rest does not fit the target: the stream may still be held again, so kernels go on.
+static void test_long_kernels_go_on_while_the_vgpu_does_not_fit(void)
+{
+	struct actions out = { .n = 0 };
+	struct event ev = { .type = EV_RAM, .ram = { .remaining_bytes = 1000, .pass = 1 } };
+	struct source s;
+
+	prepare(&variants[3]);
+	source_init(&s, &sim.cfg);
+	s.state = SOURCE_FLOWING;
+	s.forecast.rate = 1000000000;
+	s.kernels_ns = 120 * ENGINE_NSEC_MSEC;
+	s.forecast.gpu_bytes = 400000000; // 400 ms, and the target is 300
+	source_step(&s, &ev, &out);
+	CHECK(!s.gate_asked);
+	s.forecast.gpu_bytes = 1000000;
+	source_step(&s, &ev, &out);
+	CHECK(s.gate_asked);
 }
 
 static void test_a_workload_that_writes_too_fast_is_left_alone(void)
@@ -356,6 +397,8 @@ int main(void)
 	RUN(test_three_faults_at_random);
 	RUN(test_a_stun_limit_in_the_stun_resumes_the_source);
 	RUN(test_long_kernels_end_before_the_stun);
+	RUN(test_long_kernels_go_on_while_ram_has_passes_to_make);
+	RUN(test_long_kernels_go_on_while_the_vgpu_does_not_fit);
 	RUN(test_a_workload_that_writes_too_fast_is_left_alone);
 	RUN(test_ram_written_too_fast_is_switched_over_when_that_fits);
 	RUN(test_ram_written_too_fast_for_the_limit_is_left_alone);

@@ -66,6 +66,8 @@ struct source_ram {
 	uint64_t pass;       // the one under way, 0: none was seen
 	uint64_t sent_bytes; // of the stream, when it began
 	int64_t began_ns;
+	int64_t before_ns;              // how long the pass before took; 0: there was none
+	uint64_t bytes;                 // to send, when it began
 	struct convergence convergence; // of what remains when a pass begins
 	bool forced;                    // the VM was let stop over its budget
 };

@@ -52,9 +52,11 @@ static void pass_began(struct source *s, const struct event *ev, struct actions 
 
 	if (!s->cfg.gpu && s->ram.pass) // no rounds: only the passes tell what the link carries
 		forecast_measure(&s->forecast, sent, ev->now_ns - s->ram.began_ns);
+	s->ram.before_ns = s->ram.pass ? ev->now_ns - s->ram.began_ns : 0;
 	s->ram.pass = ram->pass;
 	s->ram.sent_bytes = ram->sent_bytes;
 	s->ram.began_ns = ev->now_ns;
+	s->ram.bytes = ram->remaining_bytes;
 	if (s->state != SOURCE_FLOWING || ram->pass < 2)
 		return;
 	convergence_round(&s->ram.convergence, ram->remaining_bytes);
@@ -62,7 +64,20 @@ static void pass_began(struct source *s, const struct event *ev, struct actions 
 		no_more_passes(s, ev->now_ns, out);
 }
 
-// Long kernels: let them end while the guest still runs, not in the stun.
+// Whether the VM is likely to stop when this pass ends: what the guest writes until then, as fast as it
+// wrote during the pass before, fits the VM's budget. The first pass says nothing of that: then yes,
+// for most guests write little; open_gate_again() mends it where that was wrong.
+static bool last_pass(const struct source *s)
+{
+	if (s->ram.forced || !s->ram.before_ns)
+		return true;
+	double takes = (double)forecast_send_ns(&s->forecast, s->ram.bytes);
+
+	return takes * takes / (double)s->ram.before_ns <= (double)s->cfg.ram_budget_ns;
+}
+
+// Long kernels: let them end while the guest still runs, not in the stun. Only when the stun is at
+// hand: a gate that is closed stands in the workload's way, and there are no rounds any more.
 static void close_gate_early(struct source *s, const struct event *ev, struct actions *out)
 {
 	int64_t drain = s->kernels_ns;
@@ -70,10 +85,25 @@ static void close_gate_early(struct source *s, const struct event *ev, struct ac
 	if (drain < SOURCE_LONG_DRAIN_NS ||
 		forecast_send_ns(&s->forecast, ev->ram.remaining_bytes) > drain)
 		return;
+	if (!last_pass(s) || (!s->forced && source_forecast(s) > s->cfg.target_ns))
+		return;
 	s->gate_asked = true;
 	s->at.gate_asked = ev->now_ns;
 	actions_timer(out, EV_STUN_LIMIT, ev->now_ns + s->cfg.limit_ns);
 	actions_add(out, ACT_GATE_CLOSE);
+}
+
+// The gate closed for a stop that did not come: there is another pass, and it takes a while.
+static void open_gate_again(struct source *s, const struct event *ev, struct actions *out)
+{
+	int64_t takes = forecast_send_ns(&s->forecast, ev->ram.remaining_bytes);
+
+	if (!s->gate_asked || takes <= s->cfg.ram_budget_ns || takes <= s->kernels_ns)
+		return;
+	s->gate_asked = false;
+	s->at.gate_asked = s->at.gate_closed = 0;
+	actions_timer(out, EV_STUN_LIMIT, -1);
+	actions_add(out, ACT_GATE_OPEN);
 }
 
 void source_on_ram(struct source *s, const struct event *ev, struct actions *out)
@@ -81,8 +111,11 @@ void source_on_ram(struct source *s, const struct event *ev, struct actions *out
 	if (ev->ram.remaining_bytes != s->forecast.ram_bytes)
 		source_keep_quiet(ev->now_ns, out);
 	take_ram(s, &ev->ram);
-	if (ev->ram.pass > s->ram.pass)
+	if (ev->ram.pass > s->ram.pass) {
 		pass_began(s, ev, out);
+		if (s->state == SOURCE_FLOWING && s->cfg.gpu && !s->ram.forced)
+			open_gate_again(s, ev, out);
+	}
 	if (s->state != SOURCE_FLOWING || !s->cfg.gpu || s->gate_asked)
 		return;
 	source_pace(s, ev->now_ns, out);

@@ -87,6 +87,7 @@ static const char *const action_names[ACT_COUNT] = {
 	[ACT_STREAM_HOLD] = "stream-hold",
 	[ACT_STREAM_FORCE] = "stream-force",
 	[ACT_GATE_CLOSE] = "gate-close",
+	[ACT_GATE_OPEN] = "gate-open",
 	[ACT_PORTS_DRAIN] = "ports-drain",
 	[ACT_PEER_SWITCH] = "peer-switch",
 	[ACT_VM_CONTINUE] = "vm-continue",

@@ -163,11 +163,12 @@ enum action_type {
 	ACT_STREAM_HOLD,    // hold it again
 	ACT_STREAM_FORCE,   // budget_ns: the VM may stop as soon as it can send its rest in that
 	ACT_GATE_CLOSE,     // -> EV_GATE_CLOSED
-	ACT_PORTS_DRAIN,    // -> EV_PORTS_DRAINED
-	ACT_PEER_SWITCH,    // tell the destination
-	ACT_VM_CONTINUE,    // -> EV_VM_COMPLETED, or EV_FAILED, or EV_VM_RESUMED
-	ACT_FINAL,          // -> EV_FINAL_DONE
-	ACT_VERIFY,         // -> EV_VERIFIED or EV_FAILED
+	ACT_GATE_OPEN,   // again, while the guest runs: an EV_GATE_CLOSED still to come is not told
+	ACT_PORTS_DRAIN, // -> EV_PORTS_DRAINED
+	ACT_PEER_SWITCH, // tell the destination
+	ACT_VM_CONTINUE, // -> EV_VM_COMPLETED, or EV_FAILED, or EV_VM_RESUMED
+	ACT_FINAL,       // -> EV_FINAL_DONE
+	ACT_VERIFY,      // -> EV_VERIFIED or EV_FAILED
 	ACT_PEER_COMMITTED, // tell the destination -> EV_PEER_*, or EV_LINK_LOST
 	ACT_PEER_ABORTED,   // tell the destination, best effort
 	ACT_PEER_CONNECT,   // -> EV_LINK_UP, or EV_LINK_LOST

@@ -2,7 +2,8 @@
 """Migrates both workloads in every mode that `ferry migrate` has, and shows what their clients saw.
 
 Environment: SECONDS before and after each move (default 20; for a service level that compares with the
-issue's, 60), LINK (default 1gbit, or off), LLM (the model, default 256M), WORKLOADS (default server,trainer).
+issue's, 60), LINK (default 1gbit, or off), LLM (the model, default 256M), WORKLOADS (default server,trainer),
+MODES (default all; one may be named again: precopy,precopy is there and back).
 Writes migrate.json and one plot for each workload."""
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def draw(w: dict[str, Any]) -> str:
 
 def run(build: Path, out: Path) -> None:
     wanted = os.environ.get("WORKLOADS", "server,trainer").split(",")
-    all_modes = modes(str(build / "src/cli/ferry"))
+    all_modes = os.environ.get("MODES", "").split(",") if os.environ.get("MODES") else modes(str(build / "src/cli/ferry"))
     result = {"schema": 1, "link": LINK, "seconds": SECONDS, "modes": all_modes,
               "workloads": [run_workload(w, all_modes) for w in WORKLOADS if w.name in wanted]}
     (out / "migrate.json").write_text(json.dumps(result, indent=1) + "\n")

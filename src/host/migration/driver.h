@@ -100,7 +100,11 @@ struct migration {
 		struct watch *timer, *gpu_timer;
 		unsigned gpu_tries, looks;
 	} resume;
-	struct share share;   // of the bandwidth, as last asked for
+	struct share share; // of the bandwidth, as last asked for
+	struct {
+		unsigned asked, answers; // times that the gate was asked to close, and was answered
+		unsigned opened_at;      // `asked` when it was opened again
+	} gate;
 	unsigned drain_empty; // rounds in a row in which the ports gave nothing
 	struct {
 		char local[ENGINE_ID_SIZE], peer[ENGINE_ID_SIZE];
@@ -215,6 +219,7 @@ void source_resume_gpu(struct migration *m);
 // source_gpu.c
 void source_round(struct migration *m, uint32_t n);
 void source_gate_close(struct migration *m);
+void source_gate_open(struct migration *m);
 void source_final(struct migration *m);
 void source_gpu_event(struct migration *m, const char *name, json_t *message);
 // result.c

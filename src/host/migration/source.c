@@ -147,6 +147,7 @@ static void (*const acts[ACT_COUNT])(struct migration *m) = {
 	[ACT_STREAM_RELEASE] = release_stream,
 	[ACT_STREAM_HOLD] = hold_stream,
 	[ACT_GATE_CLOSE] = source_gate_close,
+	[ACT_GATE_OPEN] = source_gate_open,
 	[ACT_PORTS_DRAIN] = source_ports_drain,
 	[ACT_PEER_SWITCH] = source_send_switch,
 	[ACT_VM_CONTINUE] = source_continue,

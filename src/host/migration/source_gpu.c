@@ -54,6 +54,9 @@ static void on_gate(struct migration *m, const json_t *ok, const struct ferry_er
 {
 	struct event ev = { .type = EV_GATE_CLOSED };
 
+	m->gate.answers++;
+	if (m->gate.answers <= m->gate.opened_at)
+		return; // it was opened again since then
 	if (e) {
 		driver_feed_error(m, EV_FAILED, e);
 		return;
@@ -64,7 +67,24 @@ static void on_gate(struct migration *m, const json_t *ok, const struct ferry_er
 
 void source_gate_close(struct migration *m)
 {
+	m->gate.asked++;
 	call_gpu(m, "gate.close", NULL, NULL, 0, on_gate);
+}
+
+static void on_opened(struct migration *m, const json_t *ok, const struct ferry_error *e)
+{
+	(void)ok;
+	if (e)
+		driver_feed_error(m, EV_FAILED, e);
+}
+
+// Requests are answered in their order, so what was asked before is answered before.
+void source_gate_open(struct migration *m)
+{
+	vm_log(m->vm, "migration %.8s: the guest has more RAM to send; the gate opens again",
+		m->id);
+	m->gate.opened_at = m->gate.asked;
+	call_gpu(m, "gate.open", NULL, NULL, 0, on_opened);
 }
 
 static void on_final(struct migration *m, const json_t *ok, const struct ferry_error *e)
