@@ -152,7 +152,7 @@ int pair_set_peer(struct pair *p, int fd)
 
 void pair_hold(struct pair *p, bool held)
 {
-	p->out.held = held;
+	pump_hold(&p->out, held);
 	if (p->started && !p->closed)
 		update(p);
 }

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-// Unused time that a rate may make up for: a timer's grain.
+// Unused time that a rate may make up for: a timer's grain where there was nothing to send, and where
+// there was, as much as a busy machine may wake us late (10 ms and more were seen).
 #define RATE_BURST_NS (5 * NSEC_PER_MSEC)
+#define RATE_LATE_NS  (100 * NSEC_PER_MSEC)
 
 int pump_init(struct pump *p, int from, int to, struct pump_rate *rate)
 {
@@ -32,6 +34,13 @@ int64_t pump_rate_until(const struct pump *p, int64_t now_ns)
 	if (!limited(p) || p->held || p->eof || p->len == PUMP_BYTES)
 		return -1;
 	return p->rate->booked_until_ns > now_ns ? p->rate->booked_until_ns : -1;
+}
+
+void pump_hold(struct pump *p, bool held)
+{
+	p->held = held;
+	if (p->rate)
+		p->rate->more = false;
 }
 
 bool pump_wants_read(const struct pump *p, int64_t now_ns)
@@ -61,8 +70,10 @@ static size_t room(const struct pump *p)
 
 static void book(struct pump_rate *r, size_t n, int64_t now_ns)
 {
-	if (r->booked_until_ns < now_ns - RATE_BURST_NS)
-		r->booked_until_ns = now_ns - RATE_BURST_NS;
+	int64_t oldest = now_ns - (r->more ? RATE_LATE_NS : RATE_BURST_NS);
+
+	if (r->booked_until_ns < oldest)
+		r->booked_until_ns = oldest;
 	r->booked_until_ns += (int64_t)((double)n * NSEC_PER_SEC / (double)r->bytes_per_s);
 }
 
@@ -72,17 +83,20 @@ int pump_read(struct pump *p, int64_t now_ns)
 		return 0;
 	if (!p->len)
 		p->start = 0;
-	ssize_t n =
-		recv(p->from, p->data + (p->start + p->len) % PUMP_BYTES, room(p), MSG_DONTWAIT);
+	size_t most = room(p);
+	ssize_t n = recv(p->from, p->data + (p->start + p->len) % PUMP_BYTES, most, MSG_DONTWAIT);
+	int error = errno;
+	if (n > 0 && limited(p))
+		book(p->rate, (size_t)n, now_ns);
+	if (p->rate)
+		p->rate->more = n == (ssize_t)most;
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return error == EAGAIN || error == EINTR ? 0 : -error;
 	if (n == 0) {
 		p->eof = true;
 		return 0;
 	}
 	p->len += (size_t)n;
-	if (limited(p))
-		book(p->rate, (size_t)n, now_ns);
 	return 0;
 }
 

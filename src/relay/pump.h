@@ -15,6 +15,7 @@
 struct pump_rate {
 	uint64_t bytes_per_s;    // 0: none
 	int64_t booked_until_ns; // CLOCK_MONOTONIC until when the bytes taken so far last
+	bool more;               // the last read left bytes behind: only the rate keeps them back
 };
 
 struct pump {
@@ -33,6 +34,7 @@ struct pump {
 int pump_init(struct pump *p, int from, int to, struct pump_rate *rate);
 void pump_free(struct pump *p);
 
+void pump_hold(struct pump *p, bool held);
 bool pump_wants_read(const struct pump *p, int64_t now_ns);
 bool pump_wants_write(const struct pump *p);
 // When a pump that is only kept back by its rate may read again; -1: it is not.
