@@ -36,9 +36,12 @@ static const struct {
 
 void display_init(struct display *d, FILE *out, bool terminal)
 {
-	*d = (struct display){
-		.out = out, .terminal = terminal, .round = -1, .quarter = -1, .ram_quarter = -1
-	};
+	*d = (struct display){ .out = out,
+		.terminal = terminal,
+		.round = -1,
+		.quarter = -1,
+		.ram_quarter = -1,
+		.programs_quarter = -1 };
 }
 
 static void end_line(struct display *d)
@@ -148,6 +151,28 @@ static void on_phase(struct display *d, const char *phase)
 	display_say(d, phase);
 }
 
+static void put_programs(struct display *d)
+{
+	put_bar(d->out, d->programs_done, d->programs);
+	fprintf(d->out, " %s %llu of %llu programs", d->programs_text,
+		(unsigned long long)d->programs_done, (unsigned long long)d->programs);
+}
+
+// Compilers take seconds, in which nothing else may move.
+static void on_programs(struct display *d, const json_t *programs, const char *text)
+{
+	uint64_t all = (uint64_t)json_int_or(programs, "total", 0);
+
+	if (!all)
+		return;
+	if (d->programs_text != text)
+		d->programs_quarter = -1;
+	d->programs_text = text;
+	d->programs = all;
+	d->programs_done = (uint64_t)json_int_or(programs, "done", 0);
+	draw(d, d->programs_done, all, &d->programs_quarter, put_programs);
+}
+
 void display_progress(struct display *d, const json_t *p)
 {
 	const char *step = json_string_or(p, "step", NULL);
@@ -165,6 +190,10 @@ void display_progress(struct display *d, const json_t *p)
 		d->ram_left = (uint64_t)json_int_or(p, "ram_remaining_bytes", 0);
 		d->ram_left = d->ram_left > d->ram_total ? d->ram_total : d->ram_left;
 	}
+	on_programs(d, json_object_get(p, "source_programs"), "here: compiled for the way");
+	on_programs(d, json_object_get(p, "destination_programs"), "the destination has built");
+	if (json_object_get(p, "source_programs") || json_object_get(p, "destination_programs"))
+		return;
 	if (json_bool_or(p, "round_done", false)) {
 		finish_round(d, p);
 		return;

@@ -17,8 +17,10 @@ struct display {
 	uint64_t bytes, total; // of the round
 	double rate;
 	uint64_t ram_left, ram_total;
-	// Plain lines: the last quarter that was said of a round and of RAM.
-	int64_t quarter, ram_quarter;
+	const char *programs_text; // what is done with programs, and to how many
+	uint64_t programs_done, programs;
+	// Plain lines: the last quarter that was said of a round, of RAM and of programs.
+	int64_t quarter, ram_quarter, programs_quarter;
 };
 
 void display_init(struct display *d, FILE *out, bool terminal);

@@ -38,6 +38,21 @@ static const char *end(void)
 	return text;
 }
 
+static void test_programs(void)
+{
+	begin(false);
+	progress("{\"phase\":\"arming\",\"source_programs\":{\"done\":0,\"total\":2}}");
+	progress("{\"phase\":\"arming\",\"source_programs\":{\"done\":1,\"total\":2}}");
+	progress("{\"phase\":\"copying\",\"destination_programs\":{\"done\":3,\"total\":7}}");
+	progress("{\"phase\":\"copying\",\"destination_programs\":{\"done\":3,\"total\":7}}");
+	progress("{\"phase\":\"copying\",\"destination_programs\":{\"done\":0,\"total\":0}}");
+	CHECK_STR(end(), "opening the data connections\n"
+			 "[........................] here: compiled for the way 0 of 2 programs\n"
+			 "[############............] here: compiled for the way 1 of 2 programs\n"
+			 "copying GPU memory while the VM runs\n"
+			 "[##########..............] the destination has built 3 of 7 programs\n");
+}
+
 static void test_plain_lines(void)
 {
 	begin(false);
@@ -153,6 +168,7 @@ static void test_nonsense(void)
 int main(void)
 {
 	RUN(test_plain_lines);
+	RUN(test_programs);
 	RUN(test_a_terminal_draws_over_its_line);
 	RUN(test_what_holds_nothing_is_not_listed);
 	RUN(test_a_result);

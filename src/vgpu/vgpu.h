@@ -69,8 +69,8 @@ struct vgpu {
 	struct port **ports; // by index; NULL where there is none
 	size_t n_ports;
 	size_t n_sessions;
-	size_t restoring;            // incoming programs that are being built
-	void (*restored)(void *arg); // `restoring` has become 0; NULL: nobody
+	size_t restoring, built;     // incoming programs: that are to be built, and that are
+	void (*restored)(void *arg); // one of the two has changed; NULL: nobody
 	void *restored_arg;
 	bool state_ended; // the last record of object state has been applied
 };

@@ -65,7 +65,10 @@ class MoveTest(VmTest):
         self.start_pattern("a", 8)
         second = "pattern 4 --idle-us 3000 >/tmp/second 2>&1 & echo $! >/tmp/second.pid"
         self.ferry.guest("a", VM, "sh", "-c", second)
-        self.migrate("a", "b")
+        answer = self.begin("a", "b").wait(90)
+        self.assertEqual(answer.exit, 0, self.describe(answer))
+        built = [p["destination_programs"] for line in answer.lines if "destination_programs" in (p := line.get("progress", {}))]
+        self.assertEqual(built[-1], {"done": 2, "total": 2}, answer.lines)
         self.assert_goes_on("b")
         self.ferry.guest("b", VM, "sh", "-c", "kill -TERM $(cat /tmp/second.pid); sleep 1")
         self.assertRegex(self.ferry.guest("b", VM, "tail", "-n", "1", "/tmp/second")[1], r"pattern ok \d+")

@@ -200,6 +200,12 @@ static void on_gpu_event(
 	(void)vm, (void)index;
 	if (!strcmp(name, "received")) {
 		on_received(m, message);
+	} else if (!strcmp(name, "building")) {
+		if (m->peer && m->peer_ready)
+			link_event(peer_link(m->peer), "building",
+				json_pack("{ss sI sI}", "migration", m->id, "built",
+					json_int_or(message, "built", 0), "programs",
+					json_int_or(message, "programs", 0)));
 	} else if (!strcmp(name, "failed")) {
 		ferry_error_from_json(&e, json_object_get(message, "error"));
 		if (!e.err)

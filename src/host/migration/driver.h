@@ -221,6 +221,9 @@ void source_round(struct migration *m, uint32_t n);
 void source_gate_close(struct migration *m);
 void source_gate_open(struct migration *m);
 void source_final(struct migration *m);
+// Progress: so many programs are done, of all that the peer has to build, or that we give native
+// binaries of.
+void source_programs(struct migration *m, const char *whose, json_int_t done, json_int_t all);
 void source_gpu_event(struct migration *m, const char *name, json_t *message);
 // result.c
 json_t *result_of(struct migration *m, enum outcome o);

@@ -165,6 +165,15 @@ void source_ports_drain(struct migration *m)
 
 // ---- events ----
 
+void source_programs(struct migration *m, const char *whose, json_int_t done, json_int_t all)
+{
+	if (!m->begun || done < 0 || all < done)
+		return;
+	result_progress(m, json_pack("{ss s{sI sI}}", "phase", source_state_name(m->source.state),
+				   whose, "done", done, "total", all));
+	driver_feed_type(m, EV_PROGRESS);
+}
+
 void source_gpu_event(struct migration *m, const char *name, json_t *message)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
@@ -177,6 +186,9 @@ void source_gpu_event(struct migration *m, const char *name, json_t *message)
 				(json_int_t)bytes_of(message, "total_bytes"), "rate_bytes_per_s",
 				json_number_value(json_object_get(message, "rate_bytes_per_s"))));
 		driver_feed_type(m, EV_PROGRESS);
+	} else if (!strcmp(name, "taking")) {
+		source_programs(m, "source_programs", json_int_or(message, "taken", 0),
+			json_int_or(message, "programs", 0));
 	} else if (!strcmp(name, "failed")) {
 		ferry_error_from_json(&e, json_object_get(message, "error"));
 		if (!e.err)

@@ -98,6 +98,9 @@ static void on_event(void *arg, struct peer *p, const char *event, json_t *messa
 		return;
 	if (!strcmp(event, "sealed")) {
 		on_sealed(m, message);
+	} else if (!strcmp(event, "building")) {
+		source_programs(m, "destination_programs", json_int_or(message, "built", 0),
+			json_int_or(message, "programs", 0));
 	} else if (!strcmp(event, "failed")) {
 		ferry_error_from_json(&e, json_object_get(message, "error"));
 		if (!e.err)

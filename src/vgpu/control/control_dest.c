@@ -47,11 +47,16 @@ static void check_complete(void *arg)
 			"bytes", (json_int_t)c->received_bytes));
 }
 
-// The last program under way is built.
+// A program is to be built, or is built, perhaps the last.
 static void on_restored(void *arg)
 {
 	struct control *c = arg;
 
+	control_event(c, "building",
+		json_pack("{s:I, s:I}", "built", (json_int_t)c->v->built, "programs",
+			(json_int_t)(c->v->built + c->v->restoring)));
+	if (c->v->restoring)
+		return;
 	if (c->dest)
 		move_dest_settled(c->dest);
 	check_complete(c);

@@ -30,6 +30,14 @@ static int collect(void *arg, bool final, move_emit_fn emit, void *to, struct fe
 	return state_collect(&c->objects, final, emit, to, e);
 }
 
+// The driver's compiler may take seconds for one.
+static void on_taking(void *arg, size_t taken, size_t programs)
+{
+	control_event(arg, "taking",
+		json_pack("{s:I, s:I}", "taken", (json_int_t)taken, "programs",
+			(json_int_t)programs));
+}
+
 static void on_natives(void *arg)
 {
 	struct control *c = arg;
@@ -46,6 +54,8 @@ static void take_natives(struct control *c, void (*then)(struct control *c))
 
 	c->natives_taken = then;
 	c->taking_natives = true;
+	c->objects.taking = on_taking;
+	c->objects.taking_arg = c;
 	int r = state_source_take_natives(&c->objects, on_natives, c);
 	if (r < 0) {
 		c->taking_natives = false;

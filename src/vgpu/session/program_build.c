@@ -180,6 +180,12 @@ static void free_build(struct build *b)
 	free(b);
 }
 
+static void tell_restored(struct vgpu *v)
+{
+	if (v->restored)
+		v->restored(v->restored_arg);
+}
+
 static void end_build(void *arg)
 {
 	struct build *b = arg;
@@ -202,8 +208,11 @@ static void end_build(void *arg)
 		build_again(p);
 	else if (b->without_parts && !b->from_native)
 		build_from_parts(p);
-	if (b->purpose == BUILD_INCOMING && --v->restoring == 0 && v->restored)
-		v->restored(v->restored_arg);
+	if (b->purpose == BUILD_INCOMING) {
+		v->restoring--;
+		v->built++;
+		tell_restored(v);
+	}
 	free_build(b);
 	object_unref(&p->o);
 	ports_pump(v);
@@ -306,8 +315,10 @@ int program_start_build(
 	p->building = true;
 	p->requested = true;
 	p->executable = p->deferred = false;
-	if (purpose == BUILD_INCOMING)
+	if (purpose == BUILD_INCOMING) {
 		v->restoring++;
+		tell_restored(v);
+	}
 	if (purpose == BUILD_ASKED)
 		buf_free(&p->native); // of the build before
 	return 0;

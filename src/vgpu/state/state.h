@@ -30,6 +30,9 @@ struct state_source {
 	bool natives; // native binaries may be sent
 	bool begun;
 	uint64_t since; // registry's clock at the last collection
+	// How many native binaries are taken, of how many that the last call found: after each.
+	void (*taking)(void *arg, size_t taken, size_t programs); // NULL: nobody is told
+	void *taking_arg;
 };
 
 // Begins to note removals; the first collection has everything. state_source_end() ends that.

@@ -350,7 +350,8 @@ int state_collect(
 // ---- native binaries
 
 struct natives {
-	size_t left;
+	struct state_source *s;
+	size_t programs, left;
 	void (*done)(void *arg);
 	void *arg;
 };
@@ -359,7 +360,10 @@ static void on_taken(void *arg)
 {
 	struct natives *n = arg;
 
-	if (--n->left)
+	n->left--;
+	if (n->programs && n->s->taking)
+		n->s->taking(n->s->taking_arg, n->programs - n->left, n->programs);
+	if (n->left)
 		return;
 	void (*done)(void *arg) = n->done;
 	void *to = n->arg;
@@ -377,7 +381,7 @@ int state_source_take_natives(struct state_source *s, void (*done)(void *arg), v
 		free(n);
 		return -ENOMEM;
 	}
-	*n = (struct natives){ .left = 1, .done = done, .arg = arg };
+	*n = (struct natives){ .s = s, .left = 1, .done = done, .arg = arg };
 	for (size_t i = 0; i < count; i++) {
 		if (list[i]->type != OBJECT_PROGRAM)
 			continue;
@@ -385,6 +389,7 @@ int state_source_take_natives(struct state_source *s, void (*done)(void *arg), v
 		if (program_take_native((struct program *)list[i], on_taken, n) < 0)
 			n->left--; // goes without: built from source there
 	}
+	n->programs = n->left - 1;
 	on_taken(n);
 	return 0;
 }
