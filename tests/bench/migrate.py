@@ -2,7 +2,7 @@
 """Migrates both workloads in every mode that `ferry migrate` has, and shows what their clients saw.
 
 Environment: SECONDS before and after each move (default 20; for a service level that compares with the
-issue's, 60), LINK (default 1gbit, or off), LLM (the model, default 256M), WORKLOADS (default server,trainer),
+issue's, 60), LINK (default 1gbit, or off), BANDWIDTH (of the migration, default none), LLM (the model, default 256M), WORKLOADS (default server,trainer),
 MODES (default all; one may be named again: precopy,precopy is there and back).
 Writes migrate.json and one plot for each workload."""
 
@@ -27,6 +27,7 @@ from tests.bench.ticks import Ticks
 
 SECONDS = float(os.environ.get("SECONDS", "20"))
 LINK = os.environ.get("LINK", "1gbit")
+BANDWIDTH = os.environ.get("BANDWIDTH")
 LLM = os.environ.get("LLM", "256M")
 # Every step rewrites 60 MB of weights, gradients and moments; a step takes 0.2 to 0.4 s here.
 TRAIN = ("--dim 256 --layers 4 --heads 4 --kv-heads 2 --hidden 768 --vocab 2048 --context 128 --batch 4 "
@@ -78,9 +79,10 @@ def level(ticks: Ticks, window: Window) -> dict[str, Any]:
 
 def move(machine: Machine, ticks: Ticks, a: str, b: str, mode: str) -> dict[str, Any]:
     before = pause(ticks, SECONDS)
-    say(f"$ ferry migrate vm --to {b} --mode {mode}")
+    argv = ("migrate", "vm", "--to", b, "--mode", mode, *(("--bandwidth", BANDWIDTH) if BANDWIDTH else ()))
+    say("$ ferry " + " ".join(argv))
     started = time.time_ns()
-    answer = machine.ferry.run(a, "migrate", "vm", "--to", b, "--mode", mode, timeout=240)
+    answer = machine.ferry.run(a, *argv, timeout=240)
     during = (started, time.time_ns())
     m = answer.result if isinstance(answer.result, dict) else {}
     if m.get("outcome") != "completed":
