@@ -17,7 +17,7 @@ from demo.models import Model
 from lab import lifecycle, model
 
 MIB = 1 << 20
-CACHE = 384 * MIB  # a published model's KV cache: of 2048 tokens, 256 MiB in the shape of Llama 3.1 8B
+PASS = 128 * MIB  # what a published model takes besides weights and KV cache
 # MemAvailable at least -> the synthetic model's size, its profile, the guests' RAM.
 SIZES = ((7000, "1G", "ferry_cpu-2q", "512M"), (3600, "512M", "ferry_cpu-1q", "512M"),
          (1900, "256M", "ferry_cpu-05q", "256M"))
@@ -55,22 +55,21 @@ def choose(file: Path | None) -> tuple[Plan, str]:
 
 
 def choose_for(file: Path, available: int) -> tuple[Plan, str]:
-    """A profile for somebody's model: its weights, which may grow a little where a type is converted, and the cache."""
-    try:
-        with open(file, "rb") as f:
-            magic = f.read(4)
-    except OSError as e:
-        raise Refused(f"MODEL={file}: {e.strerror}") from e
-    if magic != b"GGUF":
-        raise Refused(f"MODEL={file} is no GGUF file")
-    size = file.stat().st_size
-    profile = next((p["name"] for p in profiles() if p["framebuffer_bytes"] >= size * 5 // 4 + CACHE), None)
+    """A profile for somebody's model: the server itself says whether it takes the file, and how large the weights are
+    on the device, which is more than in the file where a type is converted."""
+    served = models.published(file)
+    said = subprocess.run([models.server_program(), "--model", file, *served.options, "--needs"], capture_output=True, text=True)
+    if said.returncode:
+        raise Refused(f"MODEL={file}: {said.stderr.strip().removeprefix('llm-server: ')}")
+    needs = json.loads(said.stdout)
+    size = needs["weight_bytes"] + needs["cache_bytes"]
+    profile = next((p["name"] for p in profiles() if p["framebuffer_bytes"] >= size + PASS), None)
     if not profile:
-        raise Refused(f"MODEL={file}: {size // MIB} MiB of weights are more than any profile holds")
+        raise Refused(f"MODEL={file}: {size // MIB} MiB of weights and KV cache are more than any profile holds")
     need = 3 * size + 1500 * MIB
     if available < need:
         raise Refused(f"{available // MIB} MiB of memory available: this model needs {need // MIB} MiB")
-    return Plan(f"{size / 1e9:.2g}G", profile, "512M", (models.published(file),)), (
+    return Plan(f"{needs['weight_bytes'] / 1e9:.2g}G", profile, "512M", (served,)), (
         f"{available // MIB} MiB available: {file.name} in {profile}, guests of 512MB")
 
 

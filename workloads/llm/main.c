@@ -8,6 +8,7 @@
 #include "bench.h"
 #include "chat.h"
 #include "model.h"
+#include "needs.h"
 #include "options.h"
 #include "server.h"
 
@@ -81,6 +82,8 @@ static int run(struct model *m, const struct options *o, struct failure *f)
 {
 	int r;
 
+	if (o->needs)
+		return needs_print(m, f);
 	if (!o->bench && !o->tokens)
 		return server_run(m, o, f);
 	r = load(m, o, f);

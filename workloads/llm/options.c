@@ -33,6 +33,8 @@ static const char help[] =
 	"  --prompt TEXT       the prompt for --tokens\n"
 	"  --ids               with --tokens: only token ids, one a line\n"
 	"  --bench N           do not serve: generate N tokens and print the speed\n"
+	"  --needs             do not serve: check the model and print what it takes of a device,\n"
+	"                      as JSON\n"
 	"  --help              this text\n";
 
 enum {
@@ -51,6 +53,7 @@ enum {
 	PROMPT,
 	IDS,
 	BENCH,
+	NEEDS,
 	HELP
 };
 
@@ -70,6 +73,7 @@ static const struct option long_options[] = {
 	{ "prompt", required_argument, NULL, PROMPT },
 	{ "ids", no_argument, NULL, IDS },
 	{ "bench", required_argument, NULL, BENCH },
+	{ "needs", no_argument, NULL, NEEDS },
 	{ "help", no_argument, NULL, HELP },
 	{ 0 },
 };
@@ -153,6 +157,9 @@ static int take(struct options *o, int option, const char *value)
 		return -1;
 	case BENCH:
 		return number32("bench", value, 1, 1000000, &o->bench);
+	case NEEDS:
+		o->needs = true;
+		return -1;
 	case HELP:
 		fputs(help, stdout);
 		return 0;

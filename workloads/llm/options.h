@@ -21,6 +21,7 @@ struct options {
 	const char *prompt; // with `tokens`
 	uint32_t tokens;    // tokens to print; 0: serve
 	bool ids;           // print token ids, one a line
+	bool needs;         // do not serve: print what the model takes of a device
 };
 
 // Returns -1 to go on, or the status to exit with (help was printed, or the error was).

@@ -234,6 +234,18 @@ def test_curl(port):
     assert all(json.loads(e[6:])["object"] == "text_completion" for e in events[:-1])
 
 
+def test_needs(path):
+    """Weights and cache as the device has them, without a device."""
+    done = subprocess.run([sys.argv[1], "--model", str(path), "--context", "64", "--needs"], capture_output=True, text=True,
+                          timeout=20, check=True)
+    needs = json.loads(done.stdout)
+    rows, rotations = 272, 16  # of embedding and output, both rounded up to 16
+    floats = 64 * (2 * rows + 64 + 2 * 32 + 64 + 3 * 96) + 3 * 64 + rotations
+    assert abs(needs["weight_bytes"] - 4 * floats) <= 256, needs
+    assert needs["cache_bytes"] == 2 * 128 * 32 * 2 and needs["context"] == 64, needs
+    print("ok test_needs")
+
+
 def gguf_string(s):
     return struct.pack("<Q", len(s.encode())) + s.encode()
 
@@ -326,6 +338,7 @@ def main():
         path = Path(folder) / "tiny.gguf"
         write_model(path)
         status = serve((test_chat, test_conversation, test_tokenize, test_curl), "--model", str(path))
+        test_needs(path)
         path.write_bytes(path.read_bytes()[:-100])
         done = subprocess.run([sys.argv[1], "--model", str(path)], capture_output=True, text=True, timeout=20)
         assert done.returncode == 1 and 'tensor "blk.0.ffn_down.weight"' in done.stderr, done.stderr
