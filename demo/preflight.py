@@ -69,7 +69,7 @@ def choose_for(file: Path, available: int) -> tuple[Plan, str]:
     need = 3 * size + 1500 * MIB
     if available < need:
         raise Refused(f"{available // MIB} MiB of memory available: this model needs {need // MIB} MiB")
-    return Plan(f"{needs['weight_bytes'] / 1e9:.2g}G", profile, "512M", (served,)), (
+    return Plan(f"{needs['weight_bytes'] / 1e6:.3g}M", profile, "512M", (served,)), (
         f"{available // MIB} MiB available: {file.name} in {profile}, guests of 512MB")
 
 

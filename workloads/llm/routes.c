@@ -31,8 +31,8 @@ static void get_models(struct jobs *j, struct connection *c, const struct http_r
 
 	bytes_print(&body,
 		"{\"object\":\"list\",\"data\":[{\"id\":\"%s\",\"object\":\"model\","
-		"\"owned_by\":\"llm-server\"}]}",
-		j->model->name);
+		"\"owned_by\":\"llm-server\",\"max_model_len\":%u}]}",
+		j->model->name, j->model->shape.context);
 	connection_reply(c, 200, JSON, body.data, body.len);
 	bytes_free(&body);
 }

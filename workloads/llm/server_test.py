@@ -134,6 +134,8 @@ def test_paths(port):
         response = conn.getresponse()
         response.read()
         assert response.status == status, path
+    conn.request("GET", "/v1/models")
+    assert json.load(conn.getresponse())["data"][0]["max_model_len"] == 64
     values = metrics(port)
     assert values["llm_tokens_generated_total"] >= 140
     assert values["llm_time_to_first_token_seconds_count"] >= 5
