@@ -142,7 +142,7 @@ static void misuse_is_refused(void)
 
 	CHECK_EQ(refused(NULL), CL_INVALID_VALUE);
 	CHECK_EQ(refused(none), CL_INVALID_VALUE);
-	CHECK_EQ(refused(much), CL_INVALID_VALUE);
+	CHECK(refused(much) < 0);
 	CHECK_EQ(refused(odd), CL_INVALID_VALUE);
 	CHECK_EQ(refused(more), CL_INVALID_DEVICE_PARTITION_COUNT);
 	CHECK_EQ(clCreateSubDevices(NULL, by_one, 0, NULL, &n), CL_INVALID_DEVICE);

@@ -114,6 +114,7 @@ static void wrong_arguments(void)
 	CHECK_EQ(clSetKernelArg(k, 0, sizeof buffer, &buffer), CL_INVALID_ARG_VALUE);
 	CHECK_EQ(clSetKernelArg(k, 0, sizeof none, &none), CL_INVALID_MEM_OBJECT);
 	CHECK_EQ(clSetKernelArg(k, 2, sizeof ro, &ro), CL_INVALID_SAMPLER);
+	CHECK_EQ(clSetKernelArg(k, 2, sizeof(cl_sampler), NULL), CL_INVALID_SAMPLER);
 	CHECK_EQ(clSetKernelArg(k, 2, 4, &ro), CL_INVALID_ARG_SIZE);
 	CHECK_EQ(clSetKernelArg(k, 3, sizeof ro, &ro), CL_INVALID_ARG_VALUE);
 	CHECK_EQ(clGetImageInfo(buffer, CL_IMAGE_WIDTH, 64, host, NULL), CL_INVALID_MEM_OBJECT);
@@ -240,6 +241,43 @@ static void linked_kernels_take_images(void)
 	OK(clReleaseProgram(part));
 }
 
+static cl_int refused_context(const cl_context_properties *properties)
+{
+	CHECK(!clCreateContext(properties, 1, &c.device, NULL, NULL, &err));
+	return err;
+}
+
+// PoCL takes any value, and a property twice.
+static void wrong_properties_of_contexts(void)
+{
+	const cl_context_properties sync = CL_CONTEXT_INTEROP_USER_SYNC;
+	const cl_context_properties neither[] = { sync, -1, 0 };
+	const cl_context_properties twice[] = { sync, CL_FALSE, sync, CL_FALSE, 0 };
+	const cl_context_properties unknown[] = { 0x1234, 0, 0 };
+
+	CHECK_EQ(refused_context(neither), CL_INVALID_PROPERTY);
+	CHECK_EQ(refused_context(twice), CL_INVALID_PROPERTY);
+	CHECK_EQ(refused_context(unknown), CL_INVALID_PROPERTY);
+}
+
+static cl_int refused_parts(cl_uint units)
+{
+	const cl_device_partition_property each[] = { CL_DEVICE_PARTITION_EQUALLY, units, 0 };
+	cl_device_id part;
+
+	return clCreateSubDevices(c.device, each, 1, &part, NULL);
+}
+
+// The parts are smaller than the whole; PoCL makes one that is as large.
+static void the_whole_device_is_no_part(void)
+{
+	cl_uint units;
+
+	OK(clGetDeviceInfo(c.device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL));
+	CHECK_EQ(refused_parts(units), CL_DEVICE_PARTITION_FAILED);
+	CHECK_EQ(refused_parts(units + 1), CL_INVALID_DEVICE_PARTITION_COUNT);
+}
+
 // PoCL takes any device for any context.
 static void a_context_has_its_devices(void)
 {
@@ -304,6 +342,18 @@ static cl_int build(const char *source, const char *options, cl_program *ret)
 	*ret = clCreateProgramWithSource(c.context, 1, &source, NULL, &err);
 	OK(err);
 	return clBuildProgram(*ret, 0, NULL, options, NULL, NULL);
+}
+
+// PoCL does not know the options of OpenCL 2.0 and 2.1 that promise something.
+static void promises_are_taken(void)
+{
+	static const char source[] = "kernel void k(global int *o) { *o = V; }";
+	cl_program p;
+
+	OK(build(source, "-cl-uniform-work-group-size -DV=1 -cl-no-subgroup-ifp", &p));
+	OK(clReleaseProgram(p));
+	CHECK_EQ(build(source, "-DV=1 -cl-no-such-option", &p), CL_INVALID_BUILD_OPTIONS);
+	OK(clReleaseProgram(p));
 }
 
 // PoCL 3.1 compiles OpenCL C 2.0, which it does not report; its variables would stay behind in a move.
@@ -446,8 +496,11 @@ int main(void)
 	RUN(wrong_commands);
 	RUN(a_buffer_is_an_image);
 	RUN(linked_kernels_take_images);
+	RUN(wrong_properties_of_contexts);
+	RUN(the_whole_device_is_no_part);
 	RUN(a_context_has_its_devices);
 	RUN(a_transfer_out_of_order_waits_for_its_own_events_only);
+	RUN(promises_are_taken);
 	RUN(only_reported_languages_compile);
 	RUN(a_clone_has_the_arguments_of_that_moment);
 	RUN(no_shared_virtual_memory);

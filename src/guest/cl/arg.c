@@ -94,7 +94,7 @@ static cl_int set_sampler(cl_kernel k, struct kernel_arg *a, size_t size, const 
 	cl_sampler s = NULL;
 
 	if (!value)
-		return CL_INVALID_ARG_VALUE;
+		return CL_INVALID_SAMPLER;
 	if (size != sizeof s)
 		return CL_INVALID_ARG_SIZE;
 	memcpy(&s, value, sizeof s);

@@ -40,25 +40,33 @@ void context_lost(cl_context c)
 		callback_defer(call);
 }
 
+static cl_int check_property(cl_context_properties name, cl_context_properties value)
+{
+	switch (name) {
+	case CL_CONTEXT_PLATFORM:
+		return (cl_platform_id)value == &the_platform ? CL_SUCCESS : CL_INVALID_PLATFORM;
+	case CL_CONTEXT_INTEROP_USER_SYNC:
+		return value == CL_TRUE || value == CL_FALSE ? CL_SUCCESS : CL_INVALID_PROPERTY;
+	default:
+		return CL_INVALID_PROPERTY;
+	}
+}
+
 // Length with the closing zero, in bytes.
 static cl_int check_properties(const cl_context_properties *p, size_t *ret_bytes)
 {
 	size_t n = 0;
-	bool platform = false;
 
 	*ret_bytes = 0;
 	if (!p)
 		return CL_SUCCESS;
 	for (; p[n]; n += 2) {
-		if (p[n] == CL_CONTEXT_PLATFORM) {
-			if (platform)
+		for (size_t i = 0; i < n; i += 2)
+			if (p[i] == p[n])
 				return CL_INVALID_PROPERTY;
-			if ((cl_platform_id)p[n + 1] != &the_platform)
-				return CL_INVALID_PLATFORM;
-			platform = true;
-		} else if (p[n] != CL_CONTEXT_INTEROP_USER_SYNC) {
-			return CL_INVALID_PROPERTY;
-		}
+		cl_int err = check_property(p[n], p[n + 1]);
+		if (err)
+			return err;
 	}
 	*ret_bytes = (n + 1) * sizeof *p;
 	return CL_SUCCESS;

@@ -74,8 +74,12 @@ static cl_int take_equally(struct partition *p, cl_uint units)
 {
 	cl_device_partition_property each = p->properties[1];
 
-	if (each <= 0 || (uint64_t)each > units || p->properties[2])
+	if (each <= 0 || p->properties[2])
 		return CL_INVALID_VALUE;
+	if ((uint64_t)each > units)
+		return CL_INVALID_DEVICE_PARTITION_COUNT;
+	if ((uint64_t)each == units)
+		return CL_DEVICE_PARTITION_FAILED; // section 4.3: into smaller ones
 	p->n_values = 1;
 	p->values[0] = (uint32_t)each;
 	p->parts = units / (cl_uint)each;

@@ -42,33 +42,51 @@ void cl_program_free(struct be_program *p)
 
 // Argument information is always asked for: without it nobody could tell a buffer argument from eight
 // bytes of a guest's choosing, which the driver would take for a handle. PoCL tells it of a linked program when the linker was asked for it.
-static char *with_arg_info(const char *options)
+static const char arg_info[] = "-cl-kernel-arg-info";
+
+static void blank(char *options, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (char *at = options; (at = strstr(at, word)); at += n)
+		if ((at == options || at[-1] == ' ') && (!at[n] || at[n] == ' '))
+			memset(at, ' ', n);
+}
+
+// What a program promises not to use of features that the vGPU does not have means nothing to it, and
+// PoCL 3.1 does not know the options.
+static char *driver_options(const char *options, const char *more)
 {
 	char *all = NULL;
 
-	return asprintf(&all, "%s -cl-kernel-arg-info", options) < 0 ? NULL : all;
+	if (asprintf(&all, "%s %s", options, more) < 0)
+		return NULL;
+	blank(all, "-cl-uniform-work-group-size");
+	blank(all, "-cl-no-subgroup-ifp");
+	return all;
 }
 
 static cl_int link_inputs(struct cl_backend *b, struct be_program **p, const struct be_build *how)
 {
-	_cleanup_free_ char *options = with_arg_info(how->options);
+	_cleanup_free_ char *options = driver_options(how->options, arg_info);
+	_cleanup_free_ char *plain = driver_options(how->options, "");
 	cl_int err;
 
-	if (!options)
+	if (!options || !plain)
 		return CL_OUT_OF_HOST_MEMORY;
 	*p = (struct be_program *)clLinkProgram(b->context, 1, &b->device, options, how->n_inputs,
 		(const cl_program *)how->inputs, NULL, NULL, &err);
 	if (err != CL_INVALID_LINKER_OPTIONS)
 		return err;
-	*p = (struct be_program *)clLinkProgram(b->context, 1, &b->device, how->options,
-		how->n_inputs, (const cl_program *)how->inputs, NULL, NULL, &err);
+	*p = (struct be_program *)clLinkProgram(b->context, 1, &b->device, plain, how->n_inputs,
+		(const cl_program *)how->inputs, NULL, NULL, &err);
 	return err;
 }
 
 static cl_int build_or_compile(
 	struct cl_backend *b, struct be_program *program, const struct be_build *how)
 {
-	_cleanup_free_ char *options = with_arg_info(how->options);
+	_cleanup_free_ char *options = driver_options(how->options, arg_info);
 	const cl_program *headers = how->n_inputs ? (const cl_program *)how->inputs : NULL;
 	const char **names = how->n_inputs ? (const char **)how->names : NULL;
 	cl_program p = cl_program_of(program);
