@@ -228,6 +228,72 @@ static void a_thread_waits_for_what_another_sets(void)
 	}
 }
 
+#define BIG (24u << 20)
+
+static void all_are(cl_mem big, char *got, char v)
+{
+	OK(clEnqueueReadBuffer(c.queue, big, CL_TRUE, 0, BIG, got, 0, NULL, NULL));
+	for (size_t i = 0; i < BIG; i++)
+		if (got[i] != v)
+			CHECK_EQ(got[i], v);
+}
+
+// More bytes than are let to wait for their turn: none of these calls may wait for the thread that makes
+// them.
+static void large_writes_wait_behind_a_user_event(void)
+{
+	cl_mem big = cl_buffer(&c, CL_MEM_READ_WRITE, BIG, NULL);
+	const size_t origin[] = { 0, 0, 0 }, box[] = { BIG / 1024, 1024, 1 };
+	char *one = malloc(BIG), *got = malloc(BIG);
+	cl_event gate = user_event(), e;
+	cl_int err;
+
+	CHECK(one && got);
+	memset(one, 1, BIG);
+	OK(clEnqueueWriteBuffer(c.queue, big, CL_FALSE, 0, BIG, one, 1, &gate, NULL));
+	OK(clEnqueueWriteBuffer(c.queue, big, CL_FALSE, 0, BIG, one, 0, NULL, NULL));
+	OK(clEnqueueWriteBufferRect(
+		c.queue, big, CL_FALSE, origin, origin, box, 0, 0, 0, 0, one, 0, NULL, &e));
+	OK(clFlush(c.queue));
+	OK(clSetUserEventStatus(gate, CL_COMPLETE));
+	OK(clWaitForEvents(1, &e));
+	all_are(big, got, 1);
+	OK(clReleaseEvent(gate));
+	OK(clReleaseEvent(e));
+	char *at = clEnqueueMapBuffer(
+		c.queue, big, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, 0, BIG, 0, NULL, NULL, &err);
+	OK(err);
+	memset(at, 2, BIG);
+	gate = user_event();
+	OK(clEnqueueBarrierWithWaitList(c.queue, 1, &gate, NULL));
+	OK(clEnqueueUnmapMemObject(c.queue, big, at, 0, NULL, NULL));
+	OK(clSetUserEventStatus(gate, CL_COMPLETE));
+	all_are(big, got, 2);
+	OK(clReleaseEvent(gate));
+	OK(clReleaseMemObject(big));
+	free(one);
+	free(got);
+}
+
+// What is written is gone with the event.
+static void a_large_write_fails_with_its_event(void)
+{
+	cl_mem big = cl_buffer(&c, CL_MEM_READ_WRITE, BIG, NULL);
+	char *one = calloc(1, BIG);
+	cl_event gate = user_event(), e;
+
+	CHECK(one);
+	OK(clEnqueueWriteBuffer(c.queue, big, CL_FALSE, 0, BIG, one, 1, &gate, &e));
+	OK(clSetUserEventStatus(gate, -5));
+	CHECK(clWaitForEvents(1, &e) < 0);
+	CHECK(status_of(e) < 0);
+	OK(clEnqueueWriteBuffer(c.queue, big, CL_TRUE, 0, BIG, one, 0, NULL, NULL));
+	OK(clReleaseEvent(gate));
+	OK(clReleaseEvent(e));
+	OK(clReleaseMemObject(big));
+	free(one);
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -242,5 +308,7 @@ int main(void)
 	RUN(thousands_of_events_come_and_go);
 	RUN(a_thread_waits_for_what_another_sets);
 	OK(clReleaseMemObject(m));
+	RUN(large_writes_wait_behind_a_user_event);
+	RUN(a_large_write_fails_with_its_event);
 	cl_teardown(&c);
 }

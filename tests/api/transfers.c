@@ -203,6 +203,12 @@ static void memory_of_the_programs_own_is_mapped_in_place(void)
 	CHECK(at == data);
 	expect(at, N, 2);
 	OK(clEnqueueUnmapMemObject(c.queue, m, at, 0, NULL, NULL));
+	run(c.queue, slow, m, 1);
+	at = map(c.queue, m, CL_FALSE, CL_MAP_READ, 0, BYTES, NULL);
+	CHECK(at == data);
+	OK(clFinish(c.queue));
+	expect(at, N, 3);
+	OK(clEnqueueUnmapMemObject(c.queue, m, at, 0, NULL, NULL));
 	OK(clFinish(c.queue));
 	OK(clReleaseMemObject(m));
 	fill(4);

@@ -9,10 +9,13 @@
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
 
+static unsigned unset; // user events
+
 static void destroy(struct object *o)
 {
 	cl_event e = (cl_event)o;
 
+	unset -= e->user && e->status > CL_COMPLETE;
 	object_unref(e->queue);
 	object_unref(e->context);
 }
@@ -33,6 +36,11 @@ static cl_event event_new(cl_context c, cl_command_queue q, cl_command_type type
 	e->type = type;
 	e->status = CL_QUEUED;
 	return e;
+}
+
+bool events_unset(void)
+{
+	return unset > 0;
 }
 
 cl_event event_find(uint32_t id)
@@ -99,6 +107,7 @@ void event_end(cl_event e, cl_int status)
 {
 	struct callback *c;
 
+	unset -= e->user && e->status > CL_COMPLETE;
 	e->status = status;
 	while ((c = e->callbacks)) {
 		e->callbacks = c->next;
@@ -124,6 +133,7 @@ cl_event ferry_clCreateUserEvent(cl_context c, cl_int *errcode_ret)
 		return refuse(errcode_ret, CL_OUT_OF_HOST_MEMORY);
 	e->user = true;
 	e->status = CL_SUBMITTED;
+	unset++;
 	struct p_user_event_create m = { .id = e->o.id, .context = c->o.id };
 	err = send_user_event_create(0, &m, &e->seq);
 	if (err) {

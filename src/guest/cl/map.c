@@ -8,6 +8,7 @@
 #include "guest/cl/map.h"
 #include "guest/cl/memory.h"
 #include "guest/stream/direct.h"
+#include "guest/stream/later.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
 
@@ -62,8 +63,11 @@ static cl_int fetch(struct command *c, cl_mem m, const struct mapping *map, bool
 
 	if (map->direct)
 		return blocking ? direct_wait(c) : map_only_order(c);
-	if (map->flags & CL_MAP_WRITE_INVALIDATE_REGION)
-		return map_only_order(c);
+	if (map->flags & CL_MAP_WRITE_INVALIDATE_REGION) {
+		// An earlier unmap's bytes may still be there.
+		cl_int err = blocking ? later_wait(map->at, map->size) : CL_SUCCESS;
+		return err ? err : map_only_order(c);
+	}
 	return transfer_flat(c, m, map->offset, &r, false, blocking);
 }
 
@@ -101,7 +105,7 @@ void *ferry_clEnqueueMapBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, c
 		err = check_range(m, offset, size);
 	if (err)
 		return refuse(errcode_ret, err);
-	bool direct = blocking ? direct_may_map(&c, m) : direct_may(&c, m);
+	bool direct = direct_may_map(&c, m, blocking);
 	struct mapping *map = mapping_new(m, flags, offset, size, direct);
 	if (!map)
 		return refuse(errcode_ret, CL_MAP_FAILURE);
@@ -114,7 +118,8 @@ static void unlink_mapping(cl_mem m, struct mapping **at)
 
 	*at = map->next;
 	m->map_count--;
-	if (!m->map_count && m->shadow && map->size >= GIVE_BACK_BYTES)
+	if (!m->map_count && m->shadow && map->size >= GIVE_BACK_BYTES &&
+		!later_holds(m->shadow, m->size))
 		madvise(m->shadow, m->size, MADV_DONTNEED);
 	free(map);
 }

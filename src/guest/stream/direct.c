@@ -52,13 +52,13 @@ bool direct_may(const struct command *c, cl_mem m)
 	return is_simple(c) && direct_at(m);
 }
 
-bool direct_may_map(const struct command *c, cl_mem m)
+bool direct_may_map(const struct command *c, cl_mem m, bool blocking)
 {
 	// What the program gave with CL_MEM_USE_HOST_PTR is where it expects the bytes.
 	if (!shared.at || m->flags & CL_MEM_USE_HOST_PTR || !is_simple(c))
 		return false;
 	// The place comes before any later answer. A failure shows in what the map does next.
-	if (!direct_at(m))
+	if (blocking && !direct_at(m))
 		queue_finish(c->queue);
 	return direct_at(m);
 }

@@ -23,8 +23,8 @@ void direct_place(cl_mem m, uint64_t offset);
 uint8_t *direct_at(cl_mem m);
 // Whether a command of this kind may use it, the rest of its arguments being valid.
 bool direct_may(const struct command *c, cl_mem m);
-// The same for a map that waits: asks the host when it has not said yet where the buffer is.
-bool direct_may_map(const struct command *c, cl_mem m);
+// The same for a map; one that waits asks the host when it has not said yet where the buffer is.
+bool direct_may_map(const struct command *c, cl_mem m, bool blocking);
 
 // Whether all earlier commands of the queue are known to have ended.
 bool direct_idle(const struct command *c);

@@ -7,6 +7,7 @@
 #include "guest/cl/event.h"
 #include "guest/cl/object.h"
 #include "guest/stream/direct.h"
+#include "guest/stream/later.h"
 #include "guest/stream/request.h"
 #include "guest/stream/session.h"
 #include "guest/stream/transport.h"
@@ -91,6 +92,16 @@ static bool take_place(const struct p_frame *f)
 	return true;
 }
 
+static bool take_wanted(const struct p_frame *f)
+{
+	struct p_wanted m;
+
+	if (p_get_wanted(f, &m) < 0)
+		return false;
+	later_wanted(m.stream);
+	return true;
+}
+
 // As the driver itself would write it: past the program's own buffers.
 static bool take_output(const struct p_frame *f)
 {
@@ -129,6 +140,8 @@ static bool take_frame(const struct p_frame *f)
 		return take_shared(f);
 	case p_op_place:
 		return take_place(f);
+	case p_op_wanted:
+		return take_wanted(f);
 	default:
 		return false;
 	}

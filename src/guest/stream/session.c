@@ -9,6 +9,7 @@
 #include "guest/cl/callback.h"
 #include "guest/stream/hello.h"
 #include "guest/cl/object.h"
+#include "guest/stream/later.h"
 #include "guest/stream/receive.h"
 #include "guest/stream/request.h"
 #include "guest/stream/send.h"
@@ -116,6 +117,7 @@ void session_lose(cl_int status)
 		return;
 	session.lost = status;
 	requests_fail(status);
+	later_drop_all();
 	receive_lost(status);
 	session_changed();
 }
@@ -198,6 +200,7 @@ void session_lead(void)
 	if (n > 0) {
 		session.in_len += (size_t)n;
 		receive_frames();
+		later_pump();
 	} else {
 		session_lose(CL_DEVICE_NOT_AVAILABLE);
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenCL 1.2, section 5.2.2: reading and writing buffers. A write's bytes are in the stream when the
-// call returns, blocking or not. A read's go straight to the program's memory as they arrive.
+// call returns, blocking or not, unless they have to wait (later.h). A read's go straight to the program's memory as they arrive.
 #include "guest/stream/transfer.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "guest/cl/queue.h"
 #include "guest/cl/rect.h"
 #include "guest/stream/direct.h"
+#include "guest/stream/later.h"
 #include "guest/stream/request.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
@@ -54,19 +55,24 @@ static const uint8_t *piece(const struct region *r, uint64_t offset, uint8_t *sc
 	return scratch;
 }
 
-cl_int transfer_rest(uint32_t stream, const struct region *r, uint64_t offset)
+cl_int transfer_some(uint32_t stream, const struct region *r, uint64_t *offset)
 {
 	uint8_t scratch[PROTO_DATA_MAX];
+	uint64_t left = region_bytes(r) - *offset;
+	size_t n = left < PROTO_DATA_MAX ? (size_t)left : PROTO_DATA_MAX;
+	struct p_data m = { stream, *offset, { piece(r, *offset, scratch, n), n } };
+
+	*offset += n;
+	return send_data(0, &m, NULL);
+}
+
+cl_int transfer_rest(uint32_t stream, const struct region *r, uint64_t offset)
+{
 	uint64_t total = region_bytes(r);
 	cl_int err = CL_SUCCESS;
 
-	while (!err && offset < total) {
-		size_t n =
-			total - offset < PROTO_DATA_MAX ? (size_t)(total - offset) : PROTO_DATA_MAX;
-		struct p_data m = { stream, offset, { piece(r, offset, scratch, n), n } };
-		err = send_data(0, &m, NULL);
-		offset += n;
-	}
+	while (!err && offset < total)
+		err = transfer_some(stream, r, &offset);
 	return err;
 }
 
@@ -75,25 +81,38 @@ static size_t inline_bytes(uint64_t total)
 	return total < PROTO_INLINE_MAX ? (size_t)total : PROTO_INLINE_MAX;
 }
 
-static cl_int write_flat(struct command *c, cl_mem m, size_t offset, const struct region *r)
+// What a write's message did not hold. `l`: it is to wait until the host asks, or NULL.
+static cl_int send_rest(
+	const struct command *c, const struct region *r, uint64_t offset, struct later *l)
 {
-	struct p_write msg = { c->queue->o.id, m->o.id, event_id(c->event), offset, region_bytes(r),
-		waits_ids(&c->waits), { r->base, inline_bytes(region_bytes(r)) } };
-	cl_int err = send_write(0, &msg, &c->seq);
-
-	return err ? err : transfer_rest(c->seq, r, msg.bytes.n);
+	if (!l)
+		return transfer_rest(c->seq, r, offset);
+	later_begin(l, c->seq);
+	return CL_SUCCESS;
 }
 
-static cl_int write_box(struct command *c, cl_mem m, const struct rect *at, const struct region *r)
+static cl_int write_flat(
+	struct command *c, cl_mem m, size_t offset, const struct region *r, struct later *l)
+{
+	size_t n = l ? 0 : inline_bytes(region_bytes(r));
+	struct p_write msg = { c->queue->o.id, m->o.id, event_id(c->event), offset, region_bytes(r),
+		waits_ids(&c->waits), { r->base, n } };
+	cl_int err = send_write(l ? P_LATER : 0, &msg, &c->seq);
+
+	return err ? err : send_rest(c, r, n, l);
+}
+
+static cl_int write_box(
+	struct command *c, cl_mem m, const struct rect *at, const struct region *r, struct later *l)
 {
 	uint8_t scratch[PROTO_INLINE_MAX];
-	size_t n = inline_bytes(region_bytes(r));
+	size_t n = l ? 0 : inline_bytes(region_bytes(r));
 	struct p_write_rect msg = { c->queue->o.id, m->o.id, event_id(c->event), rect_origin(at),
 		rect_region(at), at->row_pitch, at->slice_pitch, waits_ids(&c->waits),
 		{ piece(r, 0, scratch, n), n } };
-	cl_int err = send_write_rect(0, &msg, &c->seq);
+	cl_int err = send_write_rect(l ? P_LATER : 0, &msg, &c->seq);
 
-	return err ? err : transfer_rest(c->seq, r, n);
+	return err ? err : send_rest(c, r, n, l);
 }
 
 // ---- reading
@@ -166,13 +185,19 @@ static cl_int transfer(struct command *c, cl_mem m, size_t offset, const struct 
 		return err;
 	if (!write)
 		return read_into(c, m, offset, at, r, blocking);
-	return command_end(c, at ? write_box(c, m, at, r) : write_flat(c, m, offset, r));
+	bool waits = !blocking && later_needed(region_bytes(r));
+	struct later *l = waits ? later_new(m, r) : NULL;
+	err = at ? write_box(c, m, at, r, l) : write_flat(c, m, offset, r, l);
+	if (err)
+		later_free(l);
+	return command_end(c, err);
 }
 
-// A write of more bytes than the credit waits for its turn in the call anyway.
+// A write of more bytes than the credit waits for its turn in the call anyway, unless the program could
+// have to set an event first.
 static bool may_wait(const struct command *c, size_t n, bool write, bool blocking)
 {
-	return blocking || direct_idle(c) || (write && n > session.credit_most);
+	return blocking || direct_idle(c) || (write && n > session.credit_most && !events_unset());
 }
 
 cl_int transfer_flat(struct command *c, cl_mem m, size_t offset, const struct region *r, bool write,
@@ -194,7 +219,7 @@ cl_int transfer_write(cl_command_queue q, cl_mem m, size_t offset, const void *b
 	struct command c = { .queue = q };
 	struct region r = region_flat(bytes, n);
 
-	return write_flat(&c, m, offset, &r);
+	return write_flat(&c, m, offset, &r, NULL);
 }
 
 // ---- the calls

@@ -33,5 +33,7 @@ cl_int transfer_box(struct command *c, cl_mem m, const struct rect *at, const st
 	bool write, bool blocking);
 // A write that no program sees: no event, nothing waited for.
 cl_int transfer_write(cl_command_queue q, cl_mem m, size_t offset, const void *bytes, size_t n);
-// The bytes of `r` from `offset` on, as data of that stream.
+// The bytes of `r` from *offset on, one frame of them, as data of that stream.
+cl_int transfer_some(uint32_t stream, const struct region *r, uint64_t *offset);
+// All of them.
 cl_int transfer_rest(uint32_t stream, const struct region *r, uint64_t offset);

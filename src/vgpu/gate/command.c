@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/gate/command.h"
 #include "vgpu/session/session.h"
+#include "vgpu/session/transfer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -78,8 +79,10 @@ static void drop_body(struct command *c)
 	if (!command_is_transfer(c))
 		return;
 	buf_free(&c->u.transfer.payload);
-	if (command_is_write(c))
+	if (command_is_write(c)) {
+		transfer_ask(c);
 		session_upload_orphan(c->queue->o.session, c, NULL);
+	}
 }
 
 void command_free(struct command *c)

@@ -64,6 +64,7 @@ struct command {
 	bool over;      // the driver has reported it (or a later one of its queue)
 	bool printing;  // it may print: printing_end() follows
 	bool watched;   // the driver will report this one itself
+	bool later;     // a write whose bytes the guest keeps until it is asked
 	int32_t status; // CL_SUCCESS, or why it fails when its turn comes
 	uint32_t seq;   // of its message: the stream of its answer
 	uint32_t cost;  // credit to return when it is given or executed

@@ -43,6 +43,7 @@
 // Header flags.
 #define P_ANSWER 1 // creations: answer with the status
 #define P_SHARE  2 // hello: the guest can map memory (shared, place)
+#define P_LATER  4 // write, write_rect: the bytes are sent when the host asks for them (wanted)
 
 // Image formats: those for CL_MEM_READ_WRITE, then lists for the other flags where they differ.
 enum {

@@ -270,6 +270,14 @@ void session_failed(struct session *s, uint32_t id, int32_t status)
 		p_put_failed(port_out(s->port), 0, 0, &m);
 }
 
+void session_wanted(struct session *s, uint32_t seq)
+{
+	struct p_wanted m = { seq };
+
+	if (s->port)
+		p_put_wanted(port_out(s->port), 0, 0, &m);
+}
+
 void session_place(struct session *s, uint32_t seq, uint32_t id, uint64_t offset)
 {
 	struct p_place m = { id, seq, offset };
@@ -332,7 +340,7 @@ int session_enter(struct session *s, uint32_t id, struct object *o)
 
 // ---- uploads
 
-#define UPLOADS_MAX 256
+#define UPLOADS_MAX 4096
 
 int session_upload(
 	struct session *s, uint32_t seq, uint64_t total, uint64_t arrived, struct upload **ret)

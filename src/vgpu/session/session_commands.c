@@ -24,6 +24,7 @@ static int begin(struct session *s, const struct p_frame *f, uint32_t queue, uin
 		return session_breach(s, "more than %u commands wait", VGPU_PENDING_MAX);
 	c->seq = f->seq;
 	c->cost = f->length;
+	c->later = f->flags & P_LATER;
 	c->status = q->o.failed;
 	for (uint32_t i = 0; waits && r == 0 && i < waits->n; i++) {
 		uint32_t id = p_id_at(waits, i);
@@ -140,6 +141,8 @@ static int begin_write(struct session *s, struct command *c, uint64_t total, str
 		if (r == 0 && c->status == CL_SUCCESS)
 			u->command = c;
 	}
+	if (c->status != CL_SUCCESS)
+		transfer_ask(c); // nothing else will
 	if (r < 0 || c->status != CL_SUCCESS)
 		return r;
 	buf_put(&c->u.transfer.payload, bytes.at, bytes.n);

@@ -74,10 +74,18 @@ static void return_cost(struct command *c)
 	c->cost = 0;
 }
 
+void transfer_ask(struct command *c)
+{
+	if (c->later)
+		session_wanted(c->queue->o.session, c->seq);
+	c->later = false;
+}
+
 static bool run_write(struct command *c)
 {
 	struct transfer *t = &c->u.transfer;
 
+	transfer_ask(c);
 	move_bytes(c, t->payload.data, t->payload.len, true);
 	buf_free(&t->payload);
 	return_cost(c);

@@ -12,5 +12,8 @@ int32_t transfer_check(struct transfer *t);
 // when all is done.
 bool transfer_run(struct command *c);
 
+// Asks for the bytes of a write that the guest keeps until then; once.
+void transfer_ask(struct command *c);
+
 // More bytes of a write; at most what is missing. 0 or -ENOMEM.
 int transfer_arrived(struct command *c, const uint8_t *bytes, size_t n, uint32_t cost);

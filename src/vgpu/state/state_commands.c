@@ -93,7 +93,9 @@ void state_put_stream(struct buf *b, struct port *p)
 
 	for (struct upload *u = s ? s->uploads : NULL; u; u = u->next) {
 		s_put_upload(&items, &(struct s_upload){ .seq = u->seq,
-					     .is_command = u->command != NULL,
+					     .is_command = !u->command         ? 0
+							   : u->command->later ? 2
+									       : 1,
 					     .program = u->program ? u->program->o.serial : 0,
 					     .total = u->total,
 					     .arrived = u->arrived });
@@ -334,6 +336,7 @@ static int apply_upload(struct vgpu *v, struct session *s, struct rd *r)
 		const struct transfer *t = u->command ? &u->command->u.transfer : NULL;
 		if (!t || t->total != m.total || t->done + t->payload.len != m.arrived)
 			return -EBADMSG;
+		u->command->later = m.is_command == 2;
 	}
 	u->program = (struct program *)state_find(v, m.program, OBJECT_PROGRAM);
 	return m.program && (!u->program || u->program->total != m.total) ? -EBADMSG : 0;

@@ -185,6 +185,71 @@ static void half_a_frame_and_half_a_write_move_along(void)
 	end(&r);
 }
 
+// The bytes of a write that the guest keeps are asked for once, wherever its turn comes.
+static void a_write_is_asked_for_after_a_move(void)
+{
+	static struct run r;
+	static uint8_t data[60000];
+	struct p_wanted wanted;
+
+	memset(data, 7, sizeof data);
+	begin(&r);
+	SEND(&r.c, buffer_create, 0, .id = 6, .context = 1, .size = sizeof data);
+	SEND(&r.c, user_event_create, 0, .id = 8, .context = 1);
+	uint32_t write = SEND(&r.c, write, P_LATER, .queue = 2, .buffer = 6, .size = sizeof data,
+		.waits = WAITS(8));
+	testclient_send(&r.c);
+	move(&r, 1);
+	SEND(&r.c, user_event_set, 0, .event = 8, .status = CL_COMPLETE);
+	testclient_send(&r.c);
+	struct p_frame f = testclient_next(&r.c);
+	CHECK_EQ(f.op, p_op_wanted);
+	CHECK_EQ(p_get_wanted(&f, &wanted), 0);
+	CHECK_EQ(wanted.stream, write);
+	SEND(&r.c, data, 0, .stream = write, .bytes = BYTES(data, 30000));
+	testclient_send(&r.c);
+	move(&r, 0);
+	SEND(&r.c, data, 0, .stream = write, .offset = 30000, .bytes = BYTES(data + 30000, 30000));
+	uint32_t last = SEND(&r.c, finish, 0, .queue = 2);
+	testclient_send(&r.c);
+	f = testclient_next(&r.c);
+	CHECK_EQ(f.op, p_op_answer); // nothing else comes
+	CHECK_EQ(f.body[0], last & 0xff);
+	testclient_expect_bytes(&r.c, 2, 6, data, sizeof data);
+	end(&r);
+}
+
+// One that fails before its turn asks too: what its bytes are kept for is over then.
+static void a_write_that_fails_asks_for_its_bytes(void)
+{
+	static struct run r;
+	static const uint8_t data[1000];
+	uint32_t write;
+
+	begin(&r);
+	SEND(&r.c, buffer_create, 0, .id = 6, .context = 1, .size = sizeof data);
+	SEND(&r.c, user_event_create, 0, .id = 8, .context = 1);
+	write = SEND(&r.c, write, P_LATER, .queue = 2, .buffer = 6, .event = 9, .size = sizeof data,
+		.waits = WAITS(8));
+	SEND(&r.c, user_event_set, 0, .event = 8, .status = -5);
+	testclient_send(&r.c);
+	struct p_frame f = testclient_next(&r.c);
+	while (f.op != p_op_wanted)
+		f = testclient_next(&r.c);
+	SEND(&r.c, data, 0, .stream = write, .bytes = BYTES(data, sizeof data));
+	steps(&r, 1);
+	check(&r);
+	// And one that can only fail: its window is wrong.
+	write = SEND(
+		&r.c, write, P_LATER, .queue = 2, .buffer = 6, .offset = 1, .size = sizeof data);
+	testclient_send(&r.c);
+	f = testclient_next(&r.c);
+	CHECK_EQ(f.op, p_op_wanted);
+	SEND(&r.c, data, 0, .stream = write, .bytes = BYTES(data, sizeof data));
+	testclient_send(&r.c);
+	end(&r);
+}
+
 static void answers_nobody_read_move_along(void)
 {
 	static struct run r;
@@ -471,6 +536,8 @@ int main(int argc, char **argv)
 	RUN(results_are_those_of_an_unmoved_run);
 	RUN(what_waits_moves_along);
 	RUN(half_a_frame_and_half_a_write_move_along);
+	RUN(a_write_is_asked_for_after_a_move);
+	RUN(a_write_that_fails_asks_for_its_bytes);
 	RUN(answers_nobody_read_move_along);
 	RUN(a_bulk_read_moves_twice_in_the_middle);
 	RUN(an_aborted_move_leaves_no_trace);
