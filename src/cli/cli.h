@@ -78,6 +78,8 @@ int cmd_estimate(struct cli *c, int argc, char **argv);
 int cmd_events(struct cli *c, int argc, char **argv);
 int cmd_fault(struct cli *c, int argc, char **argv);
 int cmd_history(struct cli *c, int argc, char **argv);
+int cmd_host_get(struct cli *c, int argc, char **argv);
+int cmd_host_set(struct cli *c, int argc, char **argv);
 int cmd_host_show(struct cli *c, int argc, char **argv);
 int cmd_migrate(struct cli *c, int argc, char **argv);
 int cmd_profile_advise(struct cli *c, int argc, char **argv);

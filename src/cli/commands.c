@@ -51,6 +51,13 @@ const struct cli_command cli_commands[] = {
 	{ "profile advise", "--for training|inference|multitenant",
 		"which profile suits which work, and why", NULL, cmd_profile_advise },
 	{ "host show", "", "this host: accelerator, QEMU, memory, peers", NULL, cmd_host_show },
+	{ "host set", "KEY=VALUE", "set a setting of the host, for all its VMs; KEY= goes back",
+		"`ferry help settings` lists the keys; a VM's own setting is nearer. "
+		"`vgpu.scheduling`, which\n"
+		"all VMs share, is set here only and takes effect at once.\n",
+		cmd_host_set },
+	{ "host get", "[KEY]", "the host's settings, and where each comes from", NULL,
+		cmd_host_get },
 	{ "check", "NAME --to HOST", "all that stands in the way of moving a VM",
 		"Every finding has a code, a cause and a remedy. Exit status 3 where one "
 		"refuses.\n",

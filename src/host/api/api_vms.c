@@ -190,9 +190,12 @@ static int set_all(struct vm *vm, json_t *body, struct ferry_error *e)
 
 	if (r < 0)
 		return r;
-	if (json_object_get(body, "vgpu.scheduling"))
-		return ferry_fail(e, EINVAL, "bad-setting",
-			"vgpu.scheduling is the host's, for all its VMs: PUT /v1/settings");
+	if (json_object_get(body, "vgpu.scheduling")) {
+		r = ferry_fail(
+			e, EINVAL, "bad-setting", "vgpu.scheduling is the host's, for all its VMs");
+		ferry_error_remedy(e, "`ferry host set vgpu.scheduling=POLICY` on that host");
+		return r;
+	}
 	json_object_foreach(body, key, value)
 	{
 		if (json_is_null(value))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `ferry vm set` and `ferry vm get`.
+// `ferry vm set` and `ferry vm get`, and the same of a host: `ferry host set`, `ferry host get`.
 #include <stdio.h>
 #include <string.h>
 #include "cli/http.h"
@@ -38,21 +38,17 @@ static void print_all(const json_t *settings)
 	table_print(&t, stdout);
 }
 
-int cmd_vm_set(struct cli *c, int argc, char **argv)
+static int set(struct cli *c, const char *command, const char *url, const char *pair)
 {
-	struct cli_args a;
-	char url[256], key[80];
+	const char *equals = strchr(pair, '=');
+	char key[80];
 	json_t *doc = NULL;
 
-	if (cli_parse(c, "vm set", argc, argv, NULL, 2, 2, &a) < 0)
-		return EXIT_USAGE;
-	const char *equals = strchr(a.operands[1], '=');
-	if (!equals || equals == a.operands[1] || equals - a.operands[1] >= (int)sizeof key)
-		return cli_usage("vm set", "'%s' is not KEY=VALUE", a.operands[1]);
-	snprintf(key, sizeof key, "%.*s", (int)(equals - a.operands[1]), a.operands[1]);
+	if (!equals || equals == pair || equals - pair >= (int)sizeof key)
+		return cli_usage(command, "'%s' is not KEY=VALUE", pair);
+	snprintf(key, sizeof key, "%.*s", (int)(equals - pair), pair);
 	json_t *body = json_object();
 	json_object_set_new(body, key, equals[1] ? json_string(equals + 1) : json_null());
-	vm_url(a.operands[0], "settings", url);
 	int exit = http_call(c, "PUT", url, body, &doc);
 	if (exit)
 		return exit;
@@ -66,23 +62,18 @@ int cmd_vm_set(struct cli *c, int argc, char **argv)
 	return EXIT_DONE;
 }
 
-int cmd_vm_get(struct cli *c, int argc, char **argv)
+// `key` may be NULL: all.
+static int get(struct cli *c, const char *command, const char *url, const char *key)
 {
-	struct cli_args a;
-	char url[256];
 	json_t *doc = NULL;
-
-	if (cli_parse(c, "vm get", argc, argv, NULL, 1, 2, &a) < 0)
-		return EXIT_USAGE;
-	vm_url(a.operands[0], "settings", url);
 	int exit = http_call(c, "GET", url, NULL, &doc);
+
 	if (exit)
 		return exit;
-	const json_t *one = a.n == 2 ? find(doc, a.operands[1]) : NULL;
-	if (a.n == 2 && !one)
-		exit = cli_usage("vm get",
-			"there is no setting '%s'; `ferry help settings` lists them",
-			a.operands[1]);
+	const json_t *one = key ? find(doc, key) : NULL;
+	if (key && !one)
+		exit = cli_usage(
+			command, "there is no setting '%s'; `ferry help settings` lists them", key);
 	else if (c->json)
 		cli_print_json(one ? one : doc);
 	else if (one)
@@ -91,4 +82,44 @@ int cmd_vm_get(struct cli *c, int argc, char **argv)
 		print_all(doc);
 	json_decref(doc);
 	return exit;
+}
+
+int cmd_vm_set(struct cli *c, int argc, char **argv)
+{
+	struct cli_args a;
+	char url[256];
+
+	if (cli_parse(c, "vm set", argc, argv, NULL, 2, 2, &a) < 0)
+		return EXIT_USAGE;
+	vm_url(a.operands[0], "settings", url);
+	return set(c, "vm set", url, a.operands[1]);
+}
+
+int cmd_vm_get(struct cli *c, int argc, char **argv)
+{
+	struct cli_args a;
+	char url[256];
+
+	if (cli_parse(c, "vm get", argc, argv, NULL, 1, 2, &a) < 0)
+		return EXIT_USAGE;
+	vm_url(a.operands[0], "settings", url);
+	return get(c, "vm get", url, a.n == 2 ? a.operands[1] : NULL);
+}
+
+int cmd_host_set(struct cli *c, int argc, char **argv)
+{
+	struct cli_args a;
+
+	if (cli_parse(c, "host set", argc, argv, NULL, 1, 1, &a) < 0)
+		return EXIT_USAGE;
+	return set(c, "host set", "settings", a.operands[0]);
+}
+
+int cmd_host_get(struct cli *c, int argc, char **argv)
+{
+	struct cli_args a;
+
+	if (cli_parse(c, "host get", argc, argv, NULL, 0, 1, &a) < 0)
+		return EXIT_USAGE;
+	return get(c, "host get", "settings", a.n == 1 ? a.operands[0] : NULL);
 }
