@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,6 +85,13 @@ static _Noreturn void run_child(const struct process_spec *spec, int report, pid
 	child_failed(report);
 }
 
+// clone(2) without a stack of its own is fork(2).
+static pid_t fork_as(bool init)
+{
+	return init ? (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL)
+		    : fork();
+}
+
 int process_start(const struct process_spec *spec, pid_t *ret_pid, struct ferry_error *e)
 {
 	int pipefd[2], why = 0;
@@ -92,7 +101,7 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, struct ferry_
 			e, E2BIG, "process", "too many descriptors for %s", spec->argv[0]);
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		return ferry_fail(e, errno, "process", "cannot start %s: %m", spec->argv[0]);
-	pid_t parent = getpid(), pid = fork();
+	pid_t parent = getpid(), pid = fork_as(spec->init);
 	if (pid == 0)
 		run_child(spec, pipefd[1], parent);
 	close(pipefd[1]);

@@ -24,6 +24,9 @@ struct process_spec {
 	size_t n_fds;
 	bool detached; // its own session (setsid(2)): signals to our group do not reach it
 	bool tied;     // killed when the thread that starts it ends, in whatever way
+	bool init; // of a PID namespace of its own: what it leaves behind ends with it, however it
+		   // ends. Root only; the starter has one thread. Its getpid(2) is 1, and a signal
+		   // that it sends itself and does not handle does nothing. Not with `tied`.
 };
 
 // Standard input is /dev/null. Fails here, with the program's name, when it cannot be executed.

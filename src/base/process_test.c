@@ -114,11 +114,41 @@ static void a_starter_that_has_ended_already_is_noticed(void)
 	CHECK_EQ(status, 0);
 }
 
+// What an init leaves behind ends with it: a pipe that both have open closes.
+static void an_init_takes_with_it_what_it_left_behind(void)
+{
+	const char *argv[] = { "sh", "-c", "sleep 60 >&3 & sleep 60", NULL };
+	int fds[2];
+	char byte;
+	pid_t pid;
+
+	CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
+	struct process_fd fd = { fds[1], 3 };
+	struct process_spec spec = {
+		.argv = argv, .log_fd = -1, .fds = &fd, .n_fds = 1, .init = true
+	};
+	int r = process_start(&spec, &pid, NULL);
+	if (geteuid() != 0 || r == -EPERM) {
+		printf("not looked at: PID namespaces need root\n");
+		return;
+	}
+	CHECK_EQ(r, 0);
+	close(fds[1]);
+	usleep(50000);
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	alarm(10);
+	CHECK_EQ(read(fds[0], &byte, 1), 0);
+	alarm(0);
+	close(fds[0]);
+}
+
 int main(void)
 {
 	CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	RUN(a_tied_program_dies_with_its_starter);
 	RUN(a_starter_that_has_ended_already_is_noticed);
+	RUN(an_init_takes_with_it_what_it_left_behind);
 	RUN(descriptors_land_on_their_numbers);
 	RUN(a_missing_program_is_an_error_here);
 	RUN(a_recorded_pid_is_only_killed_when_it_is_the_same);

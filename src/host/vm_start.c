@@ -2,6 +2,7 @@
 #include "host/vm_start.h"
 #include "base/cleanup.h"
 #include "base/process.h"
+#include "base/sanitized.h"
 #include "host/host.h"
 #include "host/settings.h"
 #include "host/tap.h"
@@ -75,6 +76,21 @@ static int start(struct vm *vm, int index, const struct process_spec *spec, stru
 	r = vm_watch_process(vm, index, pid, process_start_time(pid), e);
 	vm_save(vm); // before anything else can fail: an unrecorded process would be lost
 	return r;
+}
+
+// A hostile kernel may fork: where the host allows it, that ends with the process.
+static int start_alone(struct vm *vm, int index, struct process_spec *spec, struct ferry_error *e)
+{
+	struct ferry_error why = FERRY_ERROR_INIT;
+	int r = start(vm, index, spec, &why);
+
+	if (r < 0 && !(spec->init && r == -EPERM))
+		*e = why;
+	if (r != -EPERM || !spec->init)
+		return r;
+	vm_log(vm, "no PID namespaces here: what a hostile kernel starts can outlive the VM");
+	spec->init = false;
+	return start(vm, index, spec, e);
 }
 
 // The daemon's configured environment, `more`, NULL.
@@ -217,8 +233,10 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 		.log_fd = log_fd,
 		.fds = fds,
 		.n_fds = vgpu_fds(vm->host, index, ports, p, fds),
-		.detached = true };
-	return start(vm, (int)index, &spec, e);
+		.detached = true,
+		.init = vm->user &&
+			!SANITIZED }; // a leak checker looks for its own threads in /proc
+	return start_alone(vm, (int)index, &spec, e);
 }
 
 // A peer's overlay or an overlay that is gone is not an error here: an incoming guest has its root

@@ -35,6 +35,8 @@ class MoveTest(VmTest):
         for line in (f"Uid:\t{user}\t{user}\t{user}\t{user}", f"Gid:\t{user}\t{user}\t{user}\t{user}", f"Seccomp:\t{2 if filtered else 0}",
                      "NoNewPrivs:\t1", "CapEff:\t0000000000000000"):
             self.assertIn(line, status)
+        pids = re.findall(r"^NSpid:\t(.*)", status, re.M)[0].split()
+        self.assertEqual(pids, [str(vgpu.process.pid)] + ["1"] * filtered)  # the init of a namespace of its own
 
     def test_2_a_program_computes_what_it_should(self) -> None:
         status, text = self.ferry.guest("a", VM, "pattern", "8", "--steps", "100")

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/sanitized.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +19,6 @@
 #include <unistd.h>
 
 #define TASKS_MAX 1024 // threads and processes: a driver's for each compute unit, a compiler's
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
 
 // What the driver, the compiler in it, the linker that it executes (cc, collect2, ld), the movers and the
 // trackers were seen to call, with their neighbours in the C library.

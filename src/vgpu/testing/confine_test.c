@@ -35,6 +35,20 @@ static const char source[] =
 	"  }\n"
 	"}\n";
 
+// A process that stays: fork(2), and the child waits for nothing, a second at a time.
+static const char leaving[] = "static long call(long nr) {\n"
+			      "  long r;\n"
+			      "  __asm__ volatile(\"syscall\" : \"=a\"(r) : \"a\"(nr), \"D\"(0L), "
+			      "\"S\"(0L), \"d\"(1000L)\n"
+			      "    : \"rcx\", \"r11\", \"memory\");\n"
+			      "  return r;\n"
+			      "}\n"
+			      "__kernel void leave(__global long *a) {\n"
+			      "  long r = call(a[0]);\n"
+			      "  while (!r) call(a[1]);\n"
+			      "  a[0] = r;\n"
+			      "}\n";
+
 static char path[128];
 
 // Every thread's line of /proc/PID/task/TID/status.
@@ -76,6 +90,30 @@ static void check_limits(pid_t pid)
 	CHECK(!soft && !hard);
 }
 
+// One item of a kernel on the `size` bytes at `a`, in a session that ends.
+static void run_kernel(const char *text, const char *name, long (*a)[4], size_t size)
+{
+	struct testclient c;
+	struct buf args = { 0 };
+	struct p_arg arg = { 0, PROTO_ARG_BUFFER, 4, { 0 } };
+
+	testclient_connect(&c, path);
+	testclient_prepare(&c, text);
+	SEND(&c, buffer_create, 0, .id = 4, .context = 1, .size = size);
+	SEND(&c, write, 0, .queue = 2, .buffer = 4, .size = size, .bytes = BYTES(a, size));
+	SEND(&c, kernel_create, 0, .id = 5, .program = 3, .name = TEXT(name));
+	CHECK_EQ(p_put_arg_item(&args, &arg), 0);
+	SEND(&c, launch, 0, .queue = 2, .kernel = 5, .dims = 1, .global = { { 1, 1, 1 } },
+		.args = BYTES(args.data, args.len));
+	uint32_t seq = SEND(&c, read, 0, .queue = 2, .buffer = 4, .size = size);
+	testclient_send(&c);
+	CHECK_EQ(testclient_answer(&c, seq), CL_SUCCESS);
+	CHECK_EQ(c.body.len, size);
+	memcpy(a, c.body.data, size);
+	buf_free(&args);
+	testclient_close(&c);
+}
+
 static void kernels_have_no_more_calls(void)
 {
 	const struct {
@@ -91,34 +129,17 @@ static void kernels_have_no_more_calls(void)
 		{ SYS_io_uring_setup, 1, 0, -ENOSYS },
 		{ SYS_getpid, 0, 0, 1 },
 	};
-	struct testclient c;
-	long a[8][4] = { { 0 } }, got[8][4];
-	struct buf args = { 0 };
-	struct p_arg arg = { 0, PROTO_ARG_BUFFER, 4, { 0 } };
+	long a[8][4] = { { 0 } };
 
 	for (int i = 0; i < 8; i++) {
 		a[i][0] = tries[i].nr;
 		a[i][1] = tries[i].a;
 		a[i][2] = tries[i].b;
 	}
-	testclient_connect(&c, path);
-	testclient_prepare(&c, source);
-	SEND(&c, buffer_create, 0, .id = 4, .context = 1, .size = sizeof a);
-	SEND(&c, write, 0, .queue = 2, .buffer = 4, .size = sizeof a, .bytes = BYTES(a, sizeof a));
-	SEND(&c, kernel_create, 0, .id = 5, .program = 3, .name = TEXT("call"));
-	CHECK_EQ(p_put_arg_item(&args, &arg), 0);
-	SEND(&c, launch, 0, .queue = 2, .kernel = 5, .dims = 1, .global = { { 1, 1, 1 } },
-		.args = BYTES(args.data, args.len));
-	uint32_t seq = SEND(&c, read, 0, .queue = 2, .buffer = 4, .size = sizeof got);
-	testclient_send(&c);
-	CHECK_EQ(testclient_answer(&c, seq), CL_SUCCESS);
-	CHECK_EQ(c.body.len, sizeof got);
-	memcpy(got, c.body.data, sizeof got);
+	run_kernel(source, "call", a, sizeof a);
 	for (int i = 0; i < 7; i++)
-		CHECK_EQ(got[i][0], tries[i].want);
-	CHECK(got[7][0] > 1);
-	buf_free(&args);
-	testclient_close(&c);
+		CHECK_EQ(a[i][0], tries[i].want);
+	CHECK(a[7][0] > 0 && a[7][0] != SYS_getpid);
 }
 
 static void everybodys_vgpu_is_confined(const char *program)
@@ -150,6 +171,34 @@ static void a_vms_has_its_own_user(const char *program)
 	testclient_stop(pid, path);
 }
 
+static unsigned processes_of(uid_t user)
+{
+	struct dirent *at;
+	struct stat st;
+	unsigned n = 0;
+	DIR *d = opendir("/proc");
+
+	CHECK(d);
+	while ((at = readdir(d)))
+		if (atoi(at->d_name) && fstatat(dirfd(d), at->d_name, &st, 0) == 0 &&
+			st.st_uid == user)
+			n++;
+	closedir(d);
+	return n;
+}
+
+static void what_a_kernel_leaves_behind_ends_with_it(const char *program)
+{
+	pid_t pid = testclient_start(program, "--user=61998", path, sizeof path);
+	long a[1][4] = { { SYS_fork, SYS_poll } };
+
+	run_kernel(leaving, "leave", a, sizeof a);
+	CHECK(a[0][0] > 1);
+	CHECK_EQ(processes_of(61998), 2);
+	testclient_stop(pid, path);
+	CHECK_EQ(processes_of(61998), 0);
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
@@ -162,6 +211,8 @@ int main(int argc, char **argv)
 	if (geteuid() == 0) {
 		a_vms_has_its_own_user(argv[1]);
 		printf("ok a_vms_has_its_own_user\n");
+		what_a_kernel_leaves_behind_ends_with_it(argv[1]);
+		printf("ok what_a_kernel_leaves_behind_ends_with_it\n");
 	}
 	return 0;
 }

@@ -39,7 +39,8 @@ pid_t testclient_start(const char *program, const char *option, char *ret_path, 
 					     "--control", control, "--memory", "67108864", option,
 					     NULL },
 		.env = (const char *[]){ env, NULL },
-		.log_fd = 2 };
+		.log_fd = 2,
+		.init = option && !strncmp(option, "--user=", 7) };
 	CHECK_EQ(process_start(&spec, &pid, &e), 0);
 	started = pid;
 	atexit(end_started);

@@ -16,7 +16,8 @@ struct testclient {
 };
 
 // Starts the ferry-vgpu at `program` in a new folder, 64 MiB, with `option` where that is not NULL:
-// --serve *ret_path, and --control that path with TESTCLIENT_CONTROL behind it. Returns its pid.
+// --serve *ret_path, and --control that path with TESTCLIENT_CONTROL behind it. With --user= as ferryd
+// starts a VM's: the init of a PID namespace. Returns its pid.
 #define TESTCLIENT_CONTROL ".control"
 pid_t testclient_start(const char *program, const char *option, char *ret_path, size_t size);
 // Ends it, which must succeed, and removes its folder. `path` as from testclient_start(); cut by this.
