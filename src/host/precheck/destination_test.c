@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/test.h"
 #include "host/host.h"
+#include "host/placement.h"
 #include "host/precheck/precheck.h"
 #include "host/test_folder.h"
 #include "host/vm_link.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct host h;
 
@@ -160,6 +162,33 @@ static void test_a_cap_on_what_vms_are_given(void)
 	h.config.memory_bytes = 0;
 }
 
+static void test_a_part_of_a_device_that_has_none_left(void)
+{
+	const char *const half = "ferry_cpu-4-2q";
+	const bool divides = sysconf(_SC_NPROCESSORS_ONLN) >= 2;
+	struct vm *there[2];
+	json_t *args;
+
+	for (int i = 0; i < 2; i++) {
+		args = question();
+		json_object_set_new(vm_of(args), "profile", json_string(half));
+		CHECK_STR(codes(args), divides ? "" : "no-units ");
+		there[i] = other_vm(i ? "two" : "one", VM_STOPPED);
+		json_object_set_new(there[i]->config, "profile", json_string(half));
+		CHECK_EQ(placement_assign(there[i], NULL) == 0, divides);
+		there[i]->state = VM_RUNNING;
+	}
+	args = question();
+	json_object_set_new(vm_of(args), "profile", json_string(half));
+	CHECK_STR(codes(args), divides ? "no-slices " : "no-units ");
+	CHECK_STR(codes(question()), "kind-mixed "); // in turns with all of them
+	vm_free(there[0]);
+	vm_free(there[1]);
+	args = question(); // an eighth of fewer than eight compute units is none
+	json_object_set_new(vm_of(args), "profile", json_string("ferry_cpu-1-1q"));
+	CHECK_STR(codes(args), sysconf(_SC_NPROCESSORS_ONLN) >= 8 ? "" : "no-units ");
+}
+
 static void test_the_name(void)
 {
 	json_t *args = question();
@@ -233,6 +262,7 @@ int main(void)
 	RUN(test_one_finding_for_each_cause);
 	RUN(test_memory);
 	RUN(test_a_cap_on_what_vms_are_given);
+	RUN(test_a_part_of_a_device_that_has_none_left);
 	RUN(test_the_name);
 	RUN(test_a_peer_that_asks_nonsense);
 	RUN(test_a_report_that_refuses);
