@@ -5,12 +5,13 @@ JOBS ?= $(shell nproc)
 export FERRY_BUILD := $(BUILD)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help deps build image demo check apps conformance bench lint model readme-figures clean
+.PHONY: help deps build image demo check soak apps conformance bench lint model readme-figures clean
 
 help:
 	@echo "make demo            the main job, shown and measured (root; under ten minutes);"
 	@echo "                     MODEL=file.gguf: with this Llama model in place of its own"
 	@echo "make check           all tests, real VMs among them (root; under eight minutes)"
+	@echo "make soak [SWITCHES=1000]   a running program's vGPU moves so often, locally; nothing may be left behind"
 	@echo "make apps            real OpenCL programs, natively and on a vGPU that moves"
 	@echo "make conformance CTS=DIR   a built Khronos conformance suite, natively and on a vGPU"
 	@echo "make bench           benchmarks; some of them: make bench ONLY=\"migrate steady\""
@@ -39,6 +40,9 @@ demo: build image
 
 check: build image
 	@python3 tests/run
+
+soak: build
+	@tests/local-move/soak $(SWITCHES)
 
 # APPS="--ways run hashcat ffmpeg": some of them.
 apps: build

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flat.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 #include <dirent.h>
@@ -11,6 +12,7 @@
 
 #define SWITCHES_MAX 10000
 #define SWITCHES_MIN 8
+#define SAY_S        5
 #define SLACK_FDS    2          // files that a compiler has open just then
 #define SLACK_KIB    (8u << 10) // what allocators keep differs from switch to switch
 #ifdef __SANITIZE_ADDRESS__ // keeps what was freed, up to 256 MiB: memory tells nothing about leaks
@@ -66,6 +68,21 @@ void flat_note(pid_t program, pid_t vgpu)
 			return;
 	if (n_seen < SWITCHES_MAX)
 		memcpy(seen[n_seen++], now, sizeof now);
+}
+
+void flat_say(int moves, int of)
+{
+	static int64_t next;
+	int64_t now = clock_now_ns();
+	const unsigned *last = n_seen ? seen[n_seen - 1] : seen[0];
+
+	if (now < next)
+		return;
+	next = now + SAY_S * NSEC_PER_SEC;
+	fprintf(stderr, "%d of %d switches", moves, of);
+	for (int i = 0; i < FIGURES; i++)
+		fprintf(stderr, ", %s %u", names[i], last[i]);
+	fputs("\n", stderr);
 }
 
 // The middle value of a quarter's: single switches catch a program in the middle of something. Two quarters

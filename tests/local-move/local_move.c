@@ -2,14 +2,20 @@
 // Runs an unmodified program through the guest library while its vGPU moves between two ferry-vgpu
 // processes again and again, its standard streams left alone. This program stands in for QEMU: it
 // carries bytes between the program's socket and the vGPU's port, and stops for the switch. The exit
-// status is the program's; the last line on standard error says how often the vGPU moved.
+// status is the program's; the last line on standard error says how often the vGPU moved. SIGINT and
+// SIGTERM end it between two switches.
+//
+// LOCAL_MOVE_SWITCHES=N: after so many switches the program gets SIGTERM; every five seconds a line on
+// standard error says how far it is. LOCAL_MOVE_FLAT=1: fails when switches leave anything behind.
 //
 // usage: local-move FERRY-VGPU LIBFERRY-CL TRACKER MEBIBYTES PAUSE-MS PROGRAM [ARGUMENT...]
 #include "flat.h"
 #include "vgpu/testing/testhost.h"
 
-#include "base/file.h"
+#include "base/clock.h"
+#include "base/process.h"
 #include "base/socket.h"
+#include "base/temporary.h"
 #include "base/test.h"
 
 #include <errno.h>
@@ -18,7 +24,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +39,7 @@ static pthread_mutex_t out_running = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t in_running = PTHREAD_MUTEX_INITIALIZER;
 static int guest = -1, port = -1;
 static atomic_bool done;
+static sigset_t ends; // blocked: taken between two switches
 
 // False when there was nothing to carry.
 static bool carry(struct wire *w)
@@ -75,13 +81,15 @@ static struct {
 
 static pid_t run_program(char **argv, const char *folder, const char *socket_path)
 {
-	char where[128];
-	pid_t pid = fork();
+	char where[PATH_MAX + 16];
+	pid_t parent = getpid(), pid = fork();
 
 	CHECK(pid >= 0);
 	if (pid)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (process_tie(parent) < 0)
+		_exit(127);
+	sigprocmask(SIG_UNBLOCK, &ends, NULL);
 	snprintf(where, sizeof where, "unix:%s", socket_path);
 	setenv("OCL_ICD_VENDORS", folder, 1);
 	setenv("FERRY_VGPU", where, 1);
@@ -114,7 +122,7 @@ static void move_once(struct testhost *host, int rounds)
 
 static void write_icd(const char *folder, const char *library)
 {
-	char path[128];
+	char path[PATH_MAX + 16];
 
 	snprintf(path, sizeof path, "%s/ferry.icd", folder);
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -136,57 +144,85 @@ static int accept_program(int listen_fd, pid_t pid, int *ret_status)
 	return fd;
 }
 
-// Moves the vGPU until the program has ended; how often.
-static int move_until_end(struct testhost *host, pid_t pid, unsigned pause_ms, int *ret_status)
+// The pause between two switches; the signal that asks for an end meanwhile, or 0.
+static int pause_or_end(unsigned ms)
+{
+	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * NSEC_PER_MSEC };
+	int signo = sigtimedwait(&ends, NULL, &t);
+
+	return signo < 0 ? 0 : signo;
+}
+
+// Moves the vGPU until the program has ended; how often. The program ends after `most` switches (0: when
+// it likes), or killed when this one is asked to end.
+static int move_until_end(
+	struct testhost *host, pid_t pid, unsigned pause_ms, int most, int *ret_status)
 {
 	int moves = 0;
 
 	while (waitpid(pid, ret_status, WNOHANG) == 0) {
-		if (!atomic_load(&done)) {
+		if (!atomic_load(&done) && (!most || moves < most)) {
 			move_once(host, moves % 4);
 			moves++;
 			flat_note(pid, host->pid);
+			if (moves == most)
+				kill(pid, SIGTERM);
 		}
-		usleep(pause_ms * 1000);
+		if (most)
+			flat_say(moves, most);
+		if (pause_or_end(pause_ms))
+			kill(pid, SIGKILL);
 	}
+	return moves;
+}
+
+// Between the program and the vGPU until the program has ended.
+static int carry_and_move(struct testhost *host, pid_t pid, unsigned pause_ms, int *ret_status)
+{
+	struct wire out = { &out_running, &guest, &port, &done };
+	struct wire in = { &in_running, &port, &guest, &done };
+	const char *most = getenv("LOCAL_MOVE_SWITCHES");
+	pthread_t threads[2];
+
+	CHECK_EQ(pthread_create(&threads[0], NULL, run_wire, &out), 0);
+	CHECK_EQ(pthread_create(&threads[1], NULL, run_wire, &in), 0);
+	int moves = move_until_end(host, pid, pause_ms, most ? atoi(most) : 0, ret_status);
+	atomic_store(&done, true);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
 	return moves;
 }
 
 int main(int argc, char **argv)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
+	struct temporary folder;
 	struct testhost host;
-	char socket_path[96], folder[64];
+	char socket_path[PATH_MAX + 8];
 	int status = 0, moves = 0;
 
 	CHECK(argc >= 7);
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
 	vgpu.program = argv[1];
 	vgpu.tracker = argv[3];
 	vgpu.memory = (uint64_t)atoi(argv[4]) << 20;
 	testhost_start_sized(&host, vgpu.program, false, vgpu.tracker, vgpu.memory);
 	port = host.port;
-	snprintf(folder, sizeof folder, "/tmp/ferry-local-move-XXXXXX");
-	CHECK(mkdtemp(folder));
-	write_icd(folder, argv[2]);
-	snprintf(socket_path, sizeof socket_path, "%s/wire", folder);
+	CHECK_EQ(temporary_make(&folder, "/tmp", "ferry-local-move-", &e), 0);
+	write_icd(folder.path, argv[2]);
+	snprintf(socket_path, sizeof socket_path, "%s/wire", folder.path);
 	int listen_fd = unix_listen(socket_path, &e);
 	CHECK(listen_fd >= 0);
 
-	pid_t pid = run_program(argv + 6, folder, socket_path);
+	pid_t pid = run_program(argv + 6, folder.path, socket_path);
 	guest = accept_program(listen_fd, pid, &status);
-	if (guest >= 0) {
-		struct wire out = { &out_running, &guest, &port, &done };
-		struct wire in = { &in_running, &port, &guest, &done };
-		pthread_t threads[2];
-		CHECK_EQ(pthread_create(&threads[0], NULL, run_wire, &out), 0);
-		CHECK_EQ(pthread_create(&threads[1], NULL, run_wire, &in), 0);
-		moves = move_until_end(&host, pid, (unsigned)atoi(argv[5]), &status);
-		atomic_store(&done, true);
-		pthread_join(threads[0], NULL);
-		pthread_join(threads[1], NULL);
-	}
+	if (guest >= 0)
+		moves = carry_and_move(&host, pid, (unsigned)atoi(argv[5]), &status);
 	testhost_stop(&host);
-	path_remove(folder, &e);
+	temporary_remove(&folder);
 	bool flat = !getenv("LOCAL_MOVE_FLAT") || flat_check();
 	fprintf(stderr, "%d moves\n", moves);
 	if (!flat)

@@ -99,11 +99,11 @@ static void *run_killer(void *arg)
 // How many names there are at the top of a compile cache besides its folders of two letters.
 static size_t temporary_files(const struct testhost *h)
 {
-	char path[100];
+	char path[PATH_MAX + 16];
 	struct dirent *at;
 	size_t n = 0;
 
-	snprintf(path, sizeof path, "%s/cl-cache", h->folder);
+	snprintf(path, sizeof path, "%s/cl-cache", h->folder.path);
 	DIR *d = opendir(path);
 	CHECK(d);
 	while ((at = readdir(d)) != NULL)

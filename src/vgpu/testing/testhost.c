@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/testing/testhost.h"
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "base/socket.h"
@@ -16,30 +15,6 @@
 
 #define PATIENCE_MS 30000
 #define CHANNELS    2
-
-static pid_t living[64];
-
-static void end_living(void)
-{
-	for (int i = 0; i < 64; i++)
-		if (living[i])
-			kill(living[i], SIGKILL);
-}
-
-static void remember(pid_t pid, pid_t instead)
-{
-	static bool registered;
-
-	if (!registered)
-		atexit(end_living);
-	registered = true;
-	for (int i = 0; i < 64; i++) {
-		if (living[i] != instead)
-			continue;
-		living[i] = pid;
-		return;
-	}
-}
 
 static void connect_control(struct testhost *h, const char *path)
 {
@@ -63,14 +38,13 @@ void testhost_start_sized(
 	struct testhost *h, const char *program, bool incoming, const char *tracker, uint64_t bytes)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
-	char path[96], env[96], memory[24];
+	char path[PATH_MAX + 16], env[PATH_MAX + 32], memory[24];
 	int pair[2];
 
 	*h = (struct testhost){ .control = -1 };
-	snprintf(h->folder, sizeof h->folder, "/tmp/ferry-vgpu-test-XXXXXX");
-	CHECK(mkdtemp(h->folder));
-	snprintf(path, sizeof path, "%s/control", h->folder);
-	snprintf(env, sizeof env, "POCL_CACHE_DIR=%s/cl-cache", h->folder);
+	CHECK_EQ(temporary_make(&h->folder, "/tmp", "ferry-vgpu-test-", &e), 0);
+	snprintf(path, sizeof path, "%s/control", h->folder.path);
+	snprintf(env, sizeof env, "POCL_CACHE_DIR=%s/cl-cache", h->folder.path);
 	snprintf(memory, sizeof memory, "%llu", (unsigned long long)bytes);
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	struct process_fd fds[] = { { pair[0], OPTIONS_FIRST_FD },
@@ -82,9 +56,10 @@ void testhost_start_sized(
 		.env = (const char *[]){ env, NULL },
 		.fds = fds,
 		.n_fds = 2,
-		.log_fd = 2 };
+		.log_fd = 2,
+		.detached = true,
+		.tied = true };
 	CHECK_EQ(process_start(&spec, &h->pid, &e), 0);
-	remember(h->pid, 0);
 	close(pair[0]);
 	h->port = pair[1];
 	connect_control(h, path);
@@ -92,14 +67,11 @@ void testhost_start_sized(
 
 void testhost_stop(struct testhost *h)
 {
-	struct ferry_error e = FERRY_ERROR_INIT;
-
 	kill(h->pid, SIGKILL);
 	waitpid(h->pid, NULL, 0);
-	remember(0, h->pid);
 	close(h->control);
 	buf_free(&h->in);
-	path_remove(h->folder, &e);
+	temporary_remove(&h->folder);
 }
 
 // ---- the control socket

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <sys/types.h>
+#include "base/temporary.h"
 #include "vgpu/testing/testclient.h"
 
 struct testhost {
@@ -12,10 +13,11 @@ struct testhost {
 	int control;
 	int64_t id;
 	int port; // QEMU's end: what the guest reads and writes
-	char folder[64];
+	struct temporary folder;
 	struct buf in;
 };
 
+// It ends with the thread that starts it, in whatever way that ends, and gets no signal of a terminal.
 void testhost_start(struct testhost *h, const char *program, bool incoming, const char *tracker);
 // The same with a framebuffer of so many bytes; the other has 64 MiB.
 void testhost_start_sized(struct testhost *h, const char *program, bool incoming,
