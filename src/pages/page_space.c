@@ -24,6 +24,7 @@ struct page_space {
 	struct extent_tree allocated, unused;
 	uint64_t allocated_pages, generation;
 	bool note_frees, incoming;
+	int registration; // -1: none, or taken
 	struct bitmap freed;
 };
 
@@ -87,7 +88,7 @@ int page_space_new(uint64_t memory_bytes, struct page_space **ret, struct ferry_
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return ferry_fail(e, ENOMEM, "no-memory", "page space: out of memory");
-	s->fd = -1;
+	s->fd = s->registration = -1;
 	s->quota = memory_bytes / PAGE_BYTES;
 	s->pages = s->quota * PAGE_SPACE_TIMES;
 	rc = open_space(s);
@@ -106,6 +107,8 @@ struct page_space *page_space_close(struct page_space *s)
 		return NULL;
 	if (s->base)
 		munmap(s->base, space_bytes(s));
+	if (s->registration >= 0)
+		close(s->registration);
 	if (s->fd >= 0)
 		close(s->fd);
 	bitmap_destroy(&s->freed);
@@ -133,6 +136,19 @@ int page_space_fd(const struct page_space *s)
 uint64_t page_space_pages(const struct page_space *s)
 {
 	return s->pages;
+}
+
+int page_space_take_registration(struct page_space *s)
+{
+	int fd = s->registration;
+
+	s->registration = -1;
+	return fd;
+}
+
+void page_space_keep_registration(struct page_space *s, int fd)
+{
+	s->registration = fd;
 }
 
 uint64_t page_space_quota_bytes(const struct page_space *s)

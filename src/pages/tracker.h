@@ -29,7 +29,8 @@ struct tracker_ops {
 	// `rearm` they are armed again in the same step. Pages between extents may be named too; pages
 	// freed and punched may be missing: the page space notes those itself.
 	int (*scan)(struct tracker *t, bool rearm, struct bitmap *dirty, struct ferry_error *e);
-	// Ends tracking and frees. Writers are as fast as before. NULL-safe.
+	// Ends tracking and frees. Writers are as fast as before, but for one fault in a page that is
+	// still armed. NULL-safe.
 	void (*close)(struct tracker *t);
 };
 

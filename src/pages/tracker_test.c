@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include "base/test.h"
 #include "pages/digest.h"
 
@@ -160,6 +161,43 @@ static void freed_and_reused_pages_are_seen(void)
 	copier_close(&c);
 }
 
+static long faults(void)
+{
+	struct rusage u;
+
+	CHECK_EQ(getrusage(RUSAGE_SELF, &u), 0);
+	return u.ru_minflt;
+}
+
+// What was written while it was tracked costs nothing once that has ended, and a later tracker knows only
+// of what was written since it was armed.
+static void a_tracker_after_another(void)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+	struct tracker *second = NULL;
+	struct copier c;
+	long before;
+
+	copier_open(&c);
+	memset(page_at(&c, 0), 1, PAGES * PAGE_BYTES);
+	copier_round(&c, true);
+	memset(page_at(&c, 0), 2, PAGES / 2 * PAGE_BYTES);
+	if (under_test->exact) {
+		CHECK_EQ(under_test->open(c.s, &second, &e), -EBUSY);
+		CHECK_STR(e.code, "tracker-busy");
+	}
+	under_test->close(c.t);
+	before = faults();
+	memset(page_at(&c, 0), 3, PAGES / 2 * PAGE_BYTES);
+	CHECK(faults() - before < PAGES / 8);
+	memset(page_at(&c, PAGES - 8), 3, 4 * PAGE_BYTES);
+	CHECK_EQ(under_test->open(c.s, &c.t, NULL), 0);
+	CHECK_EQ(under_test->arm(c.t, NULL), 0);
+	memset(page_at(&c, PAGES - 6), 4, 4 * PAGE_BYTES);
+	CHECK_EQ(copier_round(&c, true), under_test->exact ? 4 : PAGES);
+	copier_close(&c);
+}
+
 struct writer {
 	pthread_t thread;
 	const struct copier *c;
@@ -204,6 +242,7 @@ static void run_all(const struct tracker_ops *ops)
 	RUN(changed_and_changed_back_is_resent);
 	RUN(extents_allocated_later_are_tracked);
 	RUN(freed_and_reused_pages_are_seen);
+	RUN(a_tracker_after_another);
 	RUN(nothing_is_lost_under_a_writer);
 }
 
