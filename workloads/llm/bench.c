@@ -7,24 +7,36 @@
 #include <time.h>
 
 #define READ_BYTES    16384 // per work-item, as in kernels/readband.cl
-#define READ_ROUNDS   15
+#define READS         3     // of everything, between two turns of tokens
+#define TURNS         11
+#define LEAST_TOKENS  6 // of a turn
 #define BENCH_STREAMS 4
 #define BENCH_PROMPT  128
 
-static double seconds_now(void)
+static double seconds_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-// Enqueues a read of every arena; returns the bytes that it covers in *ret.
+static double seconds_now(void)
+{
+	return seconds_of(CLOCK_MONOTONIC);
+}
+
+// Of this process: what a driver that computes in it has used.
+static double processor_seconds(void)
+{
+	return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+// Enqueues a read of every arena; adds the bytes that it covers to *ret.
 static int enqueue_reads(struct model *m, cl_kernel *kernels, uint64_t *ret, struct failure *f)
 {
 	int r = 0;
 
-	*ret = 0;
 	for (unsigned i = 0; !r && i < m->weights.n_arenas; i++) {
 		uint64_t items = m->weights.arena_bytes[i] / READ_BYTES;
 
@@ -47,71 +59,70 @@ static double median(double *v, unsigned n)
 	return n ? v[n / 2] : 0;
 }
 
-// The median of some rounds, in bytes a second.
-static int measure_read(struct model *m, cl_kernel *kernels, double *ret, struct failure *f)
+// A kernel that reads, for each buffer of weights.
+struct reader {
+	cl_kernel kernels[MAX_ARENAS];
+	cl_mem sums;
+};
+
+static int reader_init(struct reader *d, struct model *m, struct failure *f)
 {
-	double rates[READ_ROUNDS];
-	int r = 0;
+	uint64_t sums = GPU_MAX_BUFFER / READ_BYTES * sizeof(cl_int);
+	int r = gpu_buffer(&m->gpu, sums, "sums", &d->sums, f);
 
-	for (int i = -1; !r && i < READ_ROUNDS; i++) { // the first round also compiles
-		double t = seconds_now();
-		uint64_t bytes;
+	for (unsigned i = 0; !r && i < m->weights.n_arenas; i++) {
+		struct arg args[] = { ARG(m->weights.arenas[i]), ARG(d->sums) };
 
-		r = enqueue_reads(m, kernels, &bytes, f);
-		if (!r)
-			r = gpu_finish(&m->gpu, f);
-		if (i >= 0)
-			rates[i] = (double)bytes / (seconds_now() - t);
+		r = program_kernel(m->programs.of[m->weights.logits.type], "readband", args, 2,
+			&d->kernels[i], f);
 	}
-	if (!r)
-		*ret = median(rates, READ_ROUNDS);
 	return r;
 }
 
-static int with_read_kernels(struct model *m, double *ret, struct failure *f)
+static void reader_free(struct reader *d)
 {
-	cl_kernel kernels[MAX_ARENAS] = { 0 };
-	cl_mem sums = NULL;
-	int r = gpu_buffer(&m->gpu, GPU_MAX_BUFFER / READ_BYTES * sizeof(cl_int), "sums", &sums, f);
+	for (unsigned i = 0; i < MAX_ARENAS; i++)
+		if (d->kernels[i])
+			clReleaseKernel(d->kernels[i]);
+	gpu_buffer_free(&d->sums);
+}
 
-	for (unsigned i = 0; !r && i < m->weights.n_arenas; i++) {
-		struct arg args[] = { ARG(m->weights.arenas[i]), ARG(sums) };
+// Bytes a second, of time and of this process's processor time.
+struct rate {
+	double by_time, by_processor;
+};
 
-		r = program_kernel(m->programs.of[m->weights.logits.type], "readband", args, 2,
-			&kernels[i], f);
-	}
+static int measure_read(struct model *m, struct reader *d, struct rate *ret, struct failure *f)
+{
+	double began = seconds_now(), used = processor_seconds();
+	uint64_t bytes = 0;
+	int r = 0;
+
+	for (int i = 0; !r && i < READS; i++)
+		r = enqueue_reads(m, d->kernels, &bytes, f);
 	if (!r)
-		r = measure_read(m, kernels, ret, f);
-	for (unsigned i = 0; i < m->weights.n_arenas; i++)
-		if (kernels[i])
-			clReleaseKernel(kernels[i]);
-	gpu_buffer_free(&sums);
+		r = gpu_finish(&m->gpu, f);
+	ret->by_time = (double)bytes / (seconds_now() - began);
+	ret->by_processor = (double)bytes / (processor_seconds() - used);
 	return r;
 }
 
 // How one or several sequences went.
 struct speed {
 	double tokens_per_second; // of all together
-	double pass;              // seconds between two passes that brought tokens, the median
+	double by_processor;      // the same of this process's processor time
 };
 
-// Generates until all that run have ended. `gaps` has room for the passes that it takes.
-static int run_streams(
-	struct model *m, unsigned running, double *gaps, struct speed *ret, struct failure *f)
+// Generates until all that run have ended.
+static int run_streams(struct model *m, unsigned running, struct speed *ret, struct failure *f)
 {
 	struct scheduled_token got[MAX_SEQUENCES];
-	double began = seconds_now(), before = began;
-	unsigned taken = 0, passes = 0;
+	double began = seconds_now(), used = processor_seconds();
+	unsigned taken = 0;
 	int r = 0;
 
 	while (r >= 0 && running) {
 		r = scheduler_step(&m->scheduler, got, f);
-		if (r > 0) {
-			double now = seconds_now();
-
-			gaps[passes++] = now - before;
-			before = now;
-		}
 		for (int i = 0; i < r; i++, taken++) {
 			if (got[i].last) {
 				scheduler_end(&m->scheduler, got[i].sequence);
@@ -120,16 +131,15 @@ static int run_streams(
 		}
 	}
 	ret->tokens_per_second = taken / (seconds_now() - began);
-	ret->pass = median(gaps, passes);
+	ret->by_processor = taken / (processor_seconds() - used);
 	return r < 0 ? r : 0;
 }
 
 static int measure_tokens(
 	struct model *m, unsigned streams, uint32_t tokens, struct speed *ret, struct failure *f)
 {
-	double *gaps = malloc((size_t)streams * tokens * sizeof *gaps);
 	const struct sampling greedy = { 0 };
-	int r = gaps ? 0 : fail(f, ENOMEM, "out of host memory");
+	int r = 0;
 
 	for (unsigned i = 0; !r && i < streams; i++) {
 		const int32_t prompt = (int32_t)(i % m->shape.vocab);
@@ -137,10 +147,7 @@ static int measure_tokens(
 
 		r = scheduler_start(&m->scheduler, &prompt, 1, tokens, &greedy, &sequence, f);
 	}
-	if (!r)
-		r = run_streams(m, streams, gaps, ret, f);
-	free(gaps);
-	return r;
+	return r ? r : run_streams(m, streams, ret, f);
 }
 
 // Prompt tokens a second, until the token that follows the prompt.
@@ -167,32 +174,68 @@ static int measure_prompt(struct model *m, uint32_t n, double *ret, struct failu
 	return r < 0 ? r : 0;
 }
 
-int bench_run(struct model *m, uint32_t tokens, struct failure *f)
+// One stream and pure reads, in turns: what each turn gave. Reads: the mean of those before and after.
+struct decode {
+	double tokens[TURNS]; // a second
+	double rate[TURNS];   // bytes of weights that a token reads a second
+	double read[TURNS];   // bytes a second
+	double ratio[TURNS], by_processor[TURNS];
+};
+
+static int measure_turns(
+	struct model *m, struct reader *d, uint32_t tokens, struct decode *ret, struct failure *f)
 {
-	double before = 0, after = 0, prompt = 0, read, rate;
-	uint32_t n_prompt = m->shape.context < BENCH_PROMPT ? m->shape.context : BENCH_PROMPT;
-	struct speed one = { 0 }, many = { 0 };
-	int r = with_read_kernels(m, &before, f);
+	uint32_t each = tokens / TURNS > LEAST_TOKENS ? tokens / TURNS : LEAST_TOKENS;
+	double bytes = (double)m->weights.pass_bytes;
+	struct rate before, after = { 0 };
+	int r = measure_read(m, d, &before, f); // the first one compiles, too
 
 	if (!r)
-		r = measure_tokens(m, 1, tokens, &one, f);
+		r = measure_read(m, d, &before, f);
+	for (unsigned i = 0; !r && i < TURNS; i++, before = after) {
+		struct speed one = { 0 };
+
+		r = measure_tokens(m, 1, each, &one, f);
+		if (!r)
+			r = measure_read(m, d, &after, f);
+		ret->tokens[i] = one.tokens_per_second;
+		ret->rate[i] = bytes * one.tokens_per_second;
+		ret->read[i] = (before.by_time + after.by_time) / 2;
+		ret->ratio[i] = ret->rate[i] / ret->read[i];
+		ret->by_processor[i] =
+			bytes * one.by_processor * 2 / (before.by_processor + after.by_processor);
+	}
+	return r;
+}
+
+int bench_run(struct model *m, uint32_t tokens, struct failure *f)
+{
+	uint32_t n_prompt = m->shape.context < BENCH_PROMPT ? m->shape.context : BENCH_PROMPT;
+	struct reader reader = { 0 };
+	struct speed many = { 0 };
+	struct decode one;
+	double prompt = 0;
+	int r = reader_init(&reader, m, f);
+
 	if (!r)
-		r = with_read_kernels(m, &after, f);
+		r = measure_turns(m, &reader, tokens, &one, f);
 	if (!r)
 		r = measure_tokens(m, BENCH_STREAMS, tokens, &many, f);
 	if (!r)
 		r = measure_prompt(m, n_prompt, &prompt, f);
+	reader_free(&reader);
 	if (r)
 		return r;
-	read = before > after ? before : after;
-	rate = (double)m->weights.pass_bytes / one.pass;
 	printf("tokens/s: %.2f\n"
-	       "median token: %.2f ms, weights read: %.2f GB/s\n"
-	       "median pure read: %.2f GB/s before, %.2f GB/s after\n"
+	       "weights read: %.2f GB/s\n"
+	       "pure read: %.2f GB/s\n"
 	       "ratio: %.2f\n"
+	       "ratio by this process's processor time: %.2f\n"
 	       "tokens/s, %u streams together: %.2f\n"
 	       "prompt tokens/s, %u tokens: %.2f\n",
-		one.tokens_per_second, one.pass * 1e3, rate / 1e9, before / 1e9, after / 1e9,
-		rate / read, BENCH_STREAMS, many.tokens_per_second, n_prompt, prompt);
+		median(one.tokens, TURNS), median(one.rate, TURNS) / 1e9,
+		median(one.read, TURNS) / 1e9, median(one.ratio, TURNS),
+		median(one.by_processor, TURNS), BENCH_STREAMS, many.tokens_per_second, n_prompt,
+		prompt);
 	return 0;
 }

@@ -4,7 +4,7 @@
 
 #include "model.h"
 
-// Generates `tokens` tokens on a loaded model and prints tokens/s, and the ratio of two medians in the
-// same run: the bytes of weights that a token read a second, to a pure read of the same buffers. Then
-// several streams together, and a prompt.
+// Generates about `tokens` tokens on a loaded model, in turns with pure reads of the same buffers, and
+// prints the medians and that of each turn's ratio: the bytes of weights that a token read a second, to
+// those of the reads around it. Then several streams together, and a prompt.
 int bench_run(struct model *m, uint32_t tokens, struct failure *f);

@@ -7,6 +7,9 @@
 #include "blocks.h"
 #include "gguf/format.h"
 
+#define ROWS  16u // of a strip
+#define SCALE 2u  // bytes of a block's scale, which comes first
+
 static const struct {
 	uint32_t gguf;
 	enum weight_type device;
@@ -135,18 +138,59 @@ void convert_from_floats(enum weight_type t, const float *in, uint32_t cols, uin
 		to_q8_0(in + i * GGUF_BLOCK, row + i * GGUF_Q8_0_BLOCK_BYTES);
 }
 
-void convert_pack(enum weight_type t, const uint8_t *const rows[4], uint32_t cols, uint8_t *tiles)
+static void pack_reals(
+	uint32_t size, const uint8_t *const rows[ROWS], uint32_t cols, uint8_t *strip)
 {
-	uint32_t tile = weight_tile_bytes(t), block = tile / 4;
-	bool scaled = t == WEIGHT_Q8_0 || t == WEIGHT_Q4_0;
-	uint32_t scale = scaled ? 2 : 0, payload = block - scale;
+	for (uint32_t c = 0; c < cols; c++)
+		for (unsigned y = 0; y < ROWS; y++)
+			memcpy(strip + ((uint64_t)c * ROWS + y) * size,
+				rows[y] + (uint64_t)c * size, size);
+}
 
-	for (uint32_t c = 0; c < cols / GGUF_BLOCK; c++, tiles += tile) {
-		for (unsigned y = 0; y < 4; y++) {
-			const uint8_t *from = rows[y] + (uint64_t)c * block;
+// Weight `i` of a block without its scale, counted from the lowest that there is.
+static uint32_t field_at(enum weight_type t, const uint8_t *quants, unsigned i)
+{
+	if (t == WEIGHT_Q8_0)
+		return quants[i] ^ 0x80; // from two's complement
+	return i < GGUF_BLOCK / 2 ? quants[i] & 15 : quants[i - GGUF_BLOCK / 2] >> 4;
+}
 
-			memcpy(tiles + y * scale, from, scale);
-			memcpy(tiles + 4 * scale + y * payload, from + scale, payload);
-		}
+// The int of the columns from `first` on: the even ones in its low half, the odd ones in its high half.
+static uint32_t int_at(enum weight_type t, const uint8_t *quants, unsigned first)
+{
+	unsigned bits = t == WEIGHT_Q8_0 ? 8 : 4;
+	uint32_t v = 0;
+
+	for (unsigned i = 0; i < 32 / bits; i++)
+		v |= field_at(t, quants, first + i) << (i % 2 * 16 + i / 2 * bits);
+	return v;
+}
+
+static void pack_blocks(
+	enum weight_type t, const uint8_t *const rows[ROWS], uint32_t cols, uint8_t *strip)
+{
+	uint32_t blocks = cols / GGUF_BLOCK, bytes = weight_tile_bytes(t) / ROWS;
+	unsigned in_int = t == WEIGHT_Q8_0 ? 4 : 8;
+	uint8_t *to = strip + (uint64_t)blocks * ROWS * SCALE;
+
+	for (uint32_t b = 0; b < blocks; b++) {
+		for (unsigned y = 0; y < ROWS; y++)
+			memcpy(strip + ((uint64_t)b * ROWS + y) * SCALE,
+				rows[y] + (uint64_t)b * bytes, SCALE);
+		for (unsigned c = 0; c < GGUF_BLOCK; c += in_int)
+			for (unsigned y = 0; y < ROWS; y++, to += sizeof(uint32_t)) {
+				uint32_t v = int_at(t, rows[y] + (uint64_t)b * bytes + SCALE, c);
+
+				memcpy(to, &v, sizeof v);
+			}
 	}
+}
+
+void convert_pack(
+	enum weight_type t, const uint8_t *const rows[ROWS], uint32_t cols, uint8_t *strip)
+{
+	if (weight_is_quantised(t))
+		pack_blocks(t, rows, cols, strip);
+	else
+		pack_reals(t == WEIGHT_F16 ? 2 : 4, rows, cols, strip);
 }

@@ -85,18 +85,70 @@ static void test_round_trips(void)
 	}
 }
 
-static void test_pack(void)
+static uint32_t int_of(const uint8_t *p)
 {
-	uint8_t rows[4][68], tiles[272];
-	const uint8_t *const four[4] = { rows[0], rows[1], rows[2], rows[3] };
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
 
-	for (int y = 0; y < 4; y++)
-		for (int i = 0; i < 68; i++)
-			rows[y][i] = (uint8_t)(y * 64 + i);
-	convert_pack(WEIGHT_Q8_0, four, 64, tiles);
-	CHECK(tiles[0] == 0 && tiles[2] == 64 && tiles[7] == 193);    // scales
-	CHECK(tiles[8] == 2 && tiles[40] == 66 && tiles[135] == 225); // rows
-	CHECK(tiles[136] == 34 && tiles[144] == 36);                  // the next tile
+#define ROWS 16
+
+// Two blocks a row, of which the scale is (row, block) and weight i is 7 i + row.
+static void test_pack_q8_0(void)
+{
+	uint8_t rows[ROWS][2 * 34], strip[2 * 544];
+	const uint8_t *at[ROWS];
+
+	for (unsigned y = 0; y < ROWS; y++) {
+		at[y] = rows[y];
+		for (unsigned b = 0; b < 2; b++) {
+			rows[y][34 * b] = (uint8_t)y;
+			rows[y][34 * b + 1] = (uint8_t)b;
+			for (unsigned i = 0; i < 32; i++)
+				rows[y][34 * b + 2 + i] = (uint8_t)(7 * (32 * b + i) + y - 128);
+		}
+	}
+	convert_pack(WEIGHT_Q8_0, at, 64, strip);
+	CHECK(strip[0] == 0 && strip[6] == 3 && strip[7] == 0);          // scales
+	CHECK(strip[32 + 6] == 3 && strip[32 + 7] == 1);                 // of the second tile
+	CHECK(int_of(strip + 64) == (0 | 14 << 8 | 7 << 16 | 21 << 24)); // columns 0, 2, 1, 3
+	CHECK(strip[64 + 5 * 4] == 5);                                   // row 5
+	CHECK(strip[64 + 64] == 28);                                     // column 4
+	CHECK(strip[64 + 512 + 5 * 4] == 7 * 32 + 5);                    // column 32
+}
+
+static void test_pack_q4_0(void)
+{
+	uint8_t rows[ROWS][18], strip[288];
+	const uint8_t *at[ROWS];
+
+	for (unsigned y = 0; y < ROWS; y++) {
+		at[y] = rows[y];
+		rows[y][0] = rows[y][1] = (uint8_t)y;
+		for (unsigned i = 0; i < 16; i++) // column i is i, column 16 + i is 15 - i
+			rows[y][2 + i] = (uint8_t)(i | (15 - i) << 4);
+	}
+	convert_pack(WEIGHT_Q4_0, at, 32, strip);
+	CHECK(strip[30] == 15 && strip[31] == 15);
+	CHECK(int_of(strip + 32 + 4 * 9) == 0x75316420);
+	CHECK(int_of(strip + 32 + 64) == 0xfdb9eca8);
+	CHECK(int_of(strip + 32 + 2 * 64) == 0x8ace9bdf);
+}
+
+static void test_pack_f16(void)
+{
+	uint8_t rows[ROWS][64], strip[1024];
+	const uint8_t *at[ROWS];
+
+	for (unsigned y = 0; y < ROWS; y++) {
+		at[y] = rows[y];
+		for (unsigned i = 0; i < 32; i++) {
+			rows[y][2 * i] = (uint8_t)i;
+			rows[y][2 * i + 1] = (uint8_t)y;
+		}
+	}
+	convert_pack(WEIGHT_F16, at, 32, strip);
+	CHECK(strip[0] == 0 && strip[2 * 3] == 0 && strip[2 * 3 + 1] == 3);
+	CHECK(strip[31 * 32 + 2 * 4] == 31 && strip[31 * 32 + 2 * 4 + 1] == 4);
 }
 
 static void test_targets(void)
@@ -117,7 +169,9 @@ int main(void)
 	RUN(test_q6_k);
 	RUN(test_bf16);
 	RUN(test_round_trips);
-	RUN(test_pack);
+	RUN(test_pack_q8_0);
+	RUN(test_pack_q4_0);
+	RUN(test_pack_f16);
 	RUN(test_targets);
 	return 0;
 }

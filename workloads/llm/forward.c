@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS           4 // as in kernels/common.cl
+#define SWIGLU_NUMBERS 32 // that one work-item of kernels/swiglu.cl makes
 #define LAYER_LAUNCHES 7
 #define END_LAUNCHES   4
 
@@ -42,12 +42,15 @@ static int make_buffers(struct forward *fw, struct failure *f)
 	return r;
 }
 
-static int make_norm(
-	struct forward *fw, cl_program program, uint64_t gain, cl_kernel *ret, struct failure *f)
+// The norm before a matrix of type `type`.
+static int make_norm(struct forward *fw, const struct programs *programs, enum weight_type type,
+	uint64_t gain, cl_kernel *ret, struct failure *f)
 {
-	struct arg norm[] = { ARG(fw->weights->vectors), ARG(gain), ARG(fw->x), ARG(fw->normed) };
+	cl_uint packed = weight_is_quantised(type);
+	struct arg norm[] = { ARG(fw->weights->vectors), ARG(gain), ARG(fw->x), ARG(packed),
+		ARG(fw->normed) };
 
-	return program_kernel(program, "norm", norm, 4, ret, f);
+	return program_kernel(programs->of[type], "norm", norm, 5, ret, f);
 }
 
 // rows of `in`, `cols` wide, times the matrix, added to the stream
@@ -66,18 +69,19 @@ static int make_attention(
 {
 	const struct layer_weights *p = &fw->weights->layers[i];
 	cl_program program = programs->of[p->qkv.type];
+	cl_uint packed = weight_is_quantised(p->output.type);
 	struct layer_kernels *k = &fw->layers[i];
 	struct arg qkv[] = { ARG(fw->weights->arenas[p->qkv.arena]), ARG(p->qkv.at),
 		ARG(fw->record), ARG(fw->tables), ARG(fw->rotation), ARG(fw->normed), ARG(fw->q),
 		ARG(k->kv) };
 	struct arg attention[] = { ARG(fw->record), ARG(fw->tables), ARG(fw->q), ARG(k->kv),
-		ARG(fw->heads) };
-	int r = make_norm(fw, program, p->attention_gain, &k->attention_norm, f);
+		ARG(packed), ARG(fw->heads) };
+	int r = make_norm(fw, programs, p->qkv.type, p->attention_gain, &k->attention_norm, f);
 
 	if (!r)
 		r = program_kernel(program, "qkv", qkv, 8, &k->qkv, f);
 	if (!r)
-		r = program_kernel(program, "attention", attention, 5, &k->attention, f);
+		r = program_kernel(program, "attention", attention, 6, &k->attention, f);
 	return r ? r : make_project(fw, programs, &p->output, fw->heads, &k->output, f);
 }
 
@@ -85,14 +89,15 @@ static int make_feed(
 	struct forward *fw, const struct programs *programs, uint32_t i, struct failure *f)
 {
 	const struct layer_weights *p = &fw->weights->layers[i];
-	cl_program program = programs->of[p->gate_up.type];
+	cl_uint packed = weight_is_quantised(p->down.type);
 	struct layer_kernels *k = &fw->layers[i];
 	struct arg swiglu[] = { ARG(fw->weights->arenas[p->gate_up.arena]), ARG(p->gate_up.at),
-		ARG(fw->record), ARG(fw->normed), ARG(fw->hidden) };
-	int r = make_norm(fw, program, p->feed_gain, &k->feed_norm, f);
+		ARG(fw->record), ARG(fw->normed), ARG(packed), ARG(fw->hidden) };
+	int r = make_norm(fw, programs, p->gate_up.type, p->feed_gain, &k->feed_norm, f);
 
 	if (!r)
-		r = program_kernel(program, "swiglu", swiglu, 5, &k->swiglu, f);
+		r = program_kernel(
+			programs->of[p->gate_up.type], "swiglu", swiglu, 6, &k->swiglu, f);
 	return r ? r : make_project(fw, programs, &p->down, fw->hidden, &k->down, f);
 }
 
@@ -100,18 +105,19 @@ static int make_ends(struct forward *fw, const struct programs *programs, struct
 {
 	const struct weights *w = fw->weights;
 	cl_program program = programs->of[w->logits.type];
+	cl_uint packed = weight_is_quantised(w->logits.type);
 	struct arg embed[] = { ARG(w->arenas[w->embedding.arena]), ARG(w->embedding.at),
 		ARG(w->vectors), ARG(w->rope_frequencies), ARG(fw->record), ARG(fw->sampled),
 		ARG(fw->x), ARG(fw->rotation) };
 	struct arg norm[] = { ARG(w->vectors), ARG(w->final_gain), ARG(fw->record), ARG(fw->x),
-		ARG(fw->normed) };
+		ARG(packed), ARG(fw->normed) };
 	struct arg logits[] = { ARG(w->arenas[w->logits.arena]), ARG(w->logits.at), ARG(fw->record),
 		ARG(fw->normed), ARG(fw->logit) };
 	struct arg argmax[] = { ARG(fw->logit), ARG(fw->record), ARG(fw->sampled) };
 	int r = program_kernel(programs->of[w->embedding.type], "embed", embed, 8, &fw->embed, f);
 
 	if (!r)
-		r = program_kernel(program, "norm_outputs", norm, 5, &fw->final_norm, f);
+		r = program_kernel(program, "norm_outputs", norm, 6, &fw->final_norm, f);
 	if (!r)
 		r = program_kernel(program, "logits", logits, 5, &fw->logits, f);
 	if (!r)
@@ -185,17 +191,18 @@ static int enqueue_layer(
 	struct forward *fw, const struct layer_kernels *k, uint32_t rows, struct failure *f)
 {
 	const struct shape *s = &fw->weights->shape;
+	uint32_t heads_each = s->head_dim % 32 ? 2 : 1; // as in kernels/attention.cl
 	const struct {
 		cl_kernel kernel;
 		uint32_t items;
 	} launches[LAYER_LAUNCHES] = {
 		{ k->attention_norm, rows },
-		{ k->qkv, (shape_q_dim(s) + 2 * shape_kv_dim(s)) / ROWS },
-		{ k->attention, s->heads * rows },
-		{ k->output, s->dim / ROWS },
+		{ k->qkv, (shape_q_dim(s) + 2 * shape_kv_dim(s)) / TILE_ROWS },
+		{ k->attention, s->heads / heads_each * rows },
+		{ k->output, s->dim / TILE_ROWS },
 		{ k->feed_norm, rows },
-		{ k->swiglu, 2 * s->hidden / ROWS },
-		{ k->down, s->dim / ROWS },
+		{ k->swiglu, s->hidden / SWIGLU_NUMBERS },
+		{ k->down, s->dim / TILE_ROWS },
 	};
 	int r = 0;
 
@@ -210,7 +217,7 @@ static int enqueue_outputs(struct forward *fw, uint32_t outputs, struct failure 
 
 	if (!r)
 		r = gpu_launch(
-			fw->gpu, fw->logits, shape_vocab_rows(&fw->weights->shape) / ROWS, f);
+			fw->gpu, fw->logits, shape_vocab_rows(&fw->weights->shape) / TILE_ROWS, f);
 	return r ? r : gpu_launch(fw->gpu, fw->argmax, outputs, f);
 }
 

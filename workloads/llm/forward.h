@@ -30,8 +30,9 @@ struct layer_kernels {
 struct forward {
 	struct gpu *gpu;
 	const struct weights *weights;
-	cl_mem x, normed, q, heads, hidden, logit, rotation; // activations, floats, a row a token
-	cl_mem record, tables, sampled;                      // ints
+	cl_mem x, q, logit, rotation;   // floats, a row a token
+	cl_mem normed, heads, hidden;   // what matrices are multiplied with (kernels/activation.cl)
+	cl_mem record, tables, sampled; // ints
 	cl_kernel embed, final_norm, logits, argmax;
 	struct layer_kernels *layers;
 };

@@ -21,9 +21,9 @@
 
 // Which types and widths the file's tensors have.
 struct kind {
-	uint32_t embedding, output, attention, value, feed; // output UINT32_MAX: tied
-	float rope_divisor;                                 // of all frequencies; 0: none
-	uint32_t head, hidden;                              // widths of a head, of the feed-forward
+	uint32_t embedding, output, attention, value, feed, down; // output UINT32_MAX: tied
+	float rope_divisor;                                       // of all frequencies; 0: none
+	uint32_t head, hidden; // widths of a head, of the feed-forward
 };
 
 static float weight_of(const char *name, uint32_t row, uint32_t col)
@@ -137,7 +137,7 @@ static void put_layer(struct image *m, uint32_t layer, const struct kind *k)
 		{ "attn_output", k->attention, HEADS * k->head, DIM },
 		{ "ffn_gate", k->feed, DIM, k->hidden },
 		{ "ffn_up", k->feed, DIM, k->hidden },
-		{ "ffn_down", k->feed, k->hidden, DIM },
+		{ "ffn_down", k->down, k->hidden, DIM },
 	};
 	char name[64];
 
@@ -262,7 +262,7 @@ static void check_weights(const struct model *m, const struct reference *r, cons
 			DIM, 1, 1 },
 		{ &p->gate_up, 1, 2, s->hidden, f, "blk.1.ffn_up.weight", k->hidden, s->hidden, DIM,
 			1, 1 },
-		{ &p->down, 0, 1, DIM, f, "blk.1.ffn_down.weight", 1, 1, k->hidden, k->hidden,
+		{ &p->down, 0, 1, DIM, k->down, "blk.1.ffn_down.weight", 1, 1, k->hidden, k->hidden,
 			s->hidden },
 		{ &m->weights.embedding, 0, 1, VOCAB, k->embedding, "token_embd.weight", 1, 1, DIM,
 			1, 1 },
@@ -335,12 +335,12 @@ static void test_types(void)
 	const uint32_t tied = UINT32_MAX, q8 = GGUF_TENSOR_Q8_0, q4 = GGUF_TENSOR_Q4_0;
 	const uint32_t f32 = GGUF_TENSOR_F32, f16 = GGUF_TENSOR_F16, bf16 = GGUF_TENSOR_BF16;
 	const struct kind kinds[] = {
-		{ q8, q8, q8, q8, q8, 4, 16, 256 },
-		{ GGUF_TENSOR_F16, tied, q4, q8, q4, 0, 16, 256 }, // the mixed ones meet in F16
-		{ bf16, f32, f32, f16, q8, 0, 16, 256 },
+		{ q8, q8, q8, q8, q8, q8, 4, 16, 256 },
+		{ f16, tied, q4, q8, q4, f16, 0, 16, 256 }, // the mixed ones meet in F16
+		{ bf16, f32, f32, f16, bf16, q8, 0, 16, 256 },
 		// Widths that the kernels' vectors do not divide: heads of 10 and 20, 172 in the feed-forward.
-		{ f32, tied, f32, f32, f32, 2, 10, 172 },
-		{ q8, tied, q4, q8, q8, 0, 20, 160 },
+		{ f32, tied, f32, f32, f32, f32, 2, 10, 172 },
+		{ q8, tied, q4, q8, q8, q8, 0, 20, 160 },
 	};
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -348,7 +348,7 @@ static void test_types(void)
 }
 
 static const struct kind plain = { GGUF_TENSOR_F16, UINT32_MAX, GGUF_TENSOR_F16, GGUF_TENSOR_F16,
-	GGUF_TENSOR_F16, 0, 16, 256 };
+	GGUF_TENSOR_F16, GGUF_TENSOR_F16, 0, 16, 256 };
 
 static void refuse(struct image *image, const char *part)
 {

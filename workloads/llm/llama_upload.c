@@ -14,7 +14,7 @@ struct rows {
 	const struct matrix *m;
 	const struct gguf_tensor *parts[3];
 	struct llama_source source;
-	uint8_t *converted; // four rows, where the file has another type or fewer columns
+	uint8_t *converted; // a strip of rows, where the file has another type or fewer columns
 	float *floats;      // one row
 };
 
@@ -80,11 +80,11 @@ static int upload_rows(
 	int r = 0;
 
 	for (uint32_t row = 0; !r && row < s->m->rows; row += TILE_ROWS) {
-		const uint8_t *four[TILE_ROWS];
+		const uint8_t *rows[TILE_ROWS];
 
 		for (uint32_t i = 0; i < TILE_ROWS; i++)
-			four[i] = row_in_type(s, row + i);
-		convert_pack(s->m->type, four, s->m->cols, piece + fill);
+			rows[i] = row_in_type(s, row + i);
+		convert_pack(s->m->type, rows, s->m->cols, piece + fill);
 		fill += stride;
 		if (fill + stride <= PIECE_BYTES && row + TILE_ROWS < s->m->rows)
 			continue;

@@ -13,6 +13,23 @@ double reference_half(double v)
 	return (double)(_Float16)(float)v;
 }
 
+void reference_pack(const double *v, int32_t block[BLOCK_INTS])
+{
+	double largest = 0;
+	int16_t *numbers = (int16_t *)block;
+	float scale;
+
+	for (int i = 0; i < 32; i++)
+		largest = fmax(largest, fabs(v[i]));
+	scale = (float)(largest / 32767);
+	memcpy(&block[BLOCK_SCALE], &scale, sizeof scale);
+	block[BLOCK_SUM] = 0;
+	for (int i = 0; i < 32; i++) {
+		numbers[i] = (int16_t)(largest > 0 ? rint(v[i] / largest * 32767) : 0);
+		block[BLOCK_SUM] += numbers[i];
+	}
+}
+
 int reference_init(struct reference *r, struct gpu *g, const struct weights *w,
 	const float *frequencies, uint32_t capacity, struct failure *f)
 {
@@ -38,25 +55,29 @@ void reference_free(struct reference *r)
 	free(r->values);
 }
 
-// A weight out of its tile: four rows of 32, quantised ones behind four scales (kernels/common.cl).
+// A weight out of its strip (kernels/common.cl).
 double reference_weight(
 	const struct reference *r, const struct matrix *m, uint32_t row, uint32_t col)
 {
-	uint64_t tile = (uint64_t)(row / TILE_ROWS) * (m->cols / TILE_COLS) + col / TILE_COLS;
-	const uint8_t *p = (const uint8_t *)r->arena + m->at + tile * weight_tile_bytes(m->type);
-	uint32_t y = row % TILE_ROWS, x = col % TILE_COLS, nibbles;
+	uint32_t tiles = m->cols / TILE_COLS, y = row % TILE_ROWS, c = col % TILE_COLS;
+	const uint8_t *strip = (const uint8_t *)r->arena + m->at +
+			       (uint64_t)(row / TILE_ROWS) * tiles * weight_tile_bytes(m->type);
+	const _Float16 *halves = (const _Float16 *)strip;
+	const uint32_t *ints =
+		(const uint32_t *)(strip + (size_t)tiles * TILE_ROWS * sizeof *halves);
+	double scale = (double)halves[col / TILE_COLS * TILE_ROWS + y];
 
 	switch (m->type) {
-	case WEIGHT_Q8_0:
-		return (double)((const _Float16 *)p)[y] * (int8_t)p[8 + 32 * y + x];
+	case WEIGHT_Q8_0: // four columns an int: the first, the third, the second, the fourth
+		ints += col / 4 * TILE_ROWS + y;
+		return scale * ((int)(*ints >> (c % 2 * 16 + c / 2 % 2 * 8) & 255) - 128);
 	case WEIGHT_Q4_0:
-		nibbles = p[8 + 16 * y + x % 16];
-		return (double)((const _Float16 *)p)[y] *
-		       ((double)(x < 16 ? nibbles & 15 : nibbles >> 4) - 8);
+		ints += col / 8 * TILE_ROWS + y;
+		return scale * ((int)(*ints >> (c % 2 * 16 + c / 2 % 4 * 4) & 15) - 8);
 	case WEIGHT_F16:
-		return (double)((const _Float16 *)p)[32 * y + x];
+		return (double)halves[col * TILE_ROWS + y];
 	default:
-		return (double)((const float *)p)[32 * y + x];
+		return (double)((const float *)strip)[col * TILE_ROWS + y];
 	}
 }
 

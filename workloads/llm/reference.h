@@ -46,5 +46,11 @@ void reference_attention(const struct reference *r, uint32_t layer, uint32_t fir
 // One token through everything; `logits` has vocab values.
 void reference_token(struct reference *r, int32_t token, uint32_t position, double *logits);
 
+// 32 numbers as a block that quantised weights are multiplied with (kernels/activation.cl).
+#define BLOCK_INTS  18
+#define BLOCK_SCALE 16
+#define BLOCK_SUM   17
+void reference_pack(const double *v, int32_t block[BLOCK_INTS]);
+
 // `v` rounded to a half and back.
 double reference_half(double v);

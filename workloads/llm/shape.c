@@ -14,15 +14,20 @@ static const struct {
 	const char *name;
 	uint32_t tile_bytes;
 } types[WEIGHT_TYPES] = {
-	[WEIGHT_F32] = { "f32", 512 },
-	[WEIGHT_F16] = { "f16", 256 },
-	[WEIGHT_Q8_0] = { "q8_0", 136 },
-	[WEIGHT_Q4_0] = { "q4_0", 72 },
+	[WEIGHT_F32] = { "f32", 2048 },
+	[WEIGHT_F16] = { "f16", 1024 },
+	[WEIGHT_Q8_0] = { "q8_0", 544 },
+	[WEIGHT_Q4_0] = { "q4_0", 288 },
 };
 
 uint32_t weight_tile_bytes(enum weight_type t)
 {
 	return types[t].tile_bytes;
+}
+
+bool weight_is_quantised(enum weight_type t)
+{
+	return t == WEIGHT_Q8_0 || t == WEIGHT_Q4_0;
 }
 
 const char *weight_type_name(enum weight_type t)
@@ -54,7 +59,7 @@ static uint64_t layer_weights(const struct shape *s)
 
 static uint64_t bytes_of(uint64_t weights, enum weight_type t)
 {
-	return weights / 128 * weight_tile_bytes(t);
+	return weights / 512 * weight_tile_bytes(t);
 }
 
 uint64_t shape_weight_bytes(const struct shape *s, enum weight_type t)

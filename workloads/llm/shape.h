@@ -2,6 +2,7 @@
 // The shape of a Llama-type transformer: knows numbers, no OpenCL.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,8 +34,11 @@ uint32_t shape_vocab_rows(const struct shape *s);
 uint32_t shape_q_dim(const struct shape *s);
 uint32_t shape_kv_dim(const struct shape *s);
 
-// Bytes of 128 weights of a type.
+// Bytes of a tile, 512 weights, of a type.
 uint32_t weight_tile_bytes(enum weight_type t);
+
+// Stored in blocks: what such a matrix is multiplied with is packed too (kernels/activation.cl).
+bool weight_is_quantised(enum weight_type t);
 
 // "q8_0"
 const char *weight_type_name(enum weight_type t);

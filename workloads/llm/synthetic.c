@@ -9,7 +9,6 @@
 #define GAIN_QUERY_KEY 1.5f
 #define GAIN_VALUE     2.0f
 #define GAIN_BRANCH    1.0f
-#define FILL_TILES     64 // as in kernels/synthetic.cl
 
 // Standard deviation of what a type stores, before its scale: integers uniform over [-128, 127] and
 // [-8, 7], reals uniform over [-1, 1).
@@ -74,17 +73,15 @@ static int fill_gains(
 
 static int fill_rows(struct filler *l, struct fill p, struct failure *f)
 {
-	uint32_t across = p.m->cols / TILE_COLS;
-	cl_ulong tiles = (cl_ulong)p.rows / TILE_ROWS * across;
+	cl_uint tiles = p.m->cols / TILE_COLS;
 	cl_ulong at =
-		p.m->at + (uint64_t)p.first / TILE_ROWS * across * weight_tile_bytes(p.m->type);
+		p.m->at + (uint64_t)p.first / TILE_ROWS * tiles * weight_tile_bytes(p.m->type);
 	cl_uint key = tensor_key(l->seed, p.tensor);
 	cl_float scale = p.deviation / deviations[p.m->type];
 	struct arg args[] = { ARG(l->w->arenas[p.m->arena]), ARG(at), ARG(tiles), ARG(key),
 		ARG(scale) };
 
-	return run_once(
-		l, p.m->type, "fill_weights", args, 5, (tiles + FILL_TILES - 1) / FILL_TILES, f);
+	return run_once(l, p.m->type, "fill_weights", args, 5, p.rows / TILE_ROWS, f);
 }
 
 static int fill_layer(struct filler *l, uint32_t index, struct failure *f)

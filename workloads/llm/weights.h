@@ -10,7 +10,7 @@
 #include "shape.h"
 
 #define MAX_ARENAS 256
-#define TILE_ROWS  4u // a tile is 4 rows of 32 columns (kernels/common.cl)
+#define TILE_ROWS  16u // a tile is 16 rows of 32 columns (kernels/common.cl)
 #define TILE_COLS  32u
 
 // A matrix in tiles. Rows and columns are multiples of a tile's.

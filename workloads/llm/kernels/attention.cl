@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Grouped-query attention: a work-item is one query head of one row and walks the filled slots of its
-// sequence, a page of sixteen at a time, with a running maximum and sum (online softmax, Milakov and
-// Gimelshein 2018), so that no memory grows with the context.
+// Grouped-query attention: a work-item is one query head of one row (two, where a head is no multiple of
+// 32 wide: then there is an even number of them) and walks the filled slots of its sequence, a page of
+// sixteen at a time, with a running maximum and sum (online softmax, Milakov and Gimelshein 2018), so that
+// no memory grows with the context.
 
 #define PIECES (HEAD_DIM / 16)
+#define HEADS_EACH (PIECES % 2 + 1)
 
-// Global size HEADS * rows of the pass.
-ONE_ITEM __kernel void attention(__global const int *record, __global const int *tables,
-	__global const float *q, __global const half *kv, __global float *out)
+static inline void attend(uint head, uint row, __global const int *record,
+	__global const int *tables, __global const float *q, __global const half *kv, float16 *out)
 {
-	uint head = get_global_id(0) % HEADS, row = get_global_id(0) / HEADS;
 	uint filled = min((uint)record[ROW_POSITION(row)] + 1, (uint)CONTEXT);
 	__global const int *table = tables + record[ROW_SEQUENCE(row)] * TABLE;
 	uint at = row * Q_DIM + head * HEAD_DIM;
@@ -52,5 +52,21 @@ ONE_ITEM __kernel void attention(__global const int *record, __global const int 
 				sum[i] = fma(vload_half16(i, v + j * KV_DIM), (float16)score[j], sum[i]);
 	}
 	for (uint i = 0; i < PIECES; i++)
-		vstore16(sum[i] / weight_sum, i, out + at);
+		out[i] = sum[i] / weight_sum;
+}
+
+// Global size HEADS / HEADS_EACH * rows of the pass. `packed`: how the output projection reads them
+// (activation.cl).
+ONE_ITEM __kernel void attention(__global const int *record, __global const int *tables,
+	__global const float *q, __global const half *kv, uint packed, __global float *out)
+{
+	uint items = HEADS / HEADS_EACH;
+	uint row = get_global_id(0) / items, head = get_global_id(0) % items * HEADS_EACH;
+	float16 all[HEADS_EACH * PIECES];
+
+	for (uint i = 0; i < HEADS_EACH; i++)
+		attend(head + i, row, record, tables, q, kv, all + i * PIECES);
+	for (uint i = 0; i < HEADS_EACH * PIECES; i += 2)
+		put_activation(
+			out, packed, row, Q_DIM, head * HEAD_DIM + i * 16, all[i], all[i + 1]);
 }

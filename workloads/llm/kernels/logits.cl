@@ -2,21 +2,26 @@
 // The output projection of the rows that get a token. The rows beyond the vocabulary, which pad the
 // matrix, can never be chosen.
 
-static inline float4 in_vocabulary(float4 y, uint row)
+static inline float16 in_vocabulary(float16 y, uint row)
 {
-	int4 beyond = (int4)(row, row + 1, row + 2, row + 3) >= (int4)(VOCAB);
+	int16 rows = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) + (int)row;
 
-	return select(y, (float4)(-INFINITY), beyond);
+	return select(y, (float16)(-INFINITY), rows >= (int16)(VOCAB));
 }
-
-#define STORE_LOGITS(t, y) vstore4(in_vocabulary((y), row), 0, out + (ulong)(t) * VOCAB_ROWS + row)
 
 // Global size VOCAB_ROWS / ROWS.
 ONE_ITEM __kernel void logits(__global const uchar *weights, ulong weights_at,
-	__global const int *record, __global const float *in, __global float *out)
+	__global const int *record, __global const activation *in, __global float *out)
 {
 	uint row = get_global_id(0) * ROWS, n = record[OUT_COUNT];
-	__global const uchar *w = tiles(weights, weights_at, row, DIM);
+	__global const uchar *strip = strip_of(weights, weights_at, row, DIM);
 
-	FOR_EACH_DOT(n, w, in, DIM, STORE_LOGITS)
+	for (uint t = 0, done; t < n; t += done) {
+		float16 y[DOTS_MOST];
+
+		done = next_dots(n - t, t, strip, in, DIM, y);
+		for (uint i = 0; i < done; i++)
+			vstore16(in_vocabulary(y[i], row), 0,
+				out + (ulong)(t + i) * VOCAB_ROWS + row);
+	}
 }

@@ -9,8 +9,6 @@
 	h *= 0x846ca68bU; \
 	h ^= h >> 16;
 
-#define FILL_TILES 64 // tiles that one work-item makes
-
 // Sixteen words of a tensor from `first` on. `key` is a hash of seed and tensor.
 static inline uint16 hash_words(uint key, uint first)
 {
@@ -28,24 +26,25 @@ static inline float16 uniform16(uint16 h)
 	return convert_float16(as_int16(h)) / 2147483648.0f;
 }
 
-// One tile of 128 weights from the hash's words first to first + 127. Quantised: the values are uniform
-// over their whole range, the scales over `scale` plus or minus a quarter. Otherwise the weights are
-// uniform over [-scale, scale).
-static inline void fill_tile(__global uchar *p, uint key, uint first, float scale)
+// Quantised weights are uniform over all that their bits can say, and the scales over `scale` plus or
+// minus a quarter. Others are uniform over [-scale, scale).
+#ifdef BITS
+static inline void fill_fields(__global int *p, uint key, uint first)
 {
-#ifdef TILE_SCALED
-	float4 u = uniform16(hash_words(key, first + 112)).lo.lo;
+	for (uint i = 0; i < TILE_FIELDS / 64; i++)
+		vstore16(as_int16(hash_words(key, first + 16 * i)), i, p);
+}
 
-	vstore_half4_rte(fma(u, (float4)(scale * 0.25f), (float4)(scale)), 0, (__global half *)p);
-	for (uint i = 0; i < (TILE_BYTES - 8) / 64; i++) {
-		uint16 h = hash_words(key, first + 16 * i);
-		vstore16(as_uchar16(h.lo.lo), 0, p + 8 + 64 * i);
-		vstore16(as_uchar16(h.lo.hi), 1, p + 8 + 64 * i);
-		vstore16(as_uchar16(h.hi.lo), 2, p + 8 + 64 * i);
-		vstore16(as_uchar16(h.hi.hi), 3, p + 8 + 64 * i);
-	}
+static inline void fill_scales(__global half *p, uint key, uint first, float scale)
+{
+	float16 u = uniform16(hash_words(key, first));
+
+	vstore_half16_rte(fma(u, (float16)(scale * 0.25f), (float16)(scale)), 0, p);
+}
 #else
-	for (uint i = 0; i < 8; i++) {
+static inline void fill_reals(__global uchar *p, uint key, uint first, float scale)
+{
+	for (uint i = 0; i < TILE_COLS; i++) {
 		float16 v = uniform16(hash_words(key, first + 16 * i)) * scale;
 #ifdef WEIGHTS_F16
 		vstore_half16_rte(v, i, (__global half *)p);
@@ -53,18 +52,26 @@ static inline void fill_tile(__global uchar *p, uint key, uint first, float scal
 		vstore16(v, i, (__global float *)p);
 #endif
 	}
-#endif
 }
+#endif
 
-// Fills `count` tiles. Global size count / FILL_TILES, rounded up.
+// Fills a strip of `tiles` tiles; each is made of the hash's next 512 words. Global size: the strips.
 ONE_ITEM __kernel void fill_weights(
-	__global uchar *weights, ulong weights_at, ulong count, uint key, float scale)
+	__global uchar *weights, ulong weights_at, uint tiles, uint key, float scale)
 {
-	ulong from = (ulong)get_global_id(0) * FILL_TILES;
-	ulong to = min(from + FILL_TILES, count);
+	__global uchar *strip =
+		weights + weights_at + (ulong)get_global_id(0) * tiles * TILE_BYTES;
+	uint first = (uint)get_global_id(0) * tiles * 512;
 
-	for (ulong i = from; i < to; i++)
-		fill_tile(weights + weights_at + i * TILE_BYTES, key, (uint)i * 128, scale);
+	for (uint i = 0; i < tiles; i++, first += 512) {
+		__global uchar *p = STRIP_TILE(strip, i, tiles);
+#ifdef BITS
+		fill_fields((__global int *)p, key, first);
+		fill_scales((__global half *)strip + i * ROWS, key, first + 496, scale);
+#else
+		fill_reals(p, key, first, scale);
+#endif
+	}
 }
 
 // Fills `count` floats (a multiple of 16) with 1 plus or minus a quarter: norm gains. Global size 1.
