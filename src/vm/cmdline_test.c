@@ -52,9 +52,9 @@ static void the_smallest_vm(void)
 		"-chardev\nsocket,id=agent,path=vms/llm/agent.sock,server=on,wait=off\n"
 		"-kernel\nimage/kernel\n-initrd\nvms/llm/initrd\n-append\n"
 		"console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check i8042.noaux "
-		"cryptomgr.notests audit=0 ferry.name=llm ferry.ports=1\n"
+		"cryptomgr.notests audit=0 init_on_alloc=0 ferry.name=llm ferry.ports=1\n"
 		"-object\nrng-builtin,id=rng0\n-device\nvirtio-rng-pci,rng=rng0\n"
-		"-device\nvirtio-serial-pci,id=vser0,max_ports=13,vectors=29\n"
+		"-device\nvirtio-serial-pci,id=vser0,max_ports=13,vectors=29,ioeventfd=off\n"
 		"-device\nvirtserialport,bus=vser0.0,nr=1,chardev=agent,name=ferry.agent\n-S\n");
 }
 
