@@ -13,7 +13,8 @@
 #include "guest/stream/session.h"
 
 #define MAP_WRITES (CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION)
-// An unmapped region from this size on gives its guest memory back.
+// An unmapped region from this size on gives its guest memory back, when the guest needs some: the next map
+// of it usually finds it still there, and faults for its pages take longer than the bytes.
 #define GIVE_BACK_BYTES (256u << 10)
 
 cl_int map_check_flags(cl_mem m, cl_map_flags flags)
@@ -120,7 +121,7 @@ static void unlink_mapping(cl_mem m, struct mapping **at)
 	m->map_count--;
 	if (!m->map_count && m->shadow && map->size >= GIVE_BACK_BYTES &&
 		!later_holds(m->shadow, m->size))
-		madvise(m->shadow, m->size, MADV_DONTNEED);
+		madvise(m->shadow, m->size, MADV_FREE);
 	free(map);
 }
 
