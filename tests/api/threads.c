@@ -91,6 +91,58 @@ static void one_thread_frees_another(void)
 	}
 }
 
+#define BULK ((size_t)24 << 20)
+
+static void *write_in_bulk(void *arg)
+{
+	_Bool *done = arg;
+	int *words = malloc(BULK);
+	cl_int err;
+	cl_command_queue q = clCreateCommandQueue(c.context, c.device, 0, &err);
+	OK(err);
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, BULK, NULL);
+
+	CHECK(words);
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < BULK / sizeof *words; i++)
+			words[i] = (int)i ^ round;
+		// Behind something that waits, so that memory shared with the host is no way around.
+		cl_event gate = clCreateUserEvent(c.context, &err);
+		OK(err);
+		OK(clEnqueueMarkerWithWaitList(q, 1, &gate, NULL));
+		OK(clEnqueueWriteBuffer(q, m, CL_FALSE, 0, BULK / 8, words, 0, NULL, NULL));
+		OK(clSetUserEventStatus(gate, CL_COMPLETE));
+		OK(clEnqueueWriteBuffer(q, m, CL_TRUE, BULK / 8, BULK - BULK / 8,
+			(char *)words + BULK / 8, 0, NULL, NULL));
+		memset(words, 0, BULK);
+		OK(clEnqueueReadBuffer(q, m, CL_TRUE, 0, BULK, words, 0, NULL, NULL));
+		for (size_t i = 0; i < BULK / sizeof *words; i++)
+			CHECK_EQ(words[i], (int)i ^ round);
+		OK(clReleaseEvent(gate));
+	}
+	__atomic_store_n(done, 1, __ATOMIC_SEQ_CST);
+	OK(clReleaseMemObject(m));
+	OK(clReleaseCommandQueue(q));
+	free(words);
+	return NULL;
+}
+
+// Two write far more than the stream holds, while others go on with small calls.
+static void long_writes_do_not_disturb_small_calls(void)
+{
+	_Bool done[2] = { 0 };
+	pthread_t bulk[2], small;
+
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_create(&bulk[i], NULL, write_in_bulk, &done[i]), 0);
+	for (intptr_t id = 0; !__atomic_load_n(&done[0], __ATOMIC_SEQ_CST) || id < 2; id++) {
+		CHECK_EQ(pthread_create(&small, NULL, work, (void *)(id % THREADS)), 0);
+		pthread_join(small, NULL);
+	}
+	pthread_join(bulk[0], NULL);
+	pthread_join(bulk[1], NULL);
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -99,6 +151,7 @@ int main(void)
 	shared = cl_buffer(&c, CL_MEM_READ_WRITE, 4096, NULL);
 	RUN(threads_do_not_disturb_each_other);
 	RUN(one_thread_frees_another);
+	RUN(long_writes_do_not_disturb_small_calls);
 	OK(clReleaseMemObject(shared));
 	OK(clReleaseProgram(program));
 	cl_teardown(&c);

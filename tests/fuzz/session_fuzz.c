@@ -130,6 +130,20 @@ static void (*const makers[])(struct buf *b) = {
 #include "vgpu/protocol/protocol_undef.h"
 };
 
+// A frame longer than all others.
+static void put_long_data(struct buf *b, uint32_t seq)
+{
+	static uint8_t many[PROTO_BULK_MAX];
+	uint32_t n = PROTO_FRAME_MAX + (uint32_t)rand() % (PROTO_BULK_MAX - PROTO_FRAME_MAX + 1);
+
+	uint32_t stream = seq + 1;
+
+	SEND(b, write, .queue = 2, .buffer = 4, .size = n);
+	SEND(b, data, .stream = stream);
+	p_patch_bulk(b->data + b->len - PROTO_DATA_HEAD, PROTO_DATA_HEAD, n);
+	buf_put(b, many, n);
+}
+
 // Likely ones: a launch with its arguments, a half write, a wait for the user event.
 static void put_likely(struct buf *b)
 {
@@ -141,7 +155,10 @@ static void put_likely(struct buf *b)
 	p_put_arg_item(&args, &(struct p_arg){ 0, PROTO_ARG_BUFFER, 4, { 0 } });
 	p_put_arg_item(&args, &(struct p_arg){ 1, PROTO_ARG_BYTES, 0, { some_bytes, 4 } });
 	p_put_arg_item(&args, &(struct p_arg){ 2, PROTO_ARG_LOCAL, 64, { 0 } });
-	switch (rand() % 5) {
+	switch (rand() % 40 ? rand() % 5 : 5) {
+	case 5:
+		put_long_data(b, seq);
+		return;
 	case 0:
 		SEND(b, kernel_create, .id = 7, .program = 6, .name = TEXT("k"));
 		return;

@@ -184,6 +184,31 @@ static void say(uint32_t round)
 	MUST(clReleaseKernel(k));
 }
 
+// Long enough for several moves in the middle of it. The last write is not waited for by itself.
+static void in_bulk(uint32_t round)
+{
+	enum { WORDS = 2 << 20 };
+	uint32_t *words = malloc(WORDS * sizeof *words), *got = calloc(WORDS, sizeof *got);
+	cl_mem m = MADE(clCreateBuffer(context, 0, WORDS * sizeof *words, NULL, &err));
+
+	if (!words || !got)
+		exit(1);
+	for (uint32_t i = 0; i < WORDS; i++)
+		words[i] = i * 2246822519u ^ round;
+	for (int i = 0; i < 8; i++)
+		MUST(clEnqueueWriteBuffer(queue, m, i == 7 ? CL_FALSE : CL_TRUE, 0,
+			WORDS * sizeof *words, words, 0, NULL, NULL));
+	MUST(clEnqueueReadBuffer(queue, m, CL_TRUE, 0, WORDS * sizeof *got, got, 0, NULL, NULL));
+	for (uint32_t i = 0; i < WORDS; i++)
+		if (got[i] != words[i]) {
+			fprintf(stderr, "word %u of the bulk is %08x\n", i, got[i]);
+			exit(1);
+		}
+	MUST(clReleaseMemObject(m));
+	free(words);
+	free(got);
+}
+
 static void one_round(uint32_t round)
 {
 	standing_round(round);
@@ -192,6 +217,8 @@ static void one_round(uint32_t round)
 	rectangles(round);
 	images_round(round);
 	large_round(round);
+	if (round % 20 == 11)
+		in_bulk(round);
 	if (round % 10 == 3)
 		another_program(round);
 	if (round % SAY_EVERY == 5)

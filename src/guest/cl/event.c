@@ -99,6 +99,8 @@ cl_int event_commit(cl_event e, cl_event *wanted, cl_int err, uint32_t seq)
 	e->o.announced = true;
 	object_ref(e);
 	*wanted = e;
+	if (session.lost) // while it was being sent
+		event_end(e, session.lost);
 	return CL_SUCCESS;
 }
 

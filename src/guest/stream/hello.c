@@ -13,6 +13,19 @@
 #define HELLO_TIMEOUT_MS 20000
 #define HELLO_KEY_BYTES  16 // magic and nonce
 
+// Ends what an earlier process left half sent (protocol.h). `in`: for now, memory to use.
+static int send_zeros(uint8_t *in, size_t cap)
+{
+	int r = 0;
+
+	memset(in, 0, cap);
+	for (size_t at = 0, n; r == 0 && at < PROTO_DATA_FRAME_MAX; at += n) {
+		n = PROTO_DATA_FRAME_MAX - at < cap ? PROTO_DATA_FRAME_MAX - at : cap;
+		r = transport_write(session.fd, in, n);
+	}
+	return r;
+}
+
 static int send_hello(uint64_t nonce)
 {
 	_cleanup_buf_ struct buf b = { 0 };
@@ -94,7 +107,11 @@ int hello_exchange(uint8_t *in, size_t cap)
 		return -EIO;
 	buf_put_u64(&key, PROTO_HELLO_MAGIC);
 	buf_put_u64(&key, nonce);
-	int r = key.failed ? -ENOMEM : send_hello(nonce);
+	int r = key.failed ? -ENOMEM : 0;
+	if (r == 0 && transport_stays())
+		r = send_zeros(in, cap);
+	if (r == 0)
+		r = send_hello(nonce);
 	if (r == 0)
 		r = read_answer(in, cap, key.data, &f);
 	if (r == 0)

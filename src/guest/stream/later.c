@@ -83,8 +83,9 @@ void later_pump(void)
 	for (struct later **at = &first; *at;) {
 		struct later *l = *at;
 		while (may_send(l))
-			if (transfer_some(l->seq, &l->region, &l->sent) != CL_SUCCESS)
-				return; // the session is over
+			if (transfer_some(l->seq, &l->region, &l->sent) != CL_SUCCESS ||
+				session.lost)
+				return; // the session is over, and the list empty
 		if (l->sent == region_bytes(&l->region))
 			later_free(take(at));
 		else

@@ -174,7 +174,8 @@ static void end_event(struct object *o)
 {
 	cl_event e = event_find(o->id);
 
-	if (e && !e->user && e->status > CL_COMPLETE)
+	// One that is not announced is its call's: event_commit().
+	if (e && e->o.announced && !e->user && e->status > CL_COMPLETE)
 		event_end(e, lost_status);
 	else if (o->class == &context_class)
 		context_lost((cl_context)o);

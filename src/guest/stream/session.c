@@ -21,6 +21,7 @@
 struct session session = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.changed = PTHREAD_COND_INITIALIZER,
+	.written = PTHREAD_COND_INITIALIZER,
 	.fd = -1,
 };
 
@@ -52,8 +53,10 @@ static void after_fork_in_child(void)
 {
 	pthread_mutex_init(&session.lock, NULL);
 	pthread_cond_init(&session.changed, NULL);
+	pthread_cond_init(&session.written, NULL);
 	session.sleepers = session.starved = 0;
-	session.leading = false;
+	session.leading = session.writing = false;
+	session.write_turn = session.write_turns;
 	callbacks_forget_thread();
 	if (!session.open)
 		return;
@@ -124,11 +127,13 @@ void session_lose(cl_int status)
 
 // ---- sending
 
-static cl_int write_out(size_t n)
+static cl_int write_out(void)
 {
-	int r = transport_write(session.fd, session.out.data, n);
+	if (session.writing)
+		return session.lost;
+	int r = transport_write(session.fd, session.out.data, session.out.len);
 
-	buf_consume(&session.out, n);
+	buf_reset(&session.out);
 	if (r < 0)
 		session_lose(CL_DEVICE_NOT_AVAILABLE);
 	return session.lost;
@@ -150,7 +155,7 @@ cl_int session_flush(void)
 	if (session.lost)
 		return session.lost;
 	session_send_releases();
-	return session.out.len && !session.lost ? write_out(session.out.len) : session.lost;
+	return session.out.len && !session.lost ? write_out() : session.lost;
 }
 
 static bool have_credit(const void *unused)
@@ -174,11 +179,74 @@ void session_sent(size_t start, bool paid)
 
 	if (paid)
 		session.credit -= bytes < session.credit ? bytes : session.credit;
-	// One write(2) never exceeds a frame's size: virtio_console keeps such a write whole.
-	if (session.out.len > PROTO_FRAME_MAX)
-		write_out(start);
 	if (session.out.len >= PROTO_FRAME_MAX / 2 && !session.lost)
-		write_out(session.out.len);
+		write_out();
+}
+
+// ---- sending from where the bytes lie
+
+static void take_turn(void)
+{
+	uint32_t turn = session.write_turns++;
+
+	while (session.write_turn != turn)
+		pthread_cond_wait(&session.written, &session.lock);
+}
+
+static void end_turn(void)
+{
+	session.write_turn++;
+	pthread_cond_broadcast(&session.written);
+}
+
+// Others may call meanwhile: what they send waits in `out`, behind this frame.
+static void write_straight(const uint8_t *bytes, size_t n)
+{
+	session.writing = true;
+	pthread_mutex_unlock(&session.lock);
+	int r = transport_write(session.fd, bytes, n);
+	pthread_mutex_lock(&session.lock);
+	session.writing = false;
+	if (r < 0)
+		session_lose(CL_DEVICE_NOT_AVAILABLE);
+	session_flush();
+}
+
+static cl_int send_head(const struct p_data *m, size_t n)
+{
+	struct p_data head = { m->stream, m->offset, { NULL, 0 } };
+	size_t start = session.out.len;
+
+	if (p_put_data(&session.out, 0, session.seq + 1, &head) < 0)
+		return CL_OUT_OF_HOST_MEMORY;
+	session.seq++;
+	session.credit -= session.out.len - start + n;
+	p_patch_bulk(session.out.data + start, session.out.len - start, (uint32_t)n);
+	return write_out();
+}
+
+static cl_int send_part(const struct p_data *m, size_t *ret_n)
+{
+	cl_int err = session_room(true);
+
+	if (err)
+		return err;
+	uint64_t most = session.credit - PROTO_DATA_HEAD;
+	if (most > PROTO_BULK_MAX)
+		most = PROTO_BULK_MAX;
+	*ret_n = m->bytes.n < most ? m->bytes.n : (size_t)most;
+	err = send_head(m, *ret_n);
+	if (!err)
+		write_straight(m->bytes.at, *ret_n);
+	return err ? err : session.lost;
+}
+
+cl_int session_send_straight(const struct p_data *m, size_t *ret_n)
+{
+	take_turn();
+	cl_int err = send_part(m, ret_n);
+	end_turn();
+	return err;
 }
 
 // ---- reading

@@ -25,12 +25,15 @@ struct session {
 	pthread_cond_t changed; // something was read, or the session ended
 	unsigned sleepers;      // on `changed`
 	bool leading;           // a thread is in read(2), without the lock
+	bool writing; // a thread is in write(2) with a long frame, without the lock: `out` waits
+	pthread_cond_t written;           // `write_turn` has changed
+	uint32_t write_turns, write_turn; // of long frames: taken, and whose it is
 
 	bool open;
 	cl_int lost; // CL_SUCCESS, or what every call returns from now on
 	int fd;
 
-	struct buf out;       // frames not yet written; at most two of the largest
+	struct buf out;       // frames not yet written; nearly empty unless `writing`
 	unsigned starved;     // threads that wait for credit, in the middle of a call
 	uint64_t credit;      // bytes of PAID frames that may be sent
 	uint64_t credit_most; // when none are outstanding
@@ -66,12 +69,17 @@ void session_lose(cl_int status);
 // Puts the numbers of destroyed objects into the send buffer. session_flush() does it; needed earlier
 // by a message that the host can only accept once they are gone.
 void session_send_releases(void);
-// Writes everything sent so far. CL_SUCCESS or the session's end.
+// Writes everything sent so far, or leaves it to the thread that is writing, which does it at the end of its
+// frame. CL_SUCCESS or the session's end.
 cl_int session_flush(void);
 // Makes room for one more frame: waits for credit (giving the lock up meanwhile) when it is paid.
 cl_int session_room(bool paid);
 // Accounts for the frame that begins at `start` of `out`.
 void session_sent(size_t start, bool paid);
+// Sends `m` as a data frame whose bytes are written from where they lie, as many of them as a frame and the
+// credit allow: *ret_n. Everything sent so far goes out first. Threads that do this take turns, frame by
+// frame; the lock is given up meanwhile.
+cl_int session_send_straight(const struct p_data *m, size_t *ret_n);
 
 // Flushes, then reads or sleeps until over(arg). CL_SUCCESS or the session's end. The lock is given
 // up meanwhile.

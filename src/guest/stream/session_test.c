@@ -10,6 +10,8 @@
 #include "base/test.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -84,6 +86,39 @@ static void host_answer(uint32_t seq, int32_t status)
 	host_write();
 }
 
+#define LONG (1u << 20) // bytes, and all the credit: in the middle the guest must wait for more
+
+// The event ends, by a failure, while most of the bytes are still to come.
+static void host_take_long_write(void)
+{
+	struct p_write w;
+	struct p_data d;
+	uint64_t at = 0;
+
+	struct p_frame f = host_expect(p_op_buffer_create);
+	host_answer(f.seq, CL_SUCCESS);
+	f = host_expect(p_op_write);
+	CHECK_EQ(p_get_write(&f, &w), 0);
+	CHECK(w.size == LONG && w.bytes.n == 0);
+	uint32_t stream = f.seq;
+	struct p_event_status status = { .event = w.event, .status = CL_INVALID_VALUE };
+	p_put_event_status(&out, 0, 0, &status);
+	p_put_credit(&out, 0, 0, &(struct p_credit){ LONG });
+	host_write();
+	for (; at < LONG; at += d.bytes.n) {
+		f = host_expect(p_op_data);
+		CHECK_EQ(p_get_data(&f, &d), 0);
+		CHECK(d.stream == stream && d.offset == at);
+		CHECK(at || f.length == PROTO_DATA_FRAME_MAX);
+		for (size_t i = 0; i < d.bytes.n; i++)
+			CHECK_EQ(d.bytes.at[i], (uint32_t)(at + i) * 2654435761u >> 24);
+	}
+	host_expect(p_op_release); // the buffer, then the event
+	host_expect(p_op_release);
+	f = host_expect(p_op_finish);
+	host_answer(f.seq, CL_SUCCESS);
+}
+
 // A late failure: the context exists here, the first small buffer does not.
 static void host_play(int listener)
 {
@@ -106,6 +141,7 @@ static void host_play(int listener)
 	host_expect(p_op_release);
 	f = host_expect(p_op_finish);
 	host_answer(f.seq, CL_SUCCESS);
+	host_take_long_write();
 	f = host_expect(p_op_buffer_create); // the number comes back
 	struct p_buffer_create again;
 	CHECK_EQ(p_get_buffer_create(&f, &again), 0);
@@ -200,6 +236,46 @@ static void a_child_has_no_vgpu(void)
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+// Memory that its owner makes accessible in a handler of SIGSEGV, as some collectors of garbage do.
+static uint8_t *hidden;
+
+static void on_fault(int signo, siginfo_t *info, void *unused)
+{
+	if ((uint8_t *)info->si_addr < hidden || (uint8_t *)info->si_addr >= hidden + 4096)
+		_exit(1);
+	mprotect(hidden, 4096, PROT_READ | PROT_WRITE);
+}
+
+static void a_long_write_goes_from_where_it_lies(void)
+{
+	struct sigaction act = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO }, before;
+	uint8_t *bytes =
+		mmap(NULL, LONG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cl_int err, status = 0;
+	cl_event e;
+
+	CHECK(bytes != MAP_FAILED);
+	for (uint32_t i = 0; i < LONG; i++)
+		bytes[i] = (uint8_t)(i * 2654435761u >> 24);
+	hidden = bytes + LONG / 4 + 4096;
+	CHECK_EQ(mprotect(hidden, 4096, PROT_NONE), 0);
+	CHECK_EQ(sigaction(SIGSEGV, &act, &before), 0);
+	cl_mem m = ferry_clCreateBuffer(context, 0, LONG, NULL, &err);
+	CHECK_EQ(err, CL_SUCCESS);
+	CHECK_EQ(ferry_clEnqueueWriteBuffer(queue, m, CL_FALSE, 0, LONG, bytes, 0, NULL, &e),
+		CL_SUCCESS);
+	CHECK_EQ(sigaction(SIGSEGV, &before, NULL), 0);
+	CHECK_EQ(ferry_clGetEventInfo(
+			 e, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL),
+		CL_SUCCESS);
+	CHECK_EQ(status, CL_INVALID_VALUE);
+	CHECK_EQ(ferry_clReleaseMemObject(m), CL_SUCCESS);
+	CHECK_EQ(ferry_clReleaseEvent(e), CL_SUCCESS);
+	CHECK_EQ(ferry_clFlush(queue), CL_SUCCESS);
+	CHECK_EQ(ferry_clFinish(queue), CL_SUCCESS);
+	munmap(bytes, LONG);
+}
+
 static void a_lost_host_ends_every_wait(void)
 {
 	cl_int err;
@@ -240,6 +316,7 @@ int main(void)
 	RUN(handles_are_checked);
 	RUN(a_late_failure_is_told_at_the_first_use);
 	RUN(a_child_has_no_vgpu);
+	RUN(a_long_write_goes_from_where_it_lies);
 	RUN(a_lost_host_ends_every_wait);
 	waitpid(pid, &status, 0);
 	unlink(path);

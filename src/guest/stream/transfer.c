@@ -46,10 +46,15 @@ cl_int command_end(struct command *c, cl_int err)
 
 // ---- sending bytes
 
+static bool is_flat(const struct region *r)
+{
+	return r->rows == 1 && r->slices == 1;
+}
+
 // A contiguous region needs no copy of its own before the frame's.
 static const uint8_t *piece(const struct region *r, uint64_t offset, uint8_t *scratch, size_t n)
 {
-	if (r->rows == 1 && r->slices == 1)
+	if (is_flat(r))
 		return r->base + offset;
 	region_gather(r, offset, scratch, n);
 	return scratch;
@@ -66,13 +71,27 @@ cl_int transfer_some(uint32_t stream, const struct region *r, uint64_t *offset)
 	return send_data(0, &m, NULL);
 }
 
+static cl_int send_straight(const struct p_data *m, uint64_t *offset)
+{
+	size_t n = 0;
+	cl_int err = session_send_straight(m, &n);
+
+	*offset += n;
+	return err;
+}
+
 cl_int transfer_rest(uint32_t stream, const struct region *r, uint64_t offset)
 {
 	uint64_t total = region_bytes(r);
 	cl_int err = CL_SUCCESS;
 
-	while (!err && offset < total)
-		err = transfer_some(stream, r, &offset);
+	while (!err && offset < total) {
+		size_t n = (size_t)(total - offset);
+		struct p_data m = { stream, offset, { r->base + offset, n } };
+		// later_needed() has counted the credit: nobody may take of it before the last byte.
+		bool straight = is_flat(r) && n > PROTO_DATA_MAX && !events_unset();
+		err = straight ? send_straight(&m, &offset) : transfer_some(stream, r, &offset);
+	}
 	return err;
 }
 
@@ -81,25 +100,41 @@ static size_t inline_bytes(uint64_t total)
 	return total < PROTO_INLINE_MAX ? (size_t)total : PROTO_INLINE_MAX;
 }
 
-// What a write's message did not hold. `l`: it is to wait until the host asks, or NULL.
-static cl_int send_rest(
-	const struct command *c, const struct region *r, uint64_t offset, struct later *l)
+// What goes in more than one frame goes without a copy where it can: none of it inside the message.
+static size_t inline_flat(uint64_t total)
 {
-	if (!l)
-		return transfer_rest(c->seq, r, offset);
-	later_begin(l, c->seq);
-	return CL_SUCCESS;
+	return total <= PROTO_INLINE_MAX ? (size_t)total : 0;
+}
+
+// What a write's message did not hold, and the command's end. `l`: it is to wait until the host asks, or
+// NULL. The event is the stream's from the message on: it may end before all bytes have gone.
+static cl_int write_rest(
+	struct command *c, cl_int err, const struct region *r, uint64_t offset, struct later *l)
+{
+	err = command_end(c, err);
+	if (err) {
+		later_free(l);
+		return err;
+	}
+	if (l) {
+		later_begin(l, c->seq);
+		return CL_SUCCESS;
+	}
+	err = transfer_rest(c->seq, r, offset);
+	if (err && c->event)
+		object_unref(c->event); // the program never hears of it
+	return err;
 }
 
 static cl_int write_flat(
 	struct command *c, cl_mem m, size_t offset, const struct region *r, struct later *l)
 {
-	size_t n = l ? 0 : inline_bytes(region_bytes(r));
+	size_t n = l ? 0 : inline_flat(region_bytes(r));
 	struct p_write msg = { c->queue->o.id, m->o.id, event_id(c->event), offset, region_bytes(r),
 		waits_ids(&c->waits), { r->base, n } };
 	cl_int err = send_write(l ? P_LATER : 0, &msg, &c->seq);
 
-	return err ? err : send_rest(c, r, n, l);
+	return write_rest(c, err, r, n, l);
 }
 
 static cl_int write_box(
@@ -112,7 +147,7 @@ static cl_int write_box(
 		{ piece(r, 0, scratch, n), n } };
 	cl_int err = send_write_rect(l ? P_LATER : 0, &msg, &c->seq);
 
-	return err ? err : send_rest(c, r, n, l);
+	return write_rest(c, err, r, n, l);
 }
 
 // ---- reading
@@ -187,10 +222,7 @@ static cl_int transfer(struct command *c, cl_mem m, size_t offset, const struct 
 		return read_into(c, m, offset, at, r, blocking);
 	bool waits = !blocking && later_needed(region_bytes(r));
 	struct later *l = waits ? later_new(m, r) : NULL;
-	err = at ? write_box(c, m, at, r, l) : write_flat(c, m, offset, r, l);
-	if (err)
-		later_free(l);
-	return command_end(c, err);
+	return at ? write_box(c, m, at, r, l) : write_flat(c, m, offset, r, l);
 }
 
 // A write of more bytes than the credit waits for its turn in the call anyway, unless the program could

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 
 #define PORTS_MAX 64
+#define PAGE      4096
 
 // Of the descriptor opened last; a process has one.
 static bool is_socket;
@@ -95,13 +96,36 @@ int transport_open(void)
 	return found;
 }
 
+bool transport_stays(void)
+{
+	return !is_socket;
+}
+
+static ssize_t write_some(int fd, const void *bytes, size_t n)
+{
+	// MSG_NOSIGNAL: a broken socket must not end the program with SIGPIPE.
+	return is_socket ? send(fd, bytes, n, MSG_NOSIGNAL) : write(fd, bytes, n);
+}
+
+// Where the kernel cannot read the memory a driver's copy would raise SIGSEGV, and so does this one.
+static ssize_t write_copied(int fd, const void *bytes, size_t n)
+{
+	char copy[PAGE];
+
+	if (n > sizeof copy)
+		n = sizeof copy;
+	memcpy(copy, bytes, n);
+	return write_some(fd, copy, n);
+}
+
 int transport_write(int fd, const void *bytes, size_t n)
 {
 	const char *at = bytes;
 
 	while (n) {
-		// MSG_NOSIGNAL: a broken socket must not end the program with SIGPIPE.
-		ssize_t w = is_socket ? send(fd, at, n, MSG_NOSIGNAL) : write(fd, at, n);
+		ssize_t w = write_some(fd, at, n);
+		if (w < 0 && errno == EFAULT)
+			w = write_copied(fd, at, n);
 		if (w < 0 && errno != EINTR)
 			return -errno;
 		if (w > 0) {

@@ -16,7 +16,10 @@ int transport_open(void);
 // Opens by such a name; for transport_open() and tests.
 int transport_open_name(const char *name);
 
-// All n bytes, in one write(2) where the kernel takes them so. 0 or -errno.
+// Whether the other end outlives this process: what one leaves half sent comes before what the next sends.
+bool transport_stays(void);
+// All n bytes. They may be the program's, in memory that is there only once its handler of SIGSEGV has
+// run. 0 or -errno.
 int transport_write(int fd, const void *bytes, size_t n);
 // At least one byte. Bytes read, or -errno; -EPIPE when the other side is gone.
 ssize_t transport_read(int fd, void *bytes, size_t n);

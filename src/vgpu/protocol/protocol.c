@@ -21,11 +21,14 @@ int p_frame_next(const void *bytes, size_t n, struct p_frame *ret)
 	if (n < 4)
 		return 0;
 	uint32_t length = rd_u32(&r);
-	if (length < PROTO_HEADER || length > PROTO_FRAME_MAX)
+	if (length < PROTO_HEADER || length > PROTO_DATA_FRAME_MAX)
+		return -EBADMSG;
+	uint16_t op = rd_u16(&r);
+	if (length > PROTO_FRAME_MAX && n >= 6 && op != p_op_data)
 		return -EBADMSG;
 	if (n < length)
 		return 0;
-	*ret = (struct p_frame){ .length = length, .op = rd_u16(&r), .flags = rd_u16(&r) };
+	*ret = (struct p_frame){ .length = length, .op = op, .flags = rd_u16(&r) };
 	ret->seq = rd_u32(&r);
 	ret->body = r.at;
 	ret->body_bytes = length - PROTO_HEADER;
@@ -61,10 +64,10 @@ static int frame_end(struct buf *b, size_t start, bool failed_before)
 	return r;
 }
 
-void p_patch_bulk(uint8_t *frame, size_t length, uint32_t n)
+void p_patch_bulk(uint8_t *frame, size_t head, uint32_t n)
 {
-	set_u32(frame, (uint32_t)length);
-	set_u32(frame + length - n - 4, n);
+	set_u32(frame, (uint32_t)head + n);
+	set_u32(frame + head - 4, n);
 }
 
 // ---- encoders

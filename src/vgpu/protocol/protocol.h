@@ -4,13 +4,17 @@
 //
 // A frame is a 12-byte header { u32 length of the whole frame, u16 op, u16 flags, u32 seq } and the
 // message's fields in the order of protocol.def, little-endian, without padding. A frame is at most
-// PROTO_FRAME_MAX bytes, so that one write(2) of it stays whole in virtio_console.
+// PROTO_FRAME_MAX bytes; only a data frame, which is not made in a buffer but sent from where its bytes
+// lie, may be PROTO_DATA_FRAME_MAX.
 //
 // Rules of the stream:
 // - The guest numbers its messages (header seq, any unique u32) and its objects (u32, 1 to
 //   objects_max, as dense as it can). The host's frames carry seq 0.
 // - Credit: a PAID frame costs its length; hello_host gives the first credit, credit frames return
 //   it. The guest sends no PAID frame that it has no credit for; one that does ends its session.
+// - A VM's port outlives the processes that use it, and one that is killed leaves its last frame cut
+//   anywhere. So a guest begins on a port with PROTO_DATA_FRAME_MAX zeros: whatever frame was cut ends
+//   in them, and zeros where a frame should begin end the session; then comes hello.
 // - A frame that breaks the protocol (unknown op, bad field, unknown object, id in use) ends the
 //   session; an OpenCL error does not: it comes as answer, event_status or failed.
 // - clEnqueueMapBuffer is read into guest memory, clEnqueueUnmapMemObject a write of it.
@@ -22,23 +26,26 @@
 #include "base/buf.h"
 #include "vgpu/protocol/fields.h"
 
-#define PROTO_VERSION     1
-#define PROTO_FRAME_MAX   32768
-#define PROTO_HEADER      12
-#define PROTO_DATA_MAX    32704 // bulk bytes in one data or answer_data frame
-#define PROTO_INLINE_MAX  24576 // bulk bytes inside the announcing message
-#define PROTO_IDS_MAX     4096
-#define PROTO_WAITS_MAX   1024 // longer lists: collect them in markers first
-#define PROTO_INPUTS_MAX  1024
-#define PROTO_PARTS_MAX   256
-#define PROTO_TEXT_MAX    16384
-#define PROTO_NAME_MAX    4096
-#define PROTO_ARG_MAX     4352
-#define PROTO_ARGS_MAX    16384
-#define PROTO_INFO_MAX    28672
-#define PROTO_LOG_MAX     (1u << 20)
-#define PROTO_OBJECTS_MAX (1u << 20)
-#define PROTO_HELLO_MAGIC 0x4f4c4c4548595246ULL // "FRYHELLO"
+#define PROTO_VERSION        2 // 1: no data frame above PROTO_FRAME_MAX, no zeros before hello
+#define PROTO_FRAME_MAX      32768
+#define PROTO_HEADER         12
+#define PROTO_DATA_MAX       32704               // bulk bytes in a frame of PROTO_FRAME_MAX
+#define PROTO_BULK_MAX       (256u << 10)        // bulk bytes in one data frame
+#define PROTO_DATA_HEAD      (PROTO_HEADER + 16) // of a data frame, before its bytes
+#define PROTO_DATA_FRAME_MAX (PROTO_DATA_HEAD + PROTO_BULK_MAX)
+#define PROTO_INLINE_MAX     24576 // bulk bytes inside the announcing message
+#define PROTO_IDS_MAX        4096
+#define PROTO_WAITS_MAX      1024 // longer lists: collect them in markers first
+#define PROTO_INPUTS_MAX     1024
+#define PROTO_PARTS_MAX      256
+#define PROTO_TEXT_MAX       16384
+#define PROTO_NAME_MAX       4096
+#define PROTO_ARG_MAX        4352
+#define PROTO_ARGS_MAX       16384
+#define PROTO_INFO_MAX       28672
+#define PROTO_LOG_MAX        (1u << 20)
+#define PROTO_OBJECTS_MAX    (1u << 20)
+#define PROTO_HELLO_MAGIC    0x4f4c4c4548595246ULL // "FRYHELLO"
 
 // Header flags.
 #define P_ANSWER 1 // creations: answer with the status
@@ -89,9 +96,9 @@ const struct p_op_info *p_op_find(uint16_t op);
 // are needed, -EBADMSG when no frame can begin like this.
 int p_frame_next(const void *bytes, size_t n, struct p_frame *ret);
 
-// For an answer_data frame that was put without its bytes, which now follow it: sets the lengths.
-// `frame` is the frame's start, `length` all of it, `n` the bulk bytes.
-void p_patch_bulk(uint8_t *frame, size_t length, uint32_t n);
+// For a data or answer_data frame that was put without its bytes, which follow it: sets the lengths.
+// `frame` is the frame's start, `head` what was put of it, `n` the bulk bytes.
+void p_patch_bulk(uint8_t *frame, size_t head, uint32_t n);
 
 // Structs: struct p_NAME with the fields of protocol.def.
 #define MSG(name, number, direction, credit) struct p_##name {

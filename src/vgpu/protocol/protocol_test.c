@@ -134,13 +134,13 @@ static void every_message_survives_and_no_cut_one_does(void)
 static void a_field_over_its_cap_is_not_sent(void)
 {
 	_cleanup_buf_ struct buf b = { 0 };
-	struct p_data data = { .bytes = { too_many, PROTO_DATA_MAX } };
+	struct p_answer_data data = { .bytes = { too_many, PROTO_DATA_MAX } };
 
-	CHECK_EQ(p_put_data(&b, 0, 1, &data), 0);
+	CHECK_EQ(p_put_answer_data(&b, 0, 1, &data), 0);
 	CHECK(b.len <= PROTO_FRAME_MAX);
 	size_t before = b.len;
 	data.bytes.n++;
-	CHECK_EQ(p_put_data(&b, 0, 1, &data), -EMSGSIZE);
+	CHECK_EQ(p_put_answer_data(&b, 0, 1, &data), -EMSGSIZE);
 	CHECK(b.len == before && !b.failed);
 
 	static const uint32_t many[PROTO_WAITS_MAX + 1];
@@ -186,12 +186,45 @@ static void a_received_field_over_its_cap_is_refused(void)
 	CHECK_EQ(p_get_marker(&f, &marker), -EBADMSG);
 }
 
+// Put without its bytes, as it is sent.
+static void put_long_data(struct buf *b, uint32_t n)
+{
+	struct p_data head = { .stream = 7, .offset = 8 };
+
+	buf_reset(b);
+	CHECK_EQ(p_put_data(b, 0, 1, &head), 0);
+	CHECK_EQ(b->len, PROTO_DATA_HEAD);
+	p_patch_bulk(b->data, b->len, n);
+	buf_put(b, too_many, n);
+}
+
+static void only_data_may_be_long(void)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+	struct p_data got;
+	struct p_frame f;
+
+	put_long_data(&b, PROTO_BULK_MAX);
+	CHECK_EQ(b.len, PROTO_DATA_FRAME_MAX);
+	for (size_t n = 0; n < b.len; n += n < 40 ? 1 : 4099)
+		CHECK_EQ(p_frame_next(b.data, n, &f), 0);
+	CHECK_EQ(p_frame_next(b.data, b.len, &f), 1);
+	CHECK_EQ(p_get_data(&f, &got), 0);
+	CHECK(got.stream == 7 && got.offset == 8 && got.bytes.n == PROTO_BULK_MAX);
+	b.data[4] = p_op_write;
+	CHECK_EQ(p_frame_next(b.data, 5, &f), 0);
+	CHECK_EQ(p_frame_next(b.data, 6, &f), -EBADMSG);
+	put_long_data(&b, PROTO_BULK_MAX + 1);
+	CHECK_EQ(p_frame_next(b.data, 4, &f), -EBADMSG);
+}
+
 static void impossible_lengths_end_the_stream(void)
 {
 	struct p_frame f;
 
 	CHECK_EQ(p_frame_next("\x0b\0\0\0", 4, &f), -EBADMSG);
-	CHECK_EQ(p_frame_next("\x01\x80\0\0", 4, &f), -EBADMSG);
+	CHECK_EQ(p_frame_next("\x1d\0\x04\0", 4, &f), -EBADMSG);
+	CHECK_EQ(p_frame_next("\x01\x80\0\0\x33\0", 6, &f), -EBADMSG);
 	CHECK_EQ(p_frame_next("\xff\xff\xff\xff", 4, &f), -EBADMSG);
 	CHECK_EQ(p_frame_next("\0\x80\0\0", 4, &f), 0);
 }
@@ -210,6 +243,7 @@ int main(void)
 	RUN(a_field_over_its_cap_is_not_sent);
 	RUN(fields_within_caps_can_still_be_too_long_together);
 	RUN(a_received_field_over_its_cap_is_refused);
+	RUN(only_data_may_be_long);
 	RUN(impossible_lengths_end_the_stream);
 	RUN(unknown_numbers_are_unknown);
 }

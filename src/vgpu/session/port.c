@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/socket.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,21 +160,30 @@ static size_t unread(const struct port *p)
 	return p->in.len - p->in_at;
 }
 
+static bool is_hello(const uint8_t *frame)
+{
+	struct rd r = rd_make(frame, PROTO_HEADER);
+	uint32_t length = rd_u32(&r);
+
+	return rd_u16(&r) == p_op_hello && length >= PROTO_HEADER && length <= PROTO_FRAME_MAX;
+}
+
 // Drops what comes before a hello: its frame's op and magic.
 static bool find_hello(struct port *p)
 {
-	while (unread(p) >= PROTO_HEADER + 8) {
-		const uint8_t *at = p->in.data + p->in_at;
-		struct rd r = rd_make(at, unread(p));
-		uint32_t length = rd_u32(&r);
-		uint16_t op = rd_u16(&r);
-		rd_bytes(&r, 6);
-		if (op == p_op_hello && length <= PROTO_FRAME_MAX &&
-			rd_u64(&r) == PROTO_HELLO_MAGIC) {
+	const uint64_t magic = htole64(PROTO_HELLO_MAGIC);
+	const size_t head = PROTO_HEADER + sizeof magic;
+
+	while (unread(p) >= head) {
+		const uint8_t *from = p->in.data + p->in_at;
+		const uint8_t *at =
+			memmem(from + PROTO_HEADER, unread(p) - PROTO_HEADER, &magic, sizeof magic);
+		p->in_at = at ? (size_t)(at - p->in.data) - PROTO_HEADER : p->in.len - head + 1;
+		if (at && is_hello(at - PROTO_HEADER)) {
 			p->searching = false;
 			return true;
 		}
-		p->in_at++;
+		p->in_at += at != NULL;
 	}
 	return false;
 }
@@ -224,10 +234,21 @@ static void frame(struct port *p, const struct p_frame *f)
 {
 	if (f->op == p_op_hello)
 		hello(p, f);
-	else if (!p->session)
-		p->searching = true; // of a process that is gone
 	else if (session_frame(p->session, f) < 0)
 		breach(p, p->session->breach);
+}
+
+// What a process sends before its hello: the one before is gone (protocol.h). A port without a session
+// waits for a hello anyway.
+static void look_for_end(struct port *p)
+{
+	static const uint8_t zeros[4];
+
+	if (p->session && p->qemu_fd >= 0 && unread(p) >= sizeof zeros &&
+		!memcmp(p->in.data + p->in_at, zeros, sizeof zeros))
+		session_end(p->session);
+	if (!p->session)
+		p->searching = true;
 }
 
 static void compact(struct port *p)
@@ -245,6 +266,7 @@ void port_parse(struct port *p)
 	int r = 1;
 
 	while (r > 0 && !p->closed && !p->v->gate_closed && port_backlog(p) < VGPU_BACKLOG) {
+		look_for_end(p);
 		if (p->searching && !find_hello(p))
 			break;
 		r = p_frame_next(p->in.data + p->in_at, unread(p), &f);

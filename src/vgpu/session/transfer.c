@@ -103,7 +103,7 @@ static bool put_frame(struct command *c, struct buf *out, uint64_t n)
 		return false;
 	move_bytes(c, out->data + out->len, n, false);
 	out->len += n;
-	p_patch_bulk(out->data + start, out->len - start, (uint32_t)n);
+	p_patch_bulk(out->data + start, out->len - n - start, (uint32_t)n);
 	return true;
 }
 
