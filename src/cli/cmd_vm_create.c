@@ -34,11 +34,11 @@ static int add_number(json_t *body, const char *key, const char *text)
 int cmd_vm_create(struct cli *c, int argc, char **argv)
 {
 	const char *profile = NULL, *vgpus = NULL, *memory = NULL, *vcpus = NULL, *overlay = NULL,
-		   *disk = NULL;
+		   *disk = NULL, *ports = NULL;
 	struct cli_words devices = { 0 };
 	const struct cli_option options[] = { { "profile", &profile, NULL },
-		{ "vgpus", &vgpus, NULL }, { "memory", &memory, NULL }, { "vcpus", &vcpus, NULL },
-		{ "overlay", &overlay, NULL }, { "disk", &disk, NULL },
+		{ "vgpus", &vgpus, NULL }, { "ports", &ports, NULL }, { "memory", &memory, NULL },
+		{ "vcpus", &vcpus, NULL }, { "overlay", &overlay, NULL }, { "disk", &disk, NULL },
 		{ "device", .many = &devices }, { 0 } };
 	struct cli_args a;
 	json_t *vm = NULL;
@@ -56,8 +56,9 @@ int cmd_vm_create(struct cli *c, int argc, char **argv)
 		json_array_append_new(
 			json_object_get(body, "devices"), json_string(devices.words[i]));
 	}
-	if (add_number(body, "vgpus", vgpus) || add_number(body, "vcpus", vcpus) ||
-		add_path(body, "overlay", overlay) || add_path(body, "disk", disk)) {
+	if (add_number(body, "vgpus", vgpus) || add_number(body, "ports", ports) ||
+		add_number(body, "vcpus", vcpus) || add_path(body, "overlay", overlay) ||
+		add_path(body, "disk", disk)) {
 		json_decref(body);
 		return EXIT_USAGE;
 	}

@@ -5,11 +5,15 @@
 
 const struct cli_command cli_commands[] = {
 	{ "vm create",
-		"NAME --profile P [--vgpus N] [--memory 512M] [--vcpus 1] [--overlay DIR] [--disk "
+		"NAME --profile P [--vgpus N] [--ports 31] [--memory 512M] [--vcpus 1] [--overlay "
+		"DIR] [--disk "
 		"FILE]"
 		" [--device KIND:WHAT]...",
 		"make a VM, stopped",
 		"  --profile P    the vGPU's size; `ferry profile list` shows them; none: no vGPU\n"
+		"  --ports N      so many programs can use a vGPU at once, at most 93, and 248 in "
+		"all\n"
+		"                 (default 31); each 11 are one more device of the guest's\n"
 		"  --overlay DIR  the folder's files appear in the guest's root\n"
 		"  --disk FILE    a raw disk image or block device; it must be under the same path "
 		"on\n"

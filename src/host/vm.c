@@ -67,6 +67,7 @@ static void set_config(struct vm *vm, json_t *config)
 	json_decref(vm->config);
 	vm->config = config;
 	vm->n_vgpus = (unsigned)json_int_or(config, "vgpus", 0);
+	vm->n_ports = (unsigned)json_int_or(config, "ports", VM_PORTS_PER_GPU);
 	for (unsigned i = 0; i < VM_GPUS_MAX; i++) {
 		vm->vgpus[i].vm = vm;
 		vm->vgpus[i].index = i;

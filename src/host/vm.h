@@ -51,8 +51,8 @@ struct vm_link_waiter {
 
 // Ports of a vGPU that the guest closed and that are still to be looked at; see vm_ports.h.
 struct vm_port_checks {
-	uint32_t closed; // a bit each
-	bool asking;     // about `index`; at most one question is under way
+	bool closed[VM_PORTS_MAX];
+	bool asking; // about `index`; at most one question is under way
 	unsigned index;
 	int64_t session; // the one that may be dead; 0: not known yet
 	struct watch *retry;
@@ -106,6 +106,7 @@ struct vm {
 	struct vm_vgpu vgpus[VM_GPUS_MAX];
 	unsigned user;       // that ferry-vgpu becomes, see vm_user.h; 0: none of its own
 	unsigned n_vgpus;    // as configured; 0 for profile "none"
+	unsigned n_ports;    // of each vGPU
 	struct agent *agent; // the guest's; its socket is set while the VM is RUNNING here
 
 	int log_fd;            // vms/NAME/vm.log; -1 when it cannot be written

@@ -118,6 +118,19 @@ static int check_settings(const json_t *config, struct ferry_error *e)
 	return 0;
 }
 
+// Only there when another number was asked for.
+static int check_ports(const json_t *config, struct ferry_error *e)
+{
+	if (!json_object_get(config, "ports"))
+		return 0;
+	int r = check_number(config, "ports", 1, VM_PORTS_MAX, e);
+	int64_t all = json_int_or(config, "vgpus", 0) * json_int_or(config, "ports", 0);
+	if (r < 0 || all <= VM_PORTS_ALL_MAX)
+		return r;
+	return ferry_fail(e, EINVAL, "bad-request", "%lld ports are more than a VM's %d",
+		(long long)all, VM_PORTS_ALL_MAX);
+}
+
 // What a user chooses, without the network.
 static int check_machine(const json_t *config, struct ferry_error *e)
 {
@@ -138,6 +151,8 @@ static int check_machine(const json_t *config, struct ferry_error *e)
 		return -ENOENT;
 	bool vgpu = p->framebuffer_bytes > 0;
 	r = check_number(config, "vgpus", vgpu ? 1 : 0, vgpu ? VM_GPUS_MAX : 0, e);
+	if (r == 0)
+		r = check_ports(config, e);
 	if (r == 0)
 		r = check_number(config, "memory_bytes", VM_MIN_MEMORY, VM_MAX_MEMORY, e);
 	if (r == 0)
@@ -229,9 +244,9 @@ static int check_fields(const json_t *config, const char *const *known, struct f
 
 int vm_doc_check(const json_t *config, struct ferry_error *e)
 {
-	static const char *const fields[] = { "name", "profile", "vgpus", "memory_bytes", "vcpus",
-		"overlay", "disk", "devices", "settings", "machine", "accel", "cpu_key", "mac",
-		"ip", "prefix", "gateway", NULL };
+	static const char *const fields[] = { "name", "profile", "vgpus", "ports", "memory_bytes",
+		"vcpus", "overlay", "disk", "devices", "settings", "machine", "accel", "cpu_key",
+		"mac", "ip", "prefix", "gateway", NULL };
 	int r = check_fields(config, fields, e);
 
 	if (r == 0)
@@ -305,8 +320,8 @@ static json_t *build(const json_t *request, const struct profile *p, uint64_t me
 
 json_t *vm_doc_from_request(const json_t *request, struct ferry_error *e)
 {
-	static const char *const fields[] = { "name", "profile", "vgpus", "memory", "vcpus",
-		"overlay", "disk", "devices", NULL };
+	static const char *const fields[] = { "name", "profile", "vgpus", "ports", "memory",
+		"vcpus", "overlay", "disk", "devices", NULL };
 	char profile[64], name[VM_NAME_MAX + 1];
 	uint64_t memory = 0;
 
@@ -322,6 +337,8 @@ json_t *vm_doc_from_request(const json_t *request, struct ferry_error *e)
 	if (!p || request_memory(request, &memory, e) < 0)
 		return NULL;
 	_cleanup_json_ json_t *config = build(request, p, memory);
+	if (json_object_get(request, "ports"))
+		json_object_set(config, "ports", json_object_get(request, "ports"));
 	if (check_machine(config, e) < 0 ||
 		check_exists(config, "overlay", S_IFDIR, "folder", e) < 0 ||
 		check_exists(config, "disk", S_IFREG, "file", e) < 0)
@@ -368,6 +385,7 @@ int vm_doc_read(const json_t *config, struct vm_spec *ret, struct ferry_error *e
 		.name = json_string_or(config, "name", ""),
 		.profile = name,
 		.vgpus = (unsigned)json_int_or(config, "vgpus", 0),
+		.ports = (unsigned)json_int_or(config, "ports", VM_PORTS_PER_GPU),
 		.vcpus = (unsigned)json_int_or(config, "vcpus", 1),
 		.memory_bytes = (uint64_t)json_int_or(config, "memory_bytes", 0),
 		.framebuffer_bytes = p->framebuffer_bytes,

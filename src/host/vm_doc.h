@@ -23,7 +23,7 @@
 // The same as a struct, for those who start things. Strings belong to the document.
 struct vm_spec {
 	const char *name, *profile;
-	unsigned vgpus, vcpus;
+	unsigned vgpus, ports, vcpus; // ports: of each vGPU
 	uint64_t memory_bytes;
 	uint64_t framebuffer_bytes; // of the profile, per vGPU
 	const char *overlay, *disk; // NULL: none

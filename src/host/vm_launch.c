@@ -143,7 +143,7 @@ static int start_programs(struct vm_launch *l, struct ferry_error *e)
 	if (r == 0)
 		r = vm_user_take(vm, e);
 	if (r == 0)
-		r = vm_ports_open(&ports, vm->n_vgpus, e);
+		r = vm_ports_open(&ports, vm->n_vgpus, vm->n_ports, e);
 	for (unsigned i = 0; i < vm->n_vgpus && r == 0; i++)
 		r = vm_start_vgpu(vm, i, &ports, l->incoming, e);
 	if (r == 0)

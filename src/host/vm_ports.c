@@ -33,7 +33,7 @@ static void later(struct vm_vgpu *g)
 static void done(struct vm_vgpu *g)
 {
 	g->ports.asking = false;
-	g->ports.closed &= ~(1u << g->ports.index);
+	g->ports.closed[g->ports.index] = false;
 	next(g);
 }
 
@@ -105,10 +105,12 @@ static void ask_vgpu(struct vm_vgpu *g)
 // One port at a time.
 static void next(struct vm_vgpu *g)
 {
-	if (g->ports.asking || g->ports.retry || !g->ports.closed)
+	const bool *first = memchr(g->ports.closed, 1, sizeof g->ports.closed);
+
+	if (g->ports.asking || g->ports.retry || !first)
 		return;
 	g->ports.asking = true;
-	g->ports.index = (unsigned)__builtin_ctz(g->ports.closed);
+	g->ports.index = (unsigned)(first - g->ports.closed);
 	g->ports.session = 0;
 	ask_vgpu(g);
 }
@@ -122,9 +124,9 @@ void vm_ports_changed(struct vm *vm, const json_t *data)
 	if (json_bool_or(data, "open", true))
 		return;
 	if (sscanf(id, "gpu%2up%2u%n", &gpu, &port, &end) != 2 || id[end] || gpu >= vm->n_vgpus ||
-		port >= VM_PORTS_PER_GPU)
+		port >= vm->n_ports)
 		return;
-	vm->vgpus[gpu].ports.closed |= 1u << port;
+	vm->vgpus[gpu].ports.closed[port] = true;
 	next(&vm->vgpus[gpu]);
 }
 
@@ -135,9 +137,9 @@ static void on_look(void *arg, const json_t *ret, const struct ferry_error *e)
 	if (e)
 		log_debug("%s: its ports were not looked at: %s", vm->name, e->message);
 	for (unsigned gpu = 0; !e && gpu < vm->n_vgpus; gpu++) {
-		for (unsigned port = 0; port < VM_PORTS_PER_GPU; port++)
+		for (unsigned port = 0; port < vm->n_ports; port++)
 			if (!is_open(ret, gpu, port))
-				vm->vgpus[gpu].ports.closed |= 1u << port;
+				vm->vgpus[gpu].ports.closed[port] = true;
 		next(&vm->vgpus[gpu]);
 	}
 }
@@ -151,6 +153,6 @@ void vm_ports_look(struct vm *vm)
 void vm_ports_forget(struct vm_vgpu *g)
 {
 	g->ports.asking = false;
-	g->ports.closed = 0;
+	memset(g->ports.closed, 0, sizeof g->ports.closed);
 	g->ports.retry = watch_remove(g->ports.retry);
 }

@@ -89,7 +89,7 @@ static void begin(void)
 	int q[2], k[2];
 
 	host.loop = loop_new();
-	vm = (struct vm){ .host = &host, .name = "vm", .n_vgpus = 1 };
+	vm = (struct vm){ .host = &host, .name = "vm", .n_vgpus = 1, .n_ports = 31 };
 	g->vm = &vm;
 	memset(there, 0, sizeof there);
 	refusal = NULL;

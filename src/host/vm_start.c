@@ -24,20 +24,21 @@
 
 void vm_ports_init(struct vm_ports *p)
 {
-	memset(p, 0xff, sizeof *p); // every descriptor -1
+	*p = (struct vm_ports){ 0 };
+	memset(p->ours, 0xff, sizeof p->ours); // every descriptor -1
+	memset(p->qemus, 0xff, sizeof p->qemus);
 }
 
-int vm_ports_open(struct vm_ports *p, unsigned vgpus, struct ferry_error *e)
+int vm_ports_open(struct vm_ports *p, unsigned vgpus, unsigned each, struct ferry_error *e)
 {
-	for (unsigned g = 0; g < vgpus; g++)
-		for (unsigned i = 0; i < VM_PORTS_PER_GPU; i++) {
-			int pair[2];
-			if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-				return ferry_fail(
-					e, errno, "no-ports", "cannot make the vGPU's ports: %m");
-			p->ours[g][i] = pair[0];
-			p->qemus[g][i] = pair[1];
-		}
+	p->each = each;
+	for (unsigned i = 0; i < vgpus * each; i++) {
+		int pair[2];
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+			return ferry_fail(e, errno, "no-ports", "cannot make the vGPU's ports: %m");
+		p->ours[i] = pair[0];
+		p->qemus[i] = pair[1];
+	}
 	return 0;
 }
 
@@ -50,11 +51,10 @@ static void close_one(int *fd)
 
 void vm_ports_close(struct vm_ports *p)
 {
-	for (unsigned g = 0; g < VM_GPUS_MAX; g++)
-		for (unsigned i = 0; i < VM_PORTS_PER_GPU; i++) {
-			close_one(&p->ours[g][i]);
-			close_one(&p->qemus[g][i]);
-		}
+	for (unsigned i = 0; i < VM_PORTS_ALL_MAX; i++) {
+		close_one(&p->ours[i]);
+		close_one(&p->qemus[i]);
+	}
 }
 
 static int open_log(struct vm *vm, const char *file, struct ferry_error *e)
@@ -165,7 +165,7 @@ static void vgpu_command(struct vm *vm, unsigned index, const struct profile *p,
 	OPTION(c, "--profile", "%s", p->name);
 	OPTION(c, "--memory", "%llu", (unsigned long long)framebuffer_bytes);
 	OPTION(c, "--index", "%u", index);
-	OPTION(c, "--ports", "%u", VM_PORTS_PER_GPU);
+	OPTION(c, "--ports", "%u", vm->n_ports);
 	OPTION(c, "--tracker", "%s", tracker(vm));
 	vm_path(vm, "vm.log", path, sizeof path);
 	OPTION(c, "--vm-log", "%s", path);
@@ -189,9 +189,11 @@ static size_t vgpu_fds(const struct host *h, unsigned index, const struct vm_por
 {
 	size_t n = 0;
 
-	for (int i = 0; i < VM_PORTS_PER_GPU; i++) {
-		fds[n++] = (struct process_fd){ ports->ours[index][i], VGPU_PORT_FD + 2 * i };
-		fds[n++] = (struct process_fd){ ports->qemus[index][i], VGPU_PORT_FD + 2 * i + 1 };
+	for (unsigned i = 0; i < ports->each; i++) {
+		unsigned at = index * ports->each + i;
+		int as = VGPU_PORT_FD + 2 * (int)i;
+		fds[n++] = (struct process_fd){ ports->ours[at], as };
+		fds[n++] = (struct process_fd){ ports->qemus[at], as + 1 };
 	}
 	if (takes_turns(h, p))
 		fds[n++] = (struct process_fd){ h->turns_fd, HOST_TURNS_FD };
@@ -201,7 +203,7 @@ static size_t vgpu_fds(const struct host *h, unsigned index, const struct vm_por
 int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, bool incoming,
 	struct ferry_error *e)
 {
-	struct process_fd fds[2 * VM_PORTS_PER_GPU + 1];
+	struct process_fd fds[2 * VM_PORTS_MAX + 1];
 	struct command c = { .n = 0 };
 	char cache[4300], file[24];
 	struct vm_spec s;
@@ -252,9 +254,8 @@ static size_t qemu_fds(
 {
 	size_t n = 0;
 
-	for (unsigned g = 0; g < vgpus; g++)
-		for (int i = 0; i < VM_PORTS_PER_GPU; i++)
-			fds[n++] = (struct process_fd){ ports->qemus[g][i], VM_GPU_FD((int)g, i) };
+	for (unsigned i = 0; i < vgpus * ports->each; i++)
+		fds[n++] = (struct process_fd){ ports->qemus[i], VM_GPU_FD(ports->each, 0, i) };
 	if (tap >= 0)
 		fds[n++] = (struct process_fd){ tap, VM_TAP_FD };
 	return n;
@@ -280,7 +281,7 @@ int vm_start_qemu(struct vm *vm, const struct vm_ports *ports, bool incoming, st
 	struct host *h = vm->host;
 	struct vm_spec s;
 	char dir[160], kernel[4200], initrd[160], ip[40], tap[16], socket_path[160];
-	struct process_fd fds[VM_GPUS_MAX * VM_PORTS_PER_GPU + 1];
+	struct process_fd fds[VM_PORTS_ALL_MAX + 1];
 	_cleanup_fd_ int tap_fd = -1;
 
 	int r = vm_doc_read(vm->config, &s, e);
@@ -315,6 +316,7 @@ int vm_start_qemu(struct vm *vm, const struct vm_ports *ports, bool incoming, st
 		.ip = s.ip[0] ? ip : NULL,
 		.gateway = s.gateway[0] ? s.gateway : NULL,
 		.gpus = s.vgpus,
+		.ports = ports->each,
 		.incoming = incoming };
 	char **argv = vm_cmdline(&c, e);
 	r = argv ? run_qemu(vm, argv, fds, qemu_fds(ports, s.vgpus, tap_fd, fds), e) : -EINVAL;

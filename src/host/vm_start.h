@@ -7,12 +7,14 @@
 
 // Both ends of the ports of one VM's vGPUs, made before either side starts.
 struct vm_ports {
-	int ours[VM_GPUS_MAX][VM_PORTS_PER_GPU];
-	int qemus[VM_GPUS_MAX][VM_PORTS_PER_GPU];
+	unsigned each;              // of each vGPU
+	int ours[VM_PORTS_ALL_MAX]; // a vGPU's one after the other
+	int qemus[VM_PORTS_ALL_MAX];
 };
 
-void vm_ports_init(struct vm_ports *p); // all -1
-int vm_ports_open(struct vm_ports *p, unsigned vgpus, struct ferry_error *e);
+void vm_ports_init(struct vm_ports *p); // none
+// `each` for each vGPU, VM_PORTS_ALL_MAX in all at most.
+int vm_ports_open(struct vm_ports *p, unsigned vgpus, unsigned each, struct ferry_error *e);
 void vm_ports_close(struct vm_ports *p);
 
 int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, bool incoming,

@@ -107,7 +107,7 @@ static void add_kernel(struct args *a, const struct vm_config *c)
 	option(a, "-initrd", "%s", c->initrd);
 	option(a, "-append", "console=ttyS0 quiet%s ferry.name=%s%s%s ferry.ports=%u",
 		c->accel == VM_ACCEL_TCG ? emulated : "", c->name, ip, gateway,
-		1 + c->gpus * VM_PORTS_PER_GPU);
+		1 + c->gpus * c->ports);
 }
 
 static void add_sockets(struct args *a, const struct vm_config *c, const char *dir)
@@ -142,8 +142,8 @@ static void add_network(struct args *a, const struct vm_config *c)
 #define SERIAL_DEVICE    "virtio-serial-pci,id=vser%u,max_ports=13,vectors=29%s"
 #define PORTS_PER_DEVICE 11
 
-// Three virtio-serial devices for each vGPU, the agent's port on the first of all. QEMU 7.2 drops a
-// control message for which the guest has no buffer left (send_control_msg), and Linux 6.1 has 32: all
+// As many virtio-serial devices for each vGPU as its ports need, the agent's port on the first of all.
+// QEMU 7.2 drops a control message for which the guest has no buffer left (send_control_msg), and Linux 6.1 has 32: all
 // ports are announced at once, and each takes two more while the guest works through them. From the 16th
 // port of a device on the guest never hears that the host's side is open, and a write there does
 // not return. Numbers and names are part of docs/interfaces.md, section 9. QEMU sends
@@ -155,14 +155,15 @@ static void add_network(struct args *a, const struct vm_config *c)
 static void add_ports(struct args *a, const struct vm_config *c)
 {
 	const char *served = c->accel == VM_ACCEL_TCG ? ",ioeventfd=off" : "";
-	const unsigned devices = (VM_PORTS_PER_GPU + PORTS_PER_DEVICE - 1) / PORTS_PER_DEVICE;
+	const unsigned devices = (c->ports + PORTS_PER_DEVICE - 1) / PORTS_PER_DEVICE;
 
 	for (unsigned d = 0; d < (c->gpus ? c->gpus * devices : 1); d++)
 		option(a, "-device", SERIAL_DEVICE, d, served);
 	option(a, "-device", "virtserialport,bus=vser0.0,nr=1,chardev=agent,name=" VM_AGENT_PORT);
 	for (unsigned g = 0; g < c->gpus; g++) {
-		for (unsigned p = 0; p < VM_PORTS_PER_GPU; p++) {
-			option(a, "-chardev", "socket,id=gpu%up%u,fd=%u", g, p, VM_GPU_FD(g, p));
+		for (unsigned p = 0; p < c->ports; p++) {
+			option(a, "-chardev", "socket,id=gpu%up%u,fd=%u", g, p,
+				VM_GPU_FD(c->ports, g, p));
 			option(a, "-device",
 				"virtserialport,id=gpu%up%u,bus=vser%u.0,nr=%u,chardev=gpu%up%u,"
 				"name=ferry.gpu%u.%u",

@@ -8,16 +8,20 @@
 #include "base/error.h"
 #include "vm/accel.h"
 
-#define VM_NAME_MAX      31 // characters; network device and host names stay within their limits
-#define VM_VCPUS_MAX     64
-#define VM_GPUS_MAX      8
-#define VM_PORTS_PER_GPU 31 // guest processes that can use one vGPU at once
+#define VM_NAME_MAX  31 // characters; network device and host names stay within their limits
+#define VM_VCPUS_MAX 64
+#define VM_GPUS_MAX  8
+#define VM_PORTS_PER_GPU                                                                           \
+	31 // guest processes that can use one vGPU at once, if no other number is asked for
+#define VM_PORTS_MAX                                                                               \
+	93 // of one vGPU; and of all vGPUs of a VM, which QEMU inherits as descriptors:
+#define VM_PORTS_ALL_MAX (VM_GPUS_MAX * VM_PORTS_PER_GPU)
 #define VM_AGENT_PORT    "ferry.agent"
 
 // The number under which QEMU inherits its end of a vGPU port's socketpair (process_start's fds).
-#define VM_GPU_FD_BASE       20
-#define VM_GPU_FD(gpu, port) (VM_GPU_FD_BASE + (gpu)*VM_PORTS_PER_GPU + (port))
-#define VM_TAP_FD            3
+#define VM_GPU_FD_BASE              20
+#define VM_GPU_FD(ports, gpu, port) (VM_GPU_FD_BASE + (int)((gpu) * (ports) + (port)))
+#define VM_TAP_FD                   3
 
 // All strings are borrowed. "May be NULL" is said where it holds.
 struct vm_config {
@@ -37,6 +41,7 @@ struct vm_config {
 	const char *ip;        // "10.77.1.1/16"; NULL: none
 	const char *gateway;   // "10.77.0.1"; NULL: none
 	unsigned gpus;         // 0 to VM_GPUS_MAX
+	unsigned ports;        // of each, 1 to VM_PORTS_MAX, VM_PORTS_ALL_MAX in all
 	bool incoming;         // wait for migrate-incoming
 };
 

@@ -14,7 +14,8 @@ static struct vm_config plain(void)
 		.memory_bytes = 512u << 20,
 		.dir = "vms/llm",
 		.kernel = "image/kernel",
-		.initrd = "vms/llm/initrd" };
+		.initrd = "vms/llm/initrd",
+		.ports = VM_PORTS_PER_GPU };
 }
 
 // All arguments, one a line.
@@ -107,7 +108,21 @@ static void a_second_vgpu_has_devices_of_its_own(void)
 		"socket,id=gpu1p0,fd=51\n-device\n"
 		"virtserialport,id=gpu1p0,bus=vser3.0,nr=2,chardev=gpu1p0,name=ferry.gpu1.0\n"));
 	CHECK(strstr(text, "ferry.ports=63\n"));
-	CHECK_EQ(VM_GPU_FD(VM_GPUS_MAX - 1, VM_PORTS_PER_GPU - 1), 267);
+	CHECK_EQ(VM_GPU_FD(VM_PORTS_PER_GPU, VM_GPUS_MAX - 1, VM_PORTS_PER_GPU - 1), 267);
+}
+
+static void more_ports_are_on_more_devices(void)
+{
+	struct vm_config c = plain();
+
+	c.gpus = 2;
+	c.ports = VM_PORTS_MAX;
+	const char *text = lines(&c);
+	CHECK_EQ(count(text, "virtserialport,"), 187);
+	CHECK_EQ(count(text, "virtio-serial-pci,"), 18);
+	CHECK(strstr(text, "bus=vser8.0,nr=6,chardev=gpu0p92,name=ferry.gpu0.92\n"));
+	CHECK(strstr(text, "socket,id=gpu1p0,fd=113\n"));
+	CHECK(strstr(text, "ferry.ports=187\n"));
 }
 
 static void refused(const struct vm_config *c, const char *message)
@@ -148,6 +163,9 @@ static void hostile_fields_are_refused(void)
 	c = plain(), c.disk = "a\nb", refused(&c, "disk");
 	c = plain(), c.kernel = NULL, refused(&c, "kernel");
 	c = plain(), c.gateway = "a b", refused(&c, "gateway");
+	c = plain(), c.gpus = 1, c.ports = 0, refused(&c, "ports");
+	c = plain(), c.gpus = 1, c.ports = VM_PORTS_MAX + 1, refused(&c, "ports");
+	c = plain(), c.ports = VM_PORTS_MAX, c.gpus = 3, refused(&c, "in all");
 	c = plain(), c.tap = "x,script=/bin/sh", refused(&c, "tap");
 	c = plain(), c.mac = "52:54:00:01:02:03", refused(&c, "tap");
 	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
@@ -176,6 +194,7 @@ int main(void)
 	RUN(the_smallest_vm);
 	RUN(disk_network_and_incoming);
 	RUN(a_second_vgpu_has_devices_of_its_own);
+	RUN(more_ports_are_on_more_devices);
 	RUN(hostile_names_are_refused);
 	RUN(hostile_fields_are_refused);
 	RUN(limits_are_exact);

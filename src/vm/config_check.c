@@ -90,6 +90,11 @@ static int check_numbers(const struct vm_config *c, struct ferry_error *e)
 	if (c->gpus > VM_GPUS_MAX)
 		return ferry_fail(
 			e, EINVAL, "bad-config", "%u vGPUs are more than %d", c->gpus, VM_GPUS_MAX);
+	if (c->gpus &&
+		(c->ports < 1 || c->ports > VM_PORTS_MAX || c->gpus * c->ports > VM_PORTS_ALL_MAX))
+		return ferry_fail(e, EINVAL, "bad-config",
+			"%u ports are not 1 to %d, and %d in all", c->ports, VM_PORTS_MAX,
+			VM_PORTS_ALL_MAX);
 	return 0;
 }
 

@@ -135,7 +135,8 @@ int main(int argc, char **argv)
 			.dir = argv[1],
 			.kernel = kernel,
 			.initrd = initrd,
-			.gpus = 1 });
+			.gpus = 1,
+			.ports = VM_PORTS_PER_GPU });
 	machine_do(&m, "cont", NULL);
 	CHECK_EQ(pthread_create(&thread, NULL, serve_all, &m.ports[0]), 0);
 	status = run_in_guest(l, argv[1]);

@@ -200,6 +200,8 @@ class DaemonTest(unittest.TestCase):
         self.refused(2, "bad-request", "vm", "create", "v", *base, "--memory", "1M")
         self.refused(2, "bad-size", "vm", "create", "v", *base, "--memory", "lots")
         self.refused(2, "bad-request", "vm", "create", "v", *base, "--vcpus", "1000")
+        self.refused(2, "bad-request", "vm", "create", "v", *base, "--ports", "94")
+        self.refused(2, "bad-request", "vm", "create", "v", *base, "--ports", "0")
         self.refused(2, "bad-request", "vm", "create", "v", *base, "--vgpus", "99")
         self.refused(2, "bad-request", "vm", "create", "v", "--profile", "none", "--vgpus", "1")
         self.refused(2, "no-file", "vm", "create", "v", *base, "--disk", str(self.folder))

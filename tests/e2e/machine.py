@@ -36,9 +36,10 @@ class VmTest(unittest.TestCase):
 
     @classmethod
     def boot(cls, host: str = "a", profile: str = "ferry_cpu-05q", memory: str = "192M",
-             programs: tuple[str, ...] = OVERLAY_PROGRAMS, files: dict[str, Path] | None = None) -> None:
+             programs: tuple[str, ...] = OVERLAY_PROGRAMS, files: dict[str, Path] | None = None,
+             options: tuple[str, ...] = ()) -> None:
         cls.ferry.must(host, "vm", "create", VM, "--profile", profile, "--memory", memory,
-                       "--overlay", str(overlay.build(cls.lab.folder, programs, files)))
+                       "--overlay", str(overlay.build(cls.lab.folder, programs, files)), *options)
         cls.ferry.must(host, "vm", "start", VM, timeout=90)
 
     # ---- the workload ----

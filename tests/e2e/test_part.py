@@ -34,6 +34,7 @@ class PartTest(VmTest):
         self.assertEqual(self.placeable(), {"a": 2, "b": 2})
         self.boot(profile=PROFILE)
         self.assertEqual(self.placeable(), {"a": 1, "b": 2})
+        self.assertEqual(self.ferry.guest("a", VM, "sh", "-c", "ls -d /dev/virtio-ports/ferry.gpu0.* | wc -l"), (0, "31\n"))
         self.assert_has_its_part("a")
         self.start_pattern("a", 16)
         for source, destination in (("a", "b"), ("b", "a")):

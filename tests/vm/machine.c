@@ -94,7 +94,8 @@ static size_t open_ports(struct machine *m, const struct vm_config *c, struct pr
 		int pair[2];
 		CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 		m->ports[i] = pair[0];
-		fds[i] = (struct process_fd){ .fd = pair[1], .as = VM_GPU_FD(0, (int)i) };
+		fds[i] = (struct process_fd){ .fd = pair[1],
+			.as = VM_GPU_FD(VM_PORTS_PER_GPU, 0, (int)i) };
 	}
 	return n;
 }

@@ -41,7 +41,8 @@ static struct vm_config config(const char *where)
 		.kernel = kernel,
 		.initrd = initrd,
 		.disk = disk,
-		.gpus = 1 };
+		.gpus = 1,
+		.ports = VM_PORTS_PER_GPU };
 }
 
 static void make_disk(void)

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include "base/cleanup.h"
 
-#define PORTS_MAX 64
+#define PORTS_MAX 93
 #define PAGE      4096
 
 // Of the descriptor opened last; a process has one.

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "vgpu/backend/backend.h"
 
-#define OPTIONS_PORTS_MAX 64
+#define OPTIONS_PORTS_MAX 93
 #define OPTIONS_FIRST_FD  10 // port i is descriptors 10 + 2i and 11 + 2i
 
 struct options {
