@@ -42,7 +42,7 @@ void testhost_start_sized(
 	int pair[2];
 
 	*h = (struct testhost){ .control = -1 };
-	CHECK_EQ(temporary_make(&h->folder, "/tmp", "ferry-vgpu-test-", &e), 0);
+	CHECK_EQ(temporary_make(&h->folder, "/tmp", "ferry-testhost-", &e), 0);
 	snprintf(path, sizeof path, "%s/control", h->folder.path);
 	snprintf(env, sizeof env, "POCL_CACHE_DIR=%s/cl-cache", h->folder.path);
 	snprintf(memory, sizeof memory, "%llu", (unsigned long long)bytes);
