@@ -143,11 +143,11 @@ static void add_network(struct args *a, const struct vm_config *c)
 #define PORTS_PER_DEVICE 11
 
 // As many virtio-serial devices for each vGPU as its ports need, the agent's port on the first of all.
-// QEMU 7.2 drops a control message for which the guest has no buffer left (send_control_msg), and Linux 6.1 has 32: all
-// ports are announced at once, and each takes two more while the guest works through them. From the 16th
-// port of a device on the guest never hears that the host's side is open, and a write there does
-// not return. Numbers and names are part of docs/interfaces.md, section 9. QEMU sends
-// VSERPORT_CHANGE only of ports that have an id.
+// QEMU 7.2 drops a control message for which the guest has no buffer left (send_control_msg), and
+// Linux 6.1 has 32: all ports are announced at once, and each takes two more while the guest works
+// through them. From the 16th port of a device on the guest never hears that the host's side is open,
+// and a write there does not return. Numbers and names are part of docs/interfaces.md, section 9. QEMU
+// sends VSERPORT_CHANGE only of ports that have an id.
 //
 // ioeventfd lets KVM's processor go on while another thread serves the port. An emulated one only hands
 // over to QEMU's main thread, which polls every port first: without it a round trip takes a quarter less and
