@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/sanitized.h"
 #include "base/test.h"
 
 #include <CL/cl.h>
@@ -202,7 +203,7 @@ static void what_a_kernel_leaves_behind_ends_with_it(const char *program)
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
-#if !defined(__x86_64__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if !defined(__x86_64__) || SANITIZED
 	printf("skipped: the filter is not in a build with sanitizers, the kernel is for x86-64\n");
 	return 77;
 #endif
