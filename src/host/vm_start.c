@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/vm_start.h"
+#include "base/argv.h"
 #include "base/cleanup.h"
 #include "base/process.h"
 #include "base/sanitized.h"
@@ -13,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -122,65 +122,36 @@ static bool takes_turns(const struct host *h, const struct profile *p)
 	return h->turns && p->kind == PROFILE_TIME_SLICED;
 }
 
-// A command line being written.
-struct command {
-	const char *argv[32];
-	size_t n;
-	char text[8192]; // the words themselves
-	size_t used;
-	bool full;
-};
-
-static void word(struct command *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void word(struct command *c, const char *fmt, ...)
-{
-	size_t room = sizeof c->text - c->used;
-	va_list ap;
-
-	va_start(ap, fmt);
-	int len = vsnprintf(c->text + c->used, room, fmt, ap);
-	va_end(ap);
-	if (len < 0 || (size_t)len >= room || c->n + 1 == ARRAY_SIZE(c->argv)) {
-		c->full = true;
-		return;
-	}
-	c->argv[c->n++] = c->text + c->used;
-	c->used += (size_t)len + 1;
-}
-
-#define OPTION(c, name, ...) (word(c, "%s", name), word(c, __VA_ARGS__))
-
 static void vgpu_command(struct vm *vm, unsigned index, const struct profile *p,
-	uint64_t framebuffer_bytes, bool incoming, struct command *c)
+	uint64_t framebuffer_bytes, bool incoming, struct argv *c)
 {
 	const struct host *h = vm->host;
 	int slice = vm->vgpus[index].slice;
 	char path[160], file[24];
 
-	word(c, "%s/ferry-vgpu", h->config.programs);
+	argv_add(c, "%s/ferry-vgpu", h->config.programs);
 	snprintf(file, sizeof file, "vgpu%u.sock", index);
 	vm_path(vm, file, path, sizeof path);
-	OPTION(c, "--control", "%s", path);
-	OPTION(c, "--profile", "%s", p->name);
-	OPTION(c, "--memory", "%llu", (unsigned long long)framebuffer_bytes);
-	OPTION(c, "--index", "%u", index);
-	OPTION(c, "--ports", "%u", vm->n_ports);
-	OPTION(c, "--tracker", "%s", tracker(vm));
+	argv_option(c, "--control", "%s", path);
+	argv_option(c, "--profile", "%s", p->name);
+	argv_option(c, "--memory", "%llu", (unsigned long long)framebuffer_bytes);
+	argv_option(c, "--index", "%u", index);
+	argv_option(c, "--ports", "%u", vm->n_ports);
+	argv_option(c, "--tracker", "%s", tracker(vm));
 	vm_path(vm, "vm.log", path, sizeof path);
-	OPTION(c, "--vm-log", "%s", path);
+	argv_option(c, "--vm-log", "%s", path);
 	if (slice >= 0)
-		OPTION(c, "--slices", "%d:%u", slice, p->slices);
+		argv_option(c, "--slices", "%d:%u", slice, p->slices);
 	if (takes_turns(h, p)) {
-		OPTION(c, "--tokens", "%d", HOST_TURNS_FD);
-		OPTION(c, "--share", "%u", p->share_percent);
+		argv_option(c, "--tokens", "%d", HOST_TURNS_FD);
+		argv_option(c, "--share", "%u", p->share_percent);
 	}
 	if (vm->user)
-		OPTION(c, "--user", "%u", vm->user);
+		argv_option(c, "--user", "%u", vm->user);
 	if (incoming)
-		word(c, "--incoming");
+		argv_add(c, "--incoming");
 	if (h->config.faults)
-		word(c, "--faults");
+		argv_add(c, "--faults");
 }
 
 // Descriptors that ferry-vgpu inherits: both ends of each port, and the memory in which it takes turns.
@@ -204,7 +175,7 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 	struct ferry_error *e)
 {
 	struct process_fd fds[2 * VM_PORTS_MAX + 1];
-	struct command c = { .n = 0 };
+	_cleanup_argv_ struct argv c = { 0 };
 	char cache[4300], file[24];
 	struct vm_spec s;
 
@@ -215,9 +186,9 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 	if (!p)
 		return -EINVAL;
 	vgpu_command(vm, index, p, s.framebuffer_bytes, incoming, &c);
-	if (c.full)
-		return ferry_fail(e, E2BIG, "usage", "ferry-vgpu's command line is too long");
-	unlink(c.argv[2]); // an earlier one's control socket
+	if (c.failed)
+		return ferry_fail(e, ENOMEM, "no-memory", "no memory for ferry-vgpu's arguments");
+	unlink(c.v[2]); // an earlier one's control socket
 	snprintf(file, sizeof file, "vgpu%u.log", index);
 	_cleanup_fd_ int log_fd = open_log(vm, file, e);
 	if (log_fd < 0)
@@ -230,7 +201,7 @@ int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, b
 		vgpu_environment(vm, more, vm->vgpus[index].slice >= 0 ? 2 : 1);
 	if (!env)
 		return ferry_fail(e, ENOMEM, "no-memory", "no memory for ferry-vgpu's environment");
-	struct process_spec spec = { .argv = c.argv,
+	struct process_spec spec = { .argv = (const char *const *)c.v,
 		.env = env,
 		.log_fd = log_fd,
 		.fds = fds,
@@ -318,8 +289,7 @@ int vm_start_qemu(struct vm *vm, const struct vm_ports *ports, bool incoming, st
 		.gpus = s.vgpus,
 		.ports = ports->each,
 		.incoming = incoming };
-	char **argv = vm_cmdline(&c, e);
-	r = argv ? run_qemu(vm, argv, fds, qemu_fds(ports, s.vgpus, tap_fd, fds), e) : -EINVAL;
-	vm_argv_free(argv);
-	return r;
+	_cleanup_argv_ struct argv argv = { 0 };
+	r = vm_cmdline(&c, &argv, e);
+	return r < 0 ? r : run_qemu(vm, argv.v, fds, qemu_fds(ports, s.vgpus, tap_fd, fds), e);
 }

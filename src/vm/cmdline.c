@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vm/cmdline.h"
 #include "vm/config_check.h"
+#include "base/argv.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,51 +17,6 @@
 // memory access"). RAM of any other size takes the path page by page, which is right. 8 KiB is the unit
 // to which QEMU rounds -m.
 #define TCG_ODD_BYTES 8192
-
-// Growing list of owned strings; a failure is remembered and found at the end.
-struct args {
-	char **v;
-	size_t n, cap;
-	bool failed;
-};
-
-static void push(struct args *a, char *owned)
-{
-	if (owned && a->n + 1 >= a->cap) {
-		size_t cap = a->cap ? 2 * a->cap : 64;
-		char **v = realloc(a->v, cap * sizeof *v);
-		if (v) {
-			a->v = v;
-			a->cap = cap;
-		}
-	}
-	if (!owned || a->n + 1 >= a->cap) {
-		free(owned);
-		a->failed = true;
-		return;
-	}
-	a->v[a->n++] = owned;
-	a->v[a->n] = NULL;
-}
-
-__attribute__((format(printf, 2, 3))) static void add(struct args *a, const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	push(a, text);
-}
-
-// "-name", then its value.
-#define option(a, name, ...)                                                                       \
-	do {                                                                                       \
-		add(a, "%s", name);                                                                \
-		add(a, __VA_ARGS__);                                                               \
-	} while (0)
 
 // QEMU's option lists are split at commas; a doubled one stands for itself.
 static char *escape(const char *path)
@@ -78,19 +33,19 @@ static char *escape(const char *path)
 	return out;
 }
 
-static void add_machine(struct args *a, const struct vm_config *c)
+static void add_machine(struct argv *a, const struct vm_config *c)
 {
-	option(a, "-name", "guest=%s", c->name);
+	argv_option(a, "-name", "guest=%s", c->name);
 	// What a headless guest on virtio does not need costs boot time.
-	option(a, "-machine", "%s,vmport=off,hpet=off,sata=off,smbus=off", c->machine);
-	option(a, "-accel", "%s", c->accel == VM_ACCEL_KVM ? "kvm" : "tcg,tb-size=256");
-	option(a, "-cpu", "%s", c->cpu ? c->cpu : vm_default_cpu(c->accel));
-	option(a, "-smp", "%u", c->vcpus);
+	argv_option(a, "-machine", "%s,vmport=off,hpet=off,sata=off,smbus=off", c->machine);
+	argv_option(a, "-accel", "%s", c->accel == VM_ACCEL_KVM ? "kvm" : "tcg,tb-size=256");
+	argv_option(a, "-cpu", "%s", c->cpu ? c->cpu : vm_default_cpu(c->accel));
+	argv_option(a, "-smp", "%u", c->vcpus);
 	uint64_t bytes = c->memory_bytes - (c->accel == VM_ACCEL_TCG ? TCG_ODD_BYTES : 0);
-	option(a, "-m", "%lluK", (unsigned long long)(bytes >> 10));
+	argv_option(a, "-m", "%lluK", (unsigned long long)(bytes >> 10));
 }
 
-static void add_kernel(struct args *a, const struct vm_config *c)
+static void add_kernel(struct argv *a, const struct vm_config *c)
 {
 	char ip[64] = "", gateway[64] = "";
 
@@ -103,38 +58,38 @@ static void add_kernel(struct args *a, const struct vm_config *c)
 	// write to a port.
 	const char *emulated = " mitigations=off tsc=reliable no_timer_check i8042.noaux "
 			       "cryptomgr.notests audit=0 init_on_alloc=0";
-	option(a, "-kernel", "%s", c->kernel);
-	option(a, "-initrd", "%s", c->initrd);
-	option(a, "-append", "console=ttyS0 quiet%s ferry.name=%s%s%s ferry.ports=%u",
+	argv_option(a, "-kernel", "%s", c->kernel);
+	argv_option(a, "-initrd", "%s", c->initrd);
+	argv_option(a, "-append", "console=ttyS0 quiet%s ferry.name=%s%s%s ferry.ports=%u",
 		c->accel == VM_ACCEL_TCG ? emulated : "", c->name, ip, gateway,
 		1 + c->gpus * c->ports);
 }
 
-static void add_sockets(struct args *a, const struct vm_config *c, const char *dir)
+static void add_sockets(struct argv *a, const struct vm_config *c, const char *dir)
 {
-	option(a, "-chardev", "socket,id=qmp,path=%s/qmp.sock,server=on,wait=off", dir);
-	option(a, "-mon", "chardev=qmp,mode=control");
-	option(a, "-chardev", "file,id=console,path=%s/console.log,append=on", dir);
-	option(a, "-serial", "chardev:console");
-	option(a, "-chardev", "socket,id=agent,path=%s/agent.sock,server=on,wait=off", dir);
+	argv_option(a, "-chardev", "socket,id=qmp,path=%s/qmp.sock,server=on,wait=off", dir);
+	argv_option(a, "-mon", "chardev=qmp,mode=control");
+	argv_option(a, "-chardev", "file,id=console,path=%s/console.log,append=on", dir);
+	argv_option(a, "-serial", "chardev:console");
+	argv_option(a, "-chardev", "socket,id=agent,path=%s/agent.sock,server=on,wait=off", dir);
 }
 
-static void add_disk(struct args *a, const char *path)
+static void add_disk(struct argv *a, const char *path)
 {
-	option(a, "-blockdev",
+	argv_option(a, "-blockdev",
 		"driver=file,node-name=disk0-file,filename=%s,locking=on,discard=unmap", path);
-	option(a, "-blockdev", "driver=raw,node-name=disk0,file=disk0-file");
-	option(a, "-device", "virtio-blk-pci,id=vda,drive=disk0");
+	argv_option(a, "-blockdev", "driver=raw,node-name=disk0,file=disk0-file");
+	argv_option(a, "-device", "virtio-blk-pci,id=vda,drive=disk0");
 }
 
-static void add_network(struct args *a, const struct vm_config *c)
+static void add_network(struct argv *a, const struct vm_config *c)
 {
 	if (c->tap)
-		option(a, "-netdev", "tap,id=net0,ifname=%s,script=no,downscript=no", c->tap);
+		argv_option(a, "-netdev", "tap,id=net0,ifname=%s,script=no,downscript=no", c->tap);
 	else
-		option(a, "-netdev", "tap,id=net0,fd=%d", VM_TAP_FD);
+		argv_option(a, "-netdev", "tap,id=net0,fd=%d", VM_TAP_FD);
 	// No option ROM: it is for booting from the network, and part of the migrated state.
-	option(a, "-device", "virtio-net-pci,id=eth0,netdev=net0,mac=%s,romfile=", c->mac);
+	argv_option(a, "-device", "virtio-net-pci,id=eth0,netdev=net0,mac=%s,romfile=", c->mac);
 }
 
 // Port numbers 0 to 12: 0 is for a console, 1 for the agent, then a vGPU's. An interrupt for each of
@@ -152,19 +107,20 @@ static void add_network(struct args *a, const struct vm_config *c)
 // ioeventfd lets KVM's processor go on while another thread serves the port. An emulated one only hands
 // over to QEMU's main thread, which polls every port first: without it a round trip takes a quarter less and
 // a write's bytes go a third faster (docs/performance.md).
-static void add_ports(struct args *a, const struct vm_config *c)
+static void add_ports(struct argv *a, const struct vm_config *c)
 {
 	const char *served = c->accel == VM_ACCEL_TCG ? ",ioeventfd=off" : "";
 	const unsigned devices = (c->ports + PORTS_PER_DEVICE - 1) / PORTS_PER_DEVICE;
 
 	for (unsigned d = 0; d < (c->gpus ? c->gpus * devices : 1); d++)
-		option(a, "-device", SERIAL_DEVICE, d, served);
-	option(a, "-device", "virtserialport,bus=vser0.0,nr=1,chardev=agent,name=" VM_AGENT_PORT);
+		argv_option(a, "-device", SERIAL_DEVICE, d, served);
+	argv_option(
+		a, "-device", "virtserialport,bus=vser0.0,nr=1,chardev=agent,name=" VM_AGENT_PORT);
 	for (unsigned g = 0; g < c->gpus; g++) {
 		for (unsigned p = 0; p < c->ports; p++) {
-			option(a, "-chardev", "socket,id=gpu%up%u,fd=%u", g, p,
+			argv_option(a, "-chardev", "socket,id=gpu%up%u,fd=%u", g, p,
 				VM_GPU_FD(c->ports, g, p));
-			option(a, "-device",
+			argv_option(a, "-device",
 				"virtserialport,id=gpu%up%u,bus=vser%u.0,nr=%u,chardev=gpu%up%u,"
 				"name=ferry.gpu%u.%u",
 				g, p, g * devices + p / PORTS_PER_DEVICE, p % PORTS_PER_DEVICE + 2,
@@ -173,55 +129,43 @@ static void add_ports(struct args *a, const struct vm_config *c)
 	}
 }
 
-static int build(struct args *a, const struct vm_config *c)
+static int build(struct argv *a, const struct vm_config *c)
 {
 	_cleanup_free_ char *dir = escape(c->dir), *disk = c->disk ? escape(c->disk) : NULL;
 
 	if (!dir || (c->disk && !disk))
 		return -ENOMEM;
-	add(a, PROGRAM);
-	add(a, "-nodefaults");
-	add(a, "-no-user-config");
+	argv_add(a, PROGRAM);
+	argv_add(a, "-nodefaults");
+	argv_add(a, "-no-user-config");
 	add_machine(a, c);
-	option(a, "-display", "none");
-	option(a, "-sandbox",
+	argv_option(a, "-display", "none");
+	argv_option(a, "-sandbox",
 		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-	option(a, "-msg", "timestamp=on");
+	argv_option(a, "-msg", "timestamp=on");
 	add_sockets(a, c, dir);
 	add_kernel(a, c);
 	// Randomness from the host: a guest without devices that interrupt would wait for it.
-	option(a, "-object", "rng-builtin,id=rng0");
-	option(a, "-device", "virtio-rng-pci,rng=rng0");
+	argv_option(a, "-object", "rng-builtin,id=rng0");
+	argv_option(a, "-device", "virtio-rng-pci,rng=rng0");
 	if (disk)
 		add_disk(a, disk);
 	if (c->mac)
 		add_network(a, c);
 	add_ports(a, c);
-	add(a, "-S");
+	argv_add(a, "-S");
 	if (c->incoming)
-		option(a, "-incoming", "defer");
+		argv_option(a, "-incoming", "defer");
 	return a->failed ? -ENOMEM : 0;
 }
 
-char **vm_cmdline(const struct vm_config *c, struct ferry_error *e)
+int vm_cmdline(const struct vm_config *c, struct argv *ret, struct ferry_error *e)
 {
-	struct args a = { 0 };
+	int r = vm_config_check(c, e);
 
-	if (vm_config_check(c, e) < 0)
-		return NULL;
-	if (build(&a, c) < 0) {
-		ferry_fail(e, ENOMEM, "no-memory", "no memory for QEMU's arguments");
-		return vm_argv_free(a.v);
-	}
-	return a.v;
-}
-
-char **vm_argv_free(char **argv)
-{
-	for (char **p = argv; p && *p; p++)
-		free(*p);
-	free(argv);
-	return NULL;
+	if (r == 0 && build(ret, c) < 0)
+		r = ferry_fail(e, ENOMEM, "no-memory", "no memory for QEMU's arguments");
+	return r;
 }
 
 // Under TCG every feature is QEMU's own, the same on every host with this version; 5-level page

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/argv.h"
 #include "base/error.h"
 #include "vm/accel.h"
 
@@ -49,10 +50,9 @@ struct vm_config {
 // becomes part of paths, of QEMU options and of the guest's host name.
 int vm_name_check(const char *name, struct ferry_error *e);
 
-// The arguments, argv[0] being the program; vm_argv_free() them. QEMU starts stopped (-S), with its
+// Adds the arguments to `ret`, argv[0] being the program. QEMU starts stopped (-S), with its
 // monitor on DIR/qmp.sock, the agent's port on DIR/agent.sock and the console in DIR/console.log.
-// NULL and an error of code "bad-config" naming the field.
-char **vm_cmdline(const struct vm_config *c, struct ferry_error *e);
-char **vm_argv_free(char **argv); // NULL-safe; returns NULL
+// An error of code "bad-config" names the field.
+int vm_cmdline(const struct vm_config *c, struct argv *ret, struct ferry_error *e);
 
 const char *vm_default_cpu(enum vm_accel accel);

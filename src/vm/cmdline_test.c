@@ -23,14 +23,13 @@ static char *lines(const struct vm_config *c)
 {
 	static char text[65536];
 	struct ferry_error e = FERRY_ERROR_INIT;
-	char **argv = vm_cmdline(c, &e);
+	_cleanup_argv_ struct argv argv = { 0 };
 	size_t n = 0;
 
+	CHECK_EQ(vm_cmdline(c, &argv, &e), 0);
 	CHECK_STR(e.message, "");
-	CHECK(argv);
-	for (char **p = argv; *p; p++)
+	for (char **p = argv.v; *p; p++)
 		n += (size_t)snprintf(text + n, sizeof text - n, "%s\n", *p);
-	vm_argv_free(argv);
 	return text;
 }
 
@@ -128,8 +127,9 @@ static void more_ports_are_on_more_devices(void)
 static void refused(const struct vm_config *c, const char *message)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
+	_cleanup_argv_ struct argv argv = { 0 };
 
-	CHECK(!vm_cmdline(c, &e));
+	CHECK(vm_cmdline(c, &argv, &e) < 0 && !argv.v);
 	CHECK_STR(e.code, "bad-config");
 	CHECK(strstr(e.message, message));
 }

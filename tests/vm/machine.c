@@ -106,19 +106,19 @@ static void start_qemu(struct machine *m, const struct vm_config *c)
 	struct process_fd fds[VM_PORTS_PER_GPU];
 	char log[160];
 	size_t n_fds = open_ports(m, c, fds);
-	char **argv = vm_cmdline(c, &e);
+	_cleanup_argv_ struct argv argv = { 0 };
 
+	vm_cmdline(c, &argv, &e);
 	CHECK_STR(e.message, "");
 	snprintf(log, sizeof log, "%s/qemu.log", c->dir);
 	_cleanup_fd_ int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	struct process_spec spec = {
-		.argv = (const char *const *)argv, .log_fd = fd, .fds = fds, .n_fds = n_fds
+		.argv = (const char *const *)argv.v, .log_fd = fd, .fds = fds, .n_fds = n_fds
 	};
 	CHECK_EQ(process_start(&spec, &m->pid, &e), 0);
 	machines_guard_pid(m->pid);
 	for (size_t i = 0; i < n_fds; i++)
 		close(fds[i].fd);
-	vm_argv_free(argv);
 }
 
 static void connect_monitor(struct machine *m)
