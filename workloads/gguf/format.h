@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define GGUF_MAGIC         0x46554747u // "GGUF"
 #define GGUF_VERSION_MIN   2
@@ -29,6 +30,22 @@
 #define GGUF_BLOCK            32u
 #define GGUF_Q8_0_BLOCK_BYTES 34u
 #define GGUF_Q4_0_BLOCK_BYTES 18u
+
+// A half as a file has it, at any address.
+static inline float gguf_half(const uint8_t *p)
+{
+	_Float16 h;
+
+	memcpy(&h, p, sizeof h);
+	return (float)h;
+}
+
+static inline void gguf_put_half(uint8_t *p, float v)
+{
+	_Float16 h = (_Float16)v;
+
+	memcpy(p, &h, sizeof h);
+}
 
 enum gguf_type {
 	GGUF_U8 = 0,

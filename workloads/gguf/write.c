@@ -124,24 +124,16 @@ void gguf_write_ints(struct gguf_writer *w, const char *name, const int32_t *v, 
 
 // ---- tensors ----
 
-static void put_half(uint8_t *out, float v)
-{
-	_Float16 half = (_Float16)v;
-
-	memcpy(out, &half, sizeof half);
-}
-
 // The scale puts the block's largest weight at 127; each weight goes to the nearest step.
 static void put_q8_0(uint8_t *out, const float *weights)
 {
-	_Float16 scale;
-	float largest = 0, inverse;
+	float largest = 0, scale, inverse;
 
 	for (unsigned i = 0; i < GGUF_BLOCK; i++)
 		largest = fmaxf(largest, fabsf(weights[i]));
-	scale = (_Float16)(largest / 127);
-	inverse = scale > 0 ? 1 / (float)scale : 0;
-	memcpy(out, &scale, sizeof scale);
+	gguf_put_half(out, largest / 127);
+	scale = gguf_half(out);
+	inverse = scale > 0 ? 1 / scale : 0;
 	for (unsigned i = 0; i < GGUF_BLOCK; i++) {
 		float step = fminf(fmaxf(roundf(weights[i] * inverse), -127), 127);
 
@@ -156,7 +148,7 @@ static void convert(struct gguf_writer_tensor *t, const float *weights)
 	if (t->type == GGUF_TENSOR_F32)
 		memcpy(t->data, weights, n * sizeof *weights);
 	for (uint64_t i = 0; t->type == GGUF_TENSOR_F16 && i < n; i++)
-		put_half(t->data + 2 * i, weights[i]);
+		gguf_put_half(t->data + 2 * i, weights[i]);
 	for (uint64_t i = 0; t->type == GGUF_TENSOR_Q8_0 && i < n; i += GGUF_BLOCK)
 		put_q8_0(t->data + i / GGUF_BLOCK * GGUF_Q8_0_BLOCK_BYTES, weights + i);
 }

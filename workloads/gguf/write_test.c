@@ -61,14 +61,6 @@ static void check_keys(const struct gguf_file *g)
 	CHECK(array->array.count == 3 && gguf_array_i32(array, 1) == -7);
 }
 
-static double half_at(const uint8_t *at)
-{
-	_Float16 half;
-
-	memcpy(&half, at, sizeof half);
-	return (double)half;
-}
-
 static void check_tensors(const struct gguf_file *g, const float *weights)
 {
 	const struct gguf_tensor *gain = gguf_find_tensor(g, "gain");
@@ -81,10 +73,10 @@ static void check_tensors(const struct gguf_file *g, const float *weights)
 	CHECK(block && block->bytes == ROWS * COLS / GGUF_BLOCK * GGUF_Q8_0_BLOCK_BYTES);
 	for (int i = 0; i < ROWS * COLS; i++) {
 		const uint8_t *b = block->data + i / GGUF_BLOCK * GGUF_Q8_0_BLOCK_BYTES;
-		double scale = half_at(b), w = (double)weights[i];
+		double scale = (double)gguf_half(b), w = (double)weights[i];
 
 		// A half has eleven bits; a step of Q8_0 is the scale, which is itself a half.
-		CHECK(fabs(half_at(half->data + 2 * i) - w) <= fabs(w) / 2048 + 1e-7);
+		CHECK(fabs((double)gguf_half(half->data + 2 * i) - w) <= fabs(w) / 2048 + 1e-7);
 		CHECK(fabs(scale * (int8_t)b[2 + i % GGUF_BLOCK] - w) <= 0.57 * scale + 1e-9);
 	}
 }

@@ -2,19 +2,10 @@
 #include "blocks.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "gguf/format.h"
 
 #define K_BLOCK 256u
-
-static float half_at(const uint8_t *p)
-{
-	_Float16 h;
-
-	memcpy(&h, p, sizeof h);
-	return (float)h;
-}
 
 static unsigned bit_at(const uint8_t *bits, unsigned i)
 {
@@ -31,7 +22,7 @@ static unsigned nibble_at(const uint8_t *nibbles, unsigned i)
 static void q4_1(const uint8_t *block, float *out)
 {
 	for (unsigned i = 0; i < GGUF_BLOCK; i++)
-		out[i] = half_at(block) * (float)nibble_at(block + 4, i) + half_at(block + 2);
+		out[i] = gguf_half(block) * (float)nibble_at(block + 4, i) + gguf_half(block + 2);
 }
 
 // Scale, a fifth bit each, nibbles: scale * (value - 16).
@@ -40,7 +31,7 @@ static void q5_0(const uint8_t *block, float *out)
 	for (unsigned i = 0; i < GGUF_BLOCK; i++) {
 		unsigned v = nibble_at(block + 6, i) | bit_at(block + 2, i) << 4;
 
-		out[i] = half_at(block) * (float)((int)v - 16);
+		out[i] = gguf_half(block) * (float)((int)v - 16);
 	}
 }
 
@@ -50,7 +41,7 @@ static void q5_1(const uint8_t *block, float *out)
 	for (unsigned i = 0; i < GGUF_BLOCK; i++) {
 		unsigned v = nibble_at(block + 8, i) | bit_at(block + 4, i) << 4;
 
-		out[i] = half_at(block) * (float)v + half_at(block + 2);
+		out[i] = gguf_half(block) * (float)v + gguf_half(block + 2);
 	}
 }
 
@@ -71,7 +62,7 @@ static unsigned k_nibble_at(const uint8_t *nibbles, unsigned i)
 // scale and the lows' own.
 static void q2_k(const uint8_t *block, float *out)
 {
-	float scale = half_at(block + 80), least = half_at(block + 82);
+	float scale = gguf_half(block + 80), least = gguf_half(block + 82);
 
 	for (unsigned i = 0; i < K_BLOCK; i++) {
 		uint8_t group = block[i / 16];
@@ -86,7 +77,7 @@ static void q2_k(const uint8_t *block, float *out)
 static void q3_k(const uint8_t *block, float *out)
 {
 	const uint8_t *packed = block + 96;
-	float scale = half_at(block + 108);
+	float scale = gguf_half(block + 108);
 
 	for (unsigned i = 0; i < K_BLOCK; i++) {
 		unsigned group = i / 16;
@@ -118,7 +109,7 @@ static void k_scale(const uint8_t *packed, unsigned group, float *ret_scale, flo
 static void k_with_least(
 	const uint8_t *block, const uint8_t *fifth, const uint8_t *nibbles, float *out)
 {
-	float scale = half_at(block), least = half_at(block + 2);
+	float scale = gguf_half(block), least = gguf_half(block + 2);
 
 	for (unsigned i = 0; i < K_BLOCK; i++) {
 		unsigned v = k_nibble_at(nibbles, i);
@@ -145,7 +136,7 @@ static void q5_k(const uint8_t *block, float *out)
 // signed scales of groups of 16, and the scales' own scale.
 static void q6_k(const uint8_t *block, float *out)
 {
-	float scale = half_at(block + 208);
+	float scale = gguf_half(block + 208);
 
 	for (unsigned i = 0; i < K_BLOCK; i++) {
 		unsigned at = i / 128 * 64 + i % 64;

@@ -2,8 +2,6 @@
 // Every weight of a block of made bytes, in one weighted sum, against what ggml's own library made of the
 // same bytes (libggml-base as npm's node-llama-cpp 3 ships it, dequantize_row_*). All values are eighths:
 // the sums are exact.
-#include <string.h>
-
 #include "blocks.h"
 #include "check.h"
 #include "gguf/format.h"
@@ -37,10 +35,8 @@ static void test_against_published(void)
 			x = x * 1664525 + 1013904223;
 			block[i] = (uint8_t)(x >> 24);
 		}
-		for (int i = 0; i < 2 && published[t].halves[i] != 0xffff; i++) {
-			_Float16 h = (_Float16)(0.125f * (float)(i + 1));
-			memcpy(block + published[t].halves[i], &h, sizeof h);
-		}
+		for (int i = 0; i < 2 && published[t].halves[i] != 0xffff; i++)
+			gguf_put_half(block + published[t].halves[i], 0.125f * (float)(i + 1));
 		blocks_reader(published[t].type)(block, out);
 		for (uint32_t i = 0; i < layout.block; i++)
 			sum += (i + 1) * (double)out[i];

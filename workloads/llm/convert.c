@@ -7,8 +7,7 @@
 #include "blocks.h"
 #include "gguf/format.h"
 
-#define ROWS  16u // of a strip
-#define SCALE 2u  // bytes of a block's scale, which comes first
+#define SCALE 2u // bytes of a block's scale, which comes first
 
 static const struct {
 	uint32_t gguf;
@@ -50,14 +49,6 @@ uint64_t convert_row_bytes(uint32_t gguf_type, uint32_t cols)
 	return (uint64_t)(cols / layout.block) * layout.bytes;
 }
 
-static float half_at(const uint8_t *p)
-{
-	_Float16 h;
-
-	memcpy(&h, p, sizeof h);
-	return (float)h;
-}
-
 static void from_bf16(const uint8_t *row, uint32_t cols, float *out)
 {
 	for (uint32_t i = 0; i < cols; i++) {
@@ -70,14 +61,14 @@ static void from_bf16(const uint8_t *row, uint32_t cols, float *out)
 static void from_q8_0(const uint8_t *block, float *out)
 {
 	for (unsigned i = 0; i < GGUF_BLOCK; i++)
-		out[i] = half_at(block) * (float)(int8_t)block[2 + i];
+		out[i] = gguf_half(block) * (float)(int8_t)block[2 + i];
 }
 
 static void from_q4_0(const uint8_t *block, float *out)
 {
 	for (unsigned i = 0; i < GGUF_BLOCK / 2; i++) {
-		out[i] = half_at(block) * (float)((block[2 + i] & 15) - 8);
-		out[i + 16] = half_at(block) * (float)((block[2 + i] >> 4) - 8);
+		out[i] = gguf_half(block) * (float)((block[2 + i] & 15) - 8);
+		out[i + 16] = gguf_half(block) * (float)((block[2 + i] >> 4) - 8);
 	}
 }
 
@@ -100,16 +91,9 @@ void convert_to_floats(uint32_t gguf_type, const uint8_t *row, uint32_t cols, fl
 		memcpy(out, row, cols * sizeof *out);
 	if (gguf_type == GGUF_TENSOR_F16)
 		for (uint32_t i = 0; i < cols; i++)
-			out[i] = half_at(row + 2 * i);
+			out[i] = gguf_half(row + 2 * i);
 	if (gguf_type == GGUF_TENSOR_BF16)
 		from_bf16(row, cols, out);
-}
-
-static void to_half(float v, uint8_t *p)
-{
-	_Float16 h = (_Float16)v;
-
-	memcpy(p, &h, sizeof h);
 }
 
 static void to_q8_0(const float *in, uint8_t *block)
@@ -118,8 +102,8 @@ static void to_q8_0(const float *in, uint8_t *block)
 
 	for (unsigned i = 0; i < GGUF_BLOCK; i++)
 		most = fmaxf(most, fabsf(in[i]));
-	to_half(most / 127, block);
-	scale = half_at(block);
+	gguf_put_half(block, most / 127);
+	scale = gguf_half(block);
 	for (unsigned i = 0; i < GGUF_BLOCK; i++) {
 		float v = scale > 0 ? roundf(in[i] / scale) : 0;
 
@@ -133,17 +117,17 @@ void convert_from_floats(enum weight_type t, const float *in, uint32_t cols, uin
 		memcpy(row, in, cols * sizeof *in);
 	if (t == WEIGHT_F16)
 		for (uint32_t i = 0; i < cols; i++)
-			to_half(in[i], row + 2 * i);
+			gguf_put_half(row + 2 * i, in[i]);
 	for (uint32_t i = 0; t == WEIGHT_Q8_0 && i < cols / GGUF_BLOCK; i++)
 		to_q8_0(in + i * GGUF_BLOCK, row + i * GGUF_Q8_0_BLOCK_BYTES);
 }
 
 static void pack_reals(
-	uint32_t size, const uint8_t *const rows[ROWS], uint32_t cols, uint8_t *strip)
+	uint32_t size, const uint8_t *const rows[TILE_ROWS], uint32_t cols, uint8_t *strip)
 {
 	for (uint32_t c = 0; c < cols; c++)
-		for (unsigned y = 0; y < ROWS; y++)
-			memcpy(strip + ((uint64_t)c * ROWS + y) * size,
+		for (unsigned y = 0; y < TILE_ROWS; y++)
+			memcpy(strip + ((uint64_t)c * TILE_ROWS + y) * size,
 				rows[y] + (uint64_t)c * size, size);
 }
 
@@ -167,18 +151,18 @@ static uint32_t int_at(enum weight_type t, const uint8_t *quants, unsigned first
 }
 
 static void pack_blocks(
-	enum weight_type t, const uint8_t *const rows[ROWS], uint32_t cols, uint8_t *strip)
+	enum weight_type t, const uint8_t *const rows[TILE_ROWS], uint32_t cols, uint8_t *strip)
 {
-	uint32_t blocks = cols / GGUF_BLOCK, bytes = weight_tile_bytes(t) / ROWS;
+	uint32_t blocks = cols / GGUF_BLOCK, bytes = weight_tile_bytes(t) / TILE_ROWS;
 	unsigned in_int = t == WEIGHT_Q8_0 ? 4 : 8;
-	uint8_t *to = strip + (uint64_t)blocks * ROWS * SCALE;
+	uint8_t *to = strip + (uint64_t)blocks * TILE_ROWS * SCALE;
 
 	for (uint32_t b = 0; b < blocks; b++) {
-		for (unsigned y = 0; y < ROWS; y++)
-			memcpy(strip + ((uint64_t)b * ROWS + y) * SCALE,
+		for (unsigned y = 0; y < TILE_ROWS; y++)
+			memcpy(strip + ((uint64_t)b * TILE_ROWS + y) * SCALE,
 				rows[y] + (uint64_t)b * bytes, SCALE);
 		for (unsigned c = 0; c < GGUF_BLOCK; c += in_int)
-			for (unsigned y = 0; y < ROWS; y++, to += sizeof(uint32_t)) {
+			for (unsigned y = 0; y < TILE_ROWS; y++, to += sizeof(uint32_t)) {
 				uint32_t v = int_at(t, rows[y] + (uint64_t)b * bytes + SCALE, c);
 
 				memcpy(to, &v, sizeof v);
@@ -187,7 +171,7 @@ static void pack_blocks(
 }
 
 void convert_pack(
-	enum weight_type t, const uint8_t *const rows[ROWS], uint32_t cols, uint8_t *strip)
+	enum weight_type t, const uint8_t *const rows[TILE_ROWS], uint32_t cols, uint8_t *strip)
 {
 	if (weight_is_quantised(t))
 		pack_blocks(t, rows, cols, strip);

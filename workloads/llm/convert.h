@@ -23,5 +23,6 @@ void convert_to_floats(uint32_t gguf_type, const uint8_t *row, uint32_t cols, fl
 // To F32, F16 or Q8_0 (a block's scale is its largest magnitude over 127).
 void convert_from_floats(enum weight_type t, const float *in, uint32_t cols, uint8_t *row);
 
-// Packs sixteen rows in the file's format of type `t` into a strip (kernels/common.cl).
-void convert_pack(enum weight_type t, const uint8_t *const rows[16], uint32_t cols, uint8_t *strip);
+// Packs rows in the file's format of type `t` into a strip (kernels/common.cl).
+void convert_pack(
+	enum weight_type t, const uint8_t *const rows[TILE_ROWS], uint32_t cols, uint8_t *strip);

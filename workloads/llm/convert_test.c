@@ -7,22 +7,15 @@
 #include "convert.h"
 #include "gguf/format.h"
 
-static void put_half(uint8_t *p, float v)
-{
-	_Float16 h = (_Float16)v;
-
-	memcpy(p, &h, 2);
-}
-
 static void test_q8_0(void)
 {
 	uint8_t row[68] = { 0 };
 	float out[64];
 
-	put_half(row, 0.5f);
+	gguf_put_half(row, 0.5f);
 	row[2] = 0x80; // -128
 	row[33] = 3;
-	put_half(row + 34, 2);
+	gguf_put_half(row + 34, 2);
 	row[36] = 5;
 	convert_to_floats(GGUF_TENSOR_Q8_0, row, 64, out);
 	CHECK(out[0] == -64 && out[31] == 1.5f && out[32] == 10 && out[1] == 0);
@@ -33,7 +26,7 @@ static void test_q4_0(void)
 	uint8_t row[18] = { 0 };
 	float out[32];
 
-	put_half(row, 0.5f);
+	gguf_put_half(row, 0.5f);
 	memset(row + 2, 0x88, 16);
 	row[2] = 0x1f;
 	convert_to_floats(GGUF_TENSOR_Q4_0, row, 32, out);
@@ -45,7 +38,7 @@ static void test_q6_k(void)
 	uint8_t block[210] = { 0 };
 	float out[256];
 
-	put_half(block + 208, 0.25f);
+	gguf_put_half(block + 208, 0.25f);
 	for (int i = 0; i < 16; i++)
 		block[192 + i] = (uint8_t)(i + 1);
 	block[0] = 0x5a;       // low nibbles of weights 0 and 64
@@ -90,15 +83,13 @@ static uint32_t int_of(const uint8_t *p)
 	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-#define ROWS 16
-
 // Two blocks a row, of which the scale is (row, block) and weight i is 7 i + row.
 static void test_pack_q8_0(void)
 {
-	uint8_t rows[ROWS][2 * 34], strip[2 * 544];
-	const uint8_t *at[ROWS];
+	uint8_t rows[TILE_ROWS][2 * 34], strip[2 * 544];
+	const uint8_t *at[TILE_ROWS];
 
-	for (unsigned y = 0; y < ROWS; y++) {
+	for (unsigned y = 0; y < TILE_ROWS; y++) {
 		at[y] = rows[y];
 		for (unsigned b = 0; b < 2; b++) {
 			rows[y][34 * b] = (uint8_t)y;
@@ -118,10 +109,10 @@ static void test_pack_q8_0(void)
 
 static void test_pack_q4_0(void)
 {
-	uint8_t rows[ROWS][18], strip[288];
-	const uint8_t *at[ROWS];
+	uint8_t rows[TILE_ROWS][18], strip[288];
+	const uint8_t *at[TILE_ROWS];
 
-	for (unsigned y = 0; y < ROWS; y++) {
+	for (unsigned y = 0; y < TILE_ROWS; y++) {
 		at[y] = rows[y];
 		rows[y][0] = rows[y][1] = (uint8_t)y;
 		for (unsigned i = 0; i < 16; i++) // column i is i, column 16 + i is 15 - i
@@ -136,10 +127,10 @@ static void test_pack_q4_0(void)
 
 static void test_pack_f16(void)
 {
-	uint8_t rows[ROWS][64], strip[1024];
-	const uint8_t *at[ROWS];
+	uint8_t rows[TILE_ROWS][64], strip[1024];
+	const uint8_t *at[TILE_ROWS];
 
-	for (unsigned y = 0; y < ROWS; y++) {
+	for (unsigned y = 0; y < TILE_ROWS; y++) {
 		at[y] = rows[y];
 		for (unsigned i = 0; i < 32; i++) {
 			rows[y][2 * i] = (uint8_t)i;

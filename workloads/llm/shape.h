@@ -11,6 +11,9 @@
 // How a matrix is stored. The quantised ones are blocks of 32 with one half as scale (gguf/format.h).
 enum weight_type { WEIGHT_F32, WEIGHT_F16, WEIGHT_Q8_0, WEIGHT_Q4_0, WEIGHT_TYPES };
 
+#define TILE_ROWS 16u // matrices lie in tiles of 16 rows by 32 columns (kernels/common.cl)
+#define TILE_COLS 32u
+
 #define SHAPE_MAX_DIM    16384u
 #define SHAPE_MAX_HIDDEN (8 * SHAPE_MAX_DIM)
 #define SHAPE_PAGE       16 // tokens in a page of the KV cache, as PAGE in kernels/common.cl
@@ -34,7 +37,7 @@ uint32_t shape_vocab_rows(const struct shape *s);
 uint32_t shape_q_dim(const struct shape *s);
 uint32_t shape_kv_dim(const struct shape *s);
 
-// Bytes of a tile, 512 weights, of a type.
+// Bytes of a tile of a type.
 uint32_t weight_tile_bytes(enum weight_type t);
 
 // Stored in blocks: what such a matrix is multiplied with is packed too (kernels/activation.cl).

@@ -10,8 +10,6 @@
 #include "shape.h"
 
 #define MAX_ARENAS 256
-#define TILE_ROWS  16u // a tile is 16 rows of 32 columns (kernels/common.cl)
-#define TILE_COLS  32u
 
 // A matrix in tiles. Rows and columns are multiples of a tile's.
 struct matrix {
