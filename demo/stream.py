@@ -18,7 +18,6 @@ from lab.model import Lab
 BIN_S = 0.25
 
 
-
 class Stream:
     """One client of one model: tokens as they arrive. Reading them here is safe from any thread."""
 

@@ -191,8 +191,7 @@ static void in_bulk(uint32_t round)
 	uint32_t *words = malloc(WORDS * sizeof *words), *got = calloc(WORDS, sizeof *got);
 	cl_mem m = MADE(clCreateBuffer(context, 0, WORDS * sizeof *words, NULL, &err));
 
-	if (!words || !got)
-		exit(1);
+	HOLDS(words && got);
 	for (uint32_t i = 0; i < WORDS; i++)
 		words[i] = i * 2246822519u ^ round;
 	for (int i = 0; i < 8; i++)
@@ -200,10 +199,7 @@ static void in_bulk(uint32_t round)
 			WORDS * sizeof *words, words, 0, NULL, NULL));
 	MUST(clEnqueueReadBuffer(queue, m, CL_TRUE, 0, WORDS * sizeof *got, got, 0, NULL, NULL));
 	for (uint32_t i = 0; i < WORDS; i++)
-		if (got[i] != words[i]) {
-			fprintf(stderr, "word %u of the bulk is %08x\n", i, got[i]);
-			exit(1);
-		}
+		HOLDS(got[i] == words[i]);
 	MUST(clReleaseMemObject(m));
 	free(words);
 	free(got);

@@ -54,5 +54,5 @@ void images_round(uint32_t round);
 void standing_begin(void);
 void standing_round(uint32_t round);
 void standing_end(void); // each callback came once
-// 64 MiB read while the other queue works.
+// 64 MiB that a kernel has written, read in one command.
 void large_round(uint32_t round);
