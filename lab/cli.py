@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     memory = sub.add_parser("memory", help="cap what a host gives to VMs")
     memory.add_argument("host")
     memory.add_argument("memory", metavar="4G|off")
+    device = sub.add_parser("device", help="keep a host's OpenCL device to older instructions")
+    device.add_argument("host")
+    device.add_argument("device", choices=(*lifecycle.DEVICES, "own"))
     cut = sub.add_parser("cut", help="drop silently what A and B send to each other on the migration link")
     cut.add_argument("a")
     cut.add_argument("b")
@@ -121,6 +124,9 @@ def _run(args: argparse.Namespace) -> int:
     elif args.command == "memory":
         with model.locked(name):
             control.set_memory(lab, lab.host(args.host), None if args.memory == "off" else args.memory)
+    elif args.command == "device":
+        with model.locked(name):
+            control.set_device(lab, lab.host(args.host), None if args.device == "own" else args.device)
     elif args.command == "cut":
         control.cut(lab, args.a, args.b, args.one_way)
     elif args.command == "heal":

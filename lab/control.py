@@ -99,12 +99,22 @@ def set_rate(lab: Lab, rate: str | None) -> str:
     return f"{rate}, by a token bucket on each port" if rate else "no limit"
 
 
-def set_memory(lab: Lab, host: Host, memory: str | None) -> None:
-    """Caps what a host gives to VMs; its ferryd is started again."""
-    host.memory = memory
+def _configure(lab: Lab, host: Host) -> None:
     lifecycle.write_config(lab, host, bandwidth=lab.rate if lab.rate_method == "channels" else None)
     lab.save()
     send(lab, host, "restart", "ferryd", None)
+
+
+def set_memory(lab: Lab, host: Host, memory: str | None) -> None:
+    """Caps what a host gives to VMs; its ferryd is started again."""
+    host.memory = memory
+    _configure(lab, host)
+
+
+def set_device(lab: Lab, host: Host, device: str | None) -> None:
+    """Keeps a host's OpenCL device to older instructions, for vGPUs that start from now on; its ferryd is started again."""
+    host.device = device
+    _configure(lab, host)
 
 
 def cut(lab: Lab, a: str, b: str, one_way: bool) -> None:

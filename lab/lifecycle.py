@@ -22,6 +22,9 @@ from lab.process import Process
 PORT = 7700
 PROGRAMS = {"ferryd": "src/host/ferryd", "ferry-vgpu": "src/vgpu/ferry-vgpu",
             "ferry-relay": "src/relay/ferry-relay", "ferry": "src/cli/ferry"}
+# A host whose device compiles for an older processor than this machine's. PoCL 3.1: lib/CL/pocl_llvm_utils.cc.
+DEVICES = {"avx2": {"POCL_LLVM_CPU_NAME": "haswell", "POCL_KERNELLIB_NAME": "avx2"},
+           "sse2": {"POCL_LLVM_CPU_NAME": "x86-64", "POCL_KERNELLIB_NAME": "sse2"}}
 
 
 def build_folder() -> Path:
@@ -50,7 +53,8 @@ def write_config(lab: Lab, host: Host, bandwidth: str | None = None) -> None:
         "listen": f"{network.migration_address(host.index)}:{PORT}", "peers": peers,
         "guest": {"bridge": "br0", "subnet": network.GUEST_NET, "first": network.first_guest_address(host.index)},
         "image": str(image_folder()), "programs": str(lab.folder / "programs"), "faults": True,
-        "bandwidth": bandwidth, "memory": host.memory, "vgpu": {"tracker": "auto"}, "env": {}}, indent=1) + "\n")
+        "bandwidth": bandwidth, "memory": host.memory, "vgpu": {"tracker": "auto"},
+        "env": DEVICES[host.device] if host.device else {}}, indent=1) + "\n")
 
 
 @dataclass

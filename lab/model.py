@@ -28,6 +28,7 @@ class Host:
     supervisor: Process
     folder: Path
     memory: str | None = None  # cap on what it gives to VMs
+    device: str | None = None  # the instructions that its OpenCL device is kept to, of lifecycle.DEVICES
 
     @property
     def state(self) -> Path:
@@ -92,7 +93,8 @@ class Lab:
             "client": self.switch.pid, "client_start": self.switch.start,
             "hosts": {h.name: {"index": h.index, "supervisor": h.supervisor.pid,
                                "supervisor_start": h.supervisor.start, "socket": h.socket,
-                               "state": str(h.state), "memory": h.memory} for h in self.hosts.values()}}
+                               "state": str(h.state), "memory": h.memory, "device": h.device}
+                      for h in self.hosts.values()}}
         path = self.folder / "lab.json"
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(document, indent=1) + "\n")
@@ -119,7 +121,7 @@ def load(name: str) -> Lab | None:
                   Process(document["client"], document["client_start"]))
         for host, h in document["hosts"].items():
             process = Process(h["supervisor"], h["supervisor_start"])
-            lab.hosts[host] = Host(host, h["index"], process, folder / host, h["memory"])
+            lab.hosts[host] = Host(host, h["index"], process, folder / host, h["memory"], h["device"])
         return lab
     except FileNotFoundError:
         return None
