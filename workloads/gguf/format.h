@@ -78,6 +78,8 @@ enum gguf_tensor_type {
 	GGUF_TENSOR_Q4_K = 12,
 	GGUF_TENSOR_Q5_K = 13,
 	GGUF_TENSOR_Q6_K = 14,
+	GGUF_TENSOR_IQ4_NL = 20,
+	GGUF_TENSOR_IQ4_XS = 23,
 	GGUF_TENSOR_BF16 = 30,
 };
 
@@ -98,5 +100,5 @@ const char *gguf_type_name(uint32_t type);
 
 // What went wrong, for a person. Functions return 0 or a negative errno and fill it (NULL is fine).
 struct gguf_error {
-	char text[256];
+	char text[512];
 };

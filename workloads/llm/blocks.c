@@ -148,6 +148,33 @@ static void q6_k(const uint8_t *block, float *out)
 	}
 }
 
+// The IQ4 types' nibbles choose one of these, finer around zero (ggml's kvalues_iq4nl).
+static const int8_t steps[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69,
+	89, 113 };
+
+// Scale, nibbles.
+static void iq4_nl(const uint8_t *block, float *out)
+{
+	for (unsigned i = 0; i < GGUF_BLOCK; i++)
+		out[i] = gguf_half(block) * (float)steps[nibble_at(block + 2, i)];
+}
+
+// The scales' own scale, eight scales of six bits less 32 for groups of 32 (the two high bits in two
+// bytes, the low nibbles in four), nibbles: each group as in IQ4_NL.
+static void iq4_xs(const uint8_t *block, float *out)
+{
+	float scale = gguf_half(block);
+
+	for (unsigned i = 0; i < K_BLOCK; i++) {
+		unsigned group = i / 32;
+		unsigned high = block[2 + group / 4] >> (group % 4 * 2) & 3;
+		unsigned low = block[4 + group / 2] >> (group % 2 * 4) & 15;
+
+		out[i] = scale * (float)((int)(low | high << 4) - 32) *
+			 (float)steps[nibble_at(block + 8 + 16 * group, i % 32)];
+	}
+}
+
 blocks_read *blocks_reader(uint32_t gguf_type)
 {
 	switch (gguf_type) {
@@ -167,6 +194,10 @@ blocks_read *blocks_reader(uint32_t gguf_type)
 		return q5_k;
 	case GGUF_TENSOR_Q6_K:
 		return q6_k;
+	case GGUF_TENSOR_IQ4_NL:
+		return iq4_nl;
+	case GGUF_TENSOR_IQ4_XS:
+		return iq4_xs;
 	default:
 		return NULL;
 	}

@@ -19,6 +19,8 @@ static const struct {
 	{ GGUF_TENSOR_Q4_K, { 0, 2 }, 739013.125 },
 	{ GGUF_TENSOR_Q5_K, { 0, 2 }, 1732380.0 },
 	{ GGUF_TENSOR_Q6_K, { 208, 0xffff }, -732162.875 },
+	{ GGUF_TENSOR_IQ4_NL, { 0, 0xffff }, -90.625 },
+	{ GGUF_TENSOR_IQ4_XS, { 0, 0xffff }, -211808.625 },
 };
 
 static void test_against_published(void)
