@@ -189,3 +189,13 @@ float gguf_array_f32(const struct gguf_value *array, uint64_t i)
 	memcpy(&f, &bits, sizeof f);
 	return f;
 }
+
+const char *gguf_shown(struct gguf_string s, char out[GGUF_SHOWN + 1])
+{
+	uint64_t n = s.len < GGUF_SHOWN ? s.len : GGUF_SHOWN;
+
+	for (uint64_t i = 0; i < n; i++)
+		out[i] = s.at[i] >= ' ' && s.at[i] <= '~' ? s.at[i] : '?';
+	out[n] = 0;
+	return out;
+}

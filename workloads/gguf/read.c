@@ -13,7 +13,6 @@
 
 #define KEY_MIN_BYTES    (8 + 4 + 1)         // name's length, type, the smallest value
 #define TENSOR_MIN_BYTES (8 + 4 + 8 + 4 + 8) // name's length, dimensions, one size, type, offset
-#define SHOWN            64                  // bytes of a name in an error
 
 struct cursor {
 	const uint8_t *at, *end;
@@ -30,17 +29,6 @@ __attribute__((format(printf, 3, 4))) static int fail(
 		va_end(ap);
 	}
 	return -err;
-}
-
-// A name fit for a terminal: the file may put anything into it.
-static const char *shown(struct gguf_string s, char out[SHOWN + 1])
-{
-	uint64_t n = s.len < SHOWN ? s.len : SHOWN;
-
-	for (uint64_t i = 0; i < n; i++)
-		out[i] = s.at[i] >= ' ' && s.at[i] <= '~' ? s.at[i] : '?';
-	out[n] = 0;
-	return out;
 }
 
 static uint64_t left(const struct cursor *c)
@@ -156,7 +144,7 @@ static int take_value(
 
 static int take_keys(struct cursor *c, struct gguf_file *g, struct gguf_error *e)
 {
-	char name[SHOWN + 1];
+	char name[GGUF_SHOWN + 1];
 
 	for (uint64_t i = 0; i < g->n_keys; i++) {
 		struct gguf_key *k = &g->keys[i];
@@ -168,7 +156,7 @@ static int take_keys(struct cursor *c, struct gguf_file *g, struct gguf_error *e
 		if (!k->name.len || k->name.len > GGUF_MAX_NAME)
 			return fail(e, EINVAL, "key %llu has a name of %llu bytes",
 				(unsigned long long)i, (unsigned long long)k->name.len);
-		r = take_value(c, shown(k->name, name), &k->value, e);
+		r = take_value(c, gguf_shown(k->name, name), &k->value, e);
 		if (r)
 			return r;
 	}
@@ -196,7 +184,10 @@ static int size_tensor(struct gguf_tensor *t, const char *name, struct gguf_erro
 	struct gguf_layout layout;
 
 	if (!gguf_tensor_layout(t->type, &layout))
-		return fail(e, ENOTSUP, "tensor \"%s\": its type %u is not known", name, t->type);
+		return fail(e, ENOTSUP,
+			"tensor \"%s\": its type %u is not known, withdrawn or newer than this "
+			"reader: llama.cpp's llama-quantize can make the file in another",
+			name, t->type);
 	t->elements = 1;
 	for (uint32_t i = 0; i < GGUF_MAX_DIMS; i++) {
 		if (!t->dims[i])
@@ -215,12 +206,12 @@ static int size_tensor(struct gguf_tensor *t, const char *name, struct gguf_erro
 static int take_tensor(
 	struct cursor *c, uint32_t alignment, struct gguf_tensor *t, struct gguf_error *e)
 {
-	char name[SHOWN + 1];
+	char name[GGUF_SHOWN + 1];
 	bool whole;
 
 	if (!take_string(c, &t->name) || !t->name.len)
 		return fail(e, EINVAL, "the file ends inside its list of tensors");
-	shown(t->name, name);
+	gguf_shown(t->name, name);
 	whole = take32(c, &t->n_dims);
 	if (whole && (!t->n_dims || t->n_dims > GGUF_MAX_DIMS))
 		return fail(e, EINVAL, "tensor \"%s\": %u dimensions; 1 to %u are possible", name,
@@ -267,7 +258,7 @@ static int compare_offsets(const void *a, const void *b)
 
 static int index_keys(struct gguf_file *g, struct gguf_error *e)
 {
-	char name[SHOWN + 1];
+	char name[GGUF_SHOWN + 1];
 
 	for (uint64_t i = 0; i < g->n_keys; i++)
 		g->keys_by_name[i] = &g->keys[i];
@@ -275,7 +266,7 @@ static int index_keys(struct gguf_file *g, struct gguf_error *e)
 	for (uint64_t i = 1; i < g->n_keys; i++)
 		if (!compare_keys(&g->keys_by_name[i - 1], &g->keys_by_name[i]))
 			return fail(e, EINVAL, "key \"%s\" is there twice",
-				shown(g->keys_by_name[i]->name, name));
+				gguf_shown(g->keys_by_name[i]->name, name));
 	return 0;
 }
 
@@ -284,7 +275,7 @@ static int place_tensors(struct gguf_file *g, const uint8_t *data, struct gguf_e
 {
 	struct gguf_tensor **by = g->tensors_by_name;
 	uint64_t room = (uint64_t)(g->data + g->size - data), end = 0;
-	char a[SHOWN + 1], b[SHOWN + 1];
+	char a[GGUF_SHOWN + 1], b[GGUF_SHOWN + 1];
 
 	for (uint64_t i = 0; i < g->n_tensors; i++)
 		by[i] = &g->tensors[i];
@@ -292,11 +283,11 @@ static int place_tensors(struct gguf_file *g, const uint8_t *data, struct gguf_e
 	for (uint64_t i = 0; i < g->n_tensors; i++) {
 		if (i && by[i]->offset < end)
 			return fail(e, EINVAL, "tensors \"%s\" and \"%s\" overlap",
-				shown(by[i - 1]->name, a), shown(by[i]->name, b));
+				gguf_shown(by[i - 1]->name, a), gguf_shown(by[i]->name, b));
 		if (by[i]->offset > room || by[i]->bytes > room - by[i]->offset)
 			return fail(e, EINVAL,
 				"tensor \"%s\": its %llu bytes at %llu go past the file's end",
-				shown(by[i]->name, a), (unsigned long long)by[i]->bytes,
+				gguf_shown(by[i]->name, a), (unsigned long long)by[i]->bytes,
 				(unsigned long long)by[i]->offset);
 		end = by[i]->offset + by[i]->bytes;
 		by[i]->data = data + by[i]->offset;
@@ -304,8 +295,8 @@ static int place_tensors(struct gguf_file *g, const uint8_t *data, struct gguf_e
 	qsort(by, g->n_tensors, sizeof *by, compare_tensors);
 	for (uint64_t i = 1; i < g->n_tensors; i++)
 		if (!compare_tensors(&by[i - 1], &by[i]))
-			return fail(
-				e, EINVAL, "tensor \"%s\" is there twice", shown(by[i]->name, a));
+			return fail(e, EINVAL, "tensor \"%s\" is there twice",
+				gguf_shown(by[i]->name, a));
 	return 0;
 }
 
@@ -314,11 +305,19 @@ static int take_header(struct cursor *c, struct gguf_file *g, struct gguf_error 
 	uint32_t magic;
 
 	if (!take32(c, &magic) || magic != GGUF_MAGIC)
-		return fail(e, EINVAL, "not a GGUF file: it does not begin with \"GGUF\"");
+		return fail(e, EINVAL,
+			"not a GGUF file: it does not begin with \"GGUF\" (a Git LFS pointer in "
+			"place of the file, or another format, which llama.cpp's "
+			"convert_hf_to_gguf.py converts)");
 	if (!take32(c, &g->version) || !take(c, 8, &g->n_tensors) || !take(c, 8, &g->n_keys))
 		return fail(e, EINVAL, "the file ends inside its header");
+	if (g->version && !(g->version & 0xffff))
+		return fail(e, ENOTSUP,
+			"a big-endian GGUF file is not supported: take the little-endian one");
 	if (g->version < GGUF_VERSION_MIN || g->version > GGUF_VERSION_MAX)
-		return fail(e, ENOTSUP, "GGUF version %u is not supported; %d to %d are",
+		return fail(e, ENOTSUP,
+			"GGUF version %u is not supported, only %d to %d: today's llama.cpp "
+			"writes such a file",
 			g->version, GGUF_VERSION_MIN, GGUF_VERSION_MAX);
 	if (g->n_keys > left(c) / KEY_MIN_BYTES || g->n_tensors > left(c) / TENSOR_MIN_BYTES)
 		return fail(e, EINVAL, "%llu keys and %llu tensors do not fit the file",
@@ -373,6 +372,16 @@ int gguf_parse(struct gguf_file *ret, const void *data, uint64_t size, struct gg
 	return r;
 }
 
+// The whole error: which file, what is wrong with it, and for one that is malformed what to do.
+static void explain(const char *path, const uint8_t *data, uint64_t size, struct gguf_error *e)
+{
+	bool ours = size >= 4 && !memcmp(data, "GGUF", 4);
+	struct gguf_error what = *e;
+
+	fail(e, 0, "%.160s: %.280s%s", path, what.text,
+		ours ? "; the file is damaged or was not fetched whole: fetch it again" : "");
+}
+
 int gguf_open(struct gguf_file *ret, const char *path, struct gguf_error *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
@@ -391,6 +400,8 @@ int gguf_open(struct gguf_file *ret, const char *path, struct gguf_error *e)
 	if (map == MAP_FAILED)
 		return fail(e, r, "%.160s: %s", path, strerror(r));
 	r = gguf_parse(ret, map, (uint64_t)st.st_size, e);
+	if (r == -EINVAL && e)
+		explain(path, map, (uint64_t)st.st_size, e);
 	if (r)
 		munmap(map, (size_t)st.st_size);
 	else

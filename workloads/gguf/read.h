@@ -94,3 +94,7 @@ int32_t gguf_array_i32(const struct gguf_value *array, uint64_t i);
 float gguf_array_f32(const struct gguf_value *array, uint64_t i);
 
 bool gguf_string_is(struct gguf_string s, const char *text);
+
+// The first GGUF_SHOWN bytes, fit for a terminal: a file may put anything into a string. Returns `out`.
+#define GGUF_SHOWN 64
+const char *gguf_shown(struct gguf_string s, char out[GGUF_SHOWN + 1]);

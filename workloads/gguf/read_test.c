@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../common/check.h"
 #include "gguf/read.h"
@@ -153,6 +154,10 @@ static void test_open(void)
 	CHECK(!gguf_open(&g, path, &e));
 	check_good(&g);
 	gguf_close(&g);
+	CHECK(!truncate(path, (off_t)m.len - 1));
+	CHECK(gguf_open(&g, path, &e) == -EINVAL);
+	CHECK(strstr(e.text, path) && strstr(e.text, "tensor \"w\"") &&
+		strstr(e.text, "fetch it again"));
 	CHECK(!remove(path));
 	CHECK(gguf_open(&g, path, &e) == -ENOENT && strstr(e.text, path));
 	CHECK(gguf_open(&g, "/", &e) == -EINVAL);
@@ -181,6 +186,8 @@ static void test_bad_headers(void)
 	good(&m, 3);
 	m.data[0] = 'g';
 	expect(&m, EINVAL, "not a GGUF file");
+	good(&m, 3u << 24);
+	expect(&m, ENOTSUP, "big-endian");
 	put_header(&m, 3, 0, 1ull << 60);
 	expect(&m, EINVAL, "do not fit");
 	put_header(&m, 3, UINT64_MAX, 0);

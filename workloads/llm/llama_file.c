@@ -21,28 +21,39 @@ static int read_numbers(struct llama_file *l, uint32_t *context, struct failure 
 	struct gguf_error e = { "" };
 	const struct {
 		const char *key;
-		bool required;
 		uint32_t *value;
+		uint32_t min, max;
 	} keys[] = {
-		{ "llama.embedding_length", true, &s->dim },
-		{ "llama.block_count", true, &s->layers },
-		{ "llama.feed_forward_length", true, &l->hidden },
-		{ "llama.attention.head_count", true, &s->heads },
-		{ "llama.context_length", true, context },
+		{ "llama.embedding_length", &s->dim, 1, SHAPE_MAX_DIM },
+		{ "llama.block_count", &s->layers, 1, SHAPE_MAX_LAYERS },
+		{ "llama.feed_forward_length", &l->hidden, 1, SHAPE_MAX_HIDDEN },
+		{ "llama.attention.head_count", &s->heads, 1, SHAPE_MAX_HEADS },
+		{ "llama.context_length", context, SHAPE_PAGE, UINT32_MAX },
 	};
 	int r = 0;
 
-	for (size_t i = 0; !r && i < sizeof keys / sizeof *keys; i++)
-		r = gguf_u32(g, keys[i].key, keys[i].required, keys[i].value, &e);
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		r = gguf_u32(g, keys[i].key, true, keys[i].value, &e);
+		if (r)
+			return fail_gguf(f, r, &e);
+		if (*keys[i].value < keys[i].min || *keys[i].value > keys[i].max)
+			return fail(f, EINVAL, "key \"%s\": %u is not %u to %u", keys[i].key,
+				*keys[i].value, keys[i].min, keys[i].max);
+	}
 	s->kv_heads = s->heads;
-	if (!r)
-		r = gguf_u32(g, "llama.attention.head_count_kv", false, &s->kv_heads, &e);
-	s->head_dim = s->heads ? s->dim / s->heads : 0;
+	r = gguf_u32(g, "llama.attention.head_count_kv", false, &s->kv_heads, &e);
+	s->head_dim = s->dim / s->heads;
 	if (!r)
 		r = gguf_u32(g, "llama.attention.key_length", false, &s->head_dim, &e);
 	if (!r)
 		r = gguf_float(g, "llama.attention.layer_norm_rms_epsilon", true, &s->norm_eps, &e);
-	return r ? fail_gguf(f, r, &e) : 0;
+	if (r)
+		return fail_gguf(f, r, &e);
+	if (!s->kv_heads || s->heads % s->kv_heads)
+		return fail(f, EINVAL,
+			"key \"llama.attention.head_count_kv\": %u heads cannot share %u evenly",
+			s->heads, s->kv_heads);
+	return 0;
 }
 
 // What the kernels do not do, by the key that asks for it.
@@ -69,6 +80,21 @@ static int refuse_foreign(const struct gguf_file *g, const struct shape *s, stru
 				keys[i].key, value, keys[i].only);
 	}
 	return 0;
+}
+
+static int refuse_parts(const struct gguf_file *g, struct failure *f)
+{
+	uint32_t parts = 1;
+	struct gguf_error e;
+
+	if (gguf_u32(g, "split.count", false, &parts, &e))
+		return fail_gguf(f, EINVAL, &e);
+	return parts <= 1
+		       ? 0
+		       : fail(f, ENOTSUP,
+				 "key \"split.count\": this is one of a file's %u parts: join them "
+				 "with llama.cpp's llama-gguf-split --merge",
+				 parts);
 }
 
 static int find_tensor(const struct gguf_file *g, const char *name, uint64_t cols, uint64_t rows,
@@ -109,32 +135,39 @@ static int find_matrix(const struct gguf_file *g, const char *name, uint64_t col
 	gguf_tensor_layout((*ret)->type, &layout);
 	if (!convert_target((*ret)->type, type))
 		return fail(f, ENOTSUP,
-			"tensor \"%s\": type %s is not supported (F32, F16, BF16, the Q types of "
-			"blocks of 32 and the K types are)",
+			"tensor \"%s\": type %s is not supported; F32, F16, BF16, Q4_0 to Q8_0, "
+			"Q2_K to Q6_K, IQ4_NL and IQ4_XS are: take the model's file of such a "
+			"type, or make one with llama.cpp's llama-quantize",
 			name, layout.name);
 	return 0;
+}
+
+struct llama_padding llama_stream_padding(const struct llama_file *l)
+{
+	return (struct llama_padding){ l->shape.dim - l->shape.dim_padding, l->shape.dim };
 }
 
 struct llama_source llama_source_of(const struct llama_file *l, unsigned matrix)
 {
 	const struct shape *s = &l->shape;
-	struct llama_padding none = { 1, 1 }, hidden = { l->hidden, s->hidden };
+	struct llama_padding stream = llama_stream_padding(l);
+	struct llama_padding hidden = { l->hidden, s->hidden };
 	struct llama_padding head = { s->head_dim - s->head_padding, s->head_dim };
 	uint32_t q = s->heads * head.file, kv = s->kv_heads * head.file;
 
 	switch (matrix) {
 	case LAYER_QKV:
 		return (struct llama_source){ { "attn_q", "attn_k", "attn_v" }, 3, false,
-			{ q, kv, kv }, s->dim, head, none };
+			{ q, kv, kv }, stream.file, head, stream };
 	case LAYER_OUTPUT:
-		return (struct llama_source){ { "attn_output" }, 1, false, { s->dim }, q, none,
-			head };
+		return (struct llama_source){ { "attn_output" }, 1, false, { stream.file }, q,
+			stream, head };
 	case LAYER_GATE_UP:
 		return (struct llama_source){ { "ffn_gate", "ffn_up" }, 2, true,
-			{ l->hidden, l->hidden }, s->dim, hidden, none };
+			{ l->hidden, l->hidden }, stream.file, hidden, stream };
 	default:
-		return (struct llama_source){ { "ffn_down" }, 1, false, { s->dim }, l->hidden, none,
-			hidden };
+		return (struct llama_source){ { "ffn_down" }, 1, false, { stream.file }, l->hidden,
+			stream, hidden };
 	}
 }
 
@@ -181,24 +214,23 @@ static int plan_layer(struct llama_file *l, uint32_t layer, struct failure *f)
 	}
 	for (unsigned i = 0; !r && i < 2; i++) {
 		llama_layer_name(name, layer, llama_layer_vectors[i]);
-		r = find_vector(l->gguf, name, l->shape.dim, &t, f);
+		r = find_vector(l->gguf, name, llama_stream_padding(l).file, &t, f);
 	}
 	return r;
 }
 
 static int plan_ends(struct llama_file *l, struct failure *f)
 {
-	const struct shape *s = &l->shape;
+	uint32_t dim = llama_stream_padding(l).file, vocab = l->shape.vocab;
 	const struct gguf_tensor *t;
-	int r = find_matrix(
-		l->gguf, "token_embd.weight", s->dim, s->vocab, &t, &l->plan.embedding, f);
+	int r = find_matrix(l->gguf, "token_embd.weight", dim, vocab, &t, &l->plan.embedding, f);
 
 	if (!r)
-		r = find_vector(l->gguf, "output_norm.weight", s->dim, &t, f);
+		r = find_vector(l->gguf, "output_norm.weight", dim, &t, f);
 	l->plan.logits = l->plan.embedding;
 	l->plan.tied = !gguf_find_tensor(l->gguf, "output.weight");
 	if (!r && !l->plan.tied)
-		r = find_matrix(l->gguf, "output.weight", s->dim, s->vocab, &t, &l->plan.logits, f);
+		r = find_matrix(l->gguf, "output.weight", dim, vocab, &t, &l->plan.logits, f);
 	return r;
 }
 
@@ -237,15 +269,14 @@ static bool is_known(const struct llama_file *l, struct gguf_string name)
 
 static int refuse_unknown_tensors(const struct llama_file *l, struct failure *f)
 {
-	for (uint64_t i = 0; i < l->gguf->n_tensors; i++) {
-		struct gguf_string name = l->gguf->tensors[i].name;
+	char name[GGUF_SHOWN + 1];
 
-		if (!is_known(l, name))
+	for (uint64_t i = 0; i < l->gguf->n_tensors; i++)
+		if (!is_known(l, l->gguf->tensors[i].name))
 			return fail(f, ENOTSUP,
-				"tensor \"%.*s\" is not part of the Llama architecture as it is "
-				"served here",
-				name.len < 64 ? (int)name.len : 64, name.at);
-	}
+				"tensor \"%s\" is not part of the Llama architecture as it is "
+				"served here: take a model without",
+				gguf_shown(l->gguf->tensors[i].name, name));
 	return 0;
 }
 
@@ -256,6 +287,7 @@ static int scale_frequencies(struct llama_file *l, uint32_t pairs, struct failur
 	struct gguf_string type = { "none", 4 };
 	struct gguf_error e = { "" };
 	const struct gguf_file *g = l->gguf;
+	char name[GGUF_SHOWN + 1];
 	uint32_t original = 8192;
 	float factor = 1;
 	int r = gguf_text(g, "llama.rope.scaling.type", false, &type, &e);
@@ -281,8 +313,9 @@ static int scale_frequencies(struct llama_file *l, uint32_t pairs, struct failur
 		rope_scale_llama3(&llama3, pairs, l->frequencies);
 	else if (!gguf_string_is(type, "none"))
 		return fail(f, ENOTSUP,
-			"key \"llama.rope.scaling.type\": \"%.*s\" is not supported",
-			type.len < 32 ? (int)type.len : 32, type.at);
+			"key \"llama.rope.scaling.type\": \"%s\" is not supported, only none, "
+			"linear and llama3",
+			gguf_shown(type, name));
 	return 0;
 }
 
@@ -325,21 +358,27 @@ static int read_frequencies(struct llama_file *l, struct failure *f)
 	return r ? r : divide_frequencies(l, pairs, f);
 }
 
+static uint32_t round_up(uint32_t v, uint32_t multiple)
+{
+	return (v + multiple - 1) / multiple * multiple;
+}
+
 // Rounded up to what the kernels' vectors divide.
 static int pad_widths(struct llama_file *l, struct failure *f)
 {
 	struct shape *s = &l->shape;
-	uint32_t head = s->head_dim;
+	uint32_t dim = s->dim, head = s->head_dim;
 
 	if (!head || head % 2 || head > 2 * ROPE_MAX_PAIRS)
-		return fail(f, ENOTSUP, "heads of width %u are not supported: even, 2 to %u", head,
-			2 * ROPE_MAX_PAIRS);
-	if (!l->hidden || l->hidden > SHAPE_MAX_HIDDEN)
-		return fail(f, EINVAL, "key \"llama.feed_forward_length\": %u is not 1 to %u",
-			l->hidden, SHAPE_MAX_HIDDEN);
-	s->head_dim = (head + 15) / 16 * 16;
+		return fail(f, ENOTSUP,
+			"key \"llama.attention.key_length\" (or embedding_length / head_count): "
+			"heads of width %u are not supported, only even ones of 2 to %u",
+			head, 2 * ROPE_MAX_PAIRS);
+	s->dim = round_up(dim, 32);
+	s->dim_padding = s->dim - dim;
+	s->head_dim = round_up(head, s->heads % 2 ? 32 : 16);
 	s->head_padding = s->head_dim - head;
-	s->hidden = (l->hidden + 31) / 32 * 32;
+	s->hidden = round_up(l->hidden, 32);
 	return 0;
 }
 
@@ -352,6 +391,7 @@ static int read_shape(struct llama_file *l, uint32_t context, uint32_t cache, st
 {
 	struct gguf_string architecture;
 	struct gguf_error e;
+	char name[GGUF_SHOWN + 1];
 	const struct gguf_tensor *t = gguf_find_tensor(l->gguf, "token_embd.weight");
 	uint32_t longest = 0;
 	int r = gguf_text(l->gguf, "general.architecture", true, &architecture, &e);
@@ -360,8 +400,12 @@ static int read_shape(struct llama_file *l, uint32_t context, uint32_t cache, st
 		return fail_gguf(f, r, &e);
 	if (!gguf_string_is(architecture, "llama"))
 		return fail(f, ENOTSUP,
-			"key \"general.architecture\": \"%.*s\" is not supported, only \"llama\"",
-			architecture.len < 32 ? (int)architecture.len : 32, architecture.at);
+			"key \"general.architecture\": \"%s\" is not supported: take a model of "
+			"the architecture \"llama\"",
+			gguf_shown(architecture, name));
+	r = refuse_parts(l->gguf, f);
+	if (r)
+		return r;
 	r = read_numbers(l, &longest, f);
 	if (!r && !t)
 		r = fail(f, EINVAL, "tensor \"token_embd.weight\" is missing");

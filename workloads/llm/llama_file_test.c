@@ -8,12 +8,10 @@
 #include "check.h"
 #include "convert.h"
 #include "image.h"
-#include "model.h"
 #include "reference.h"
+#include "testmodel.h"
 
-#define DIM        64
-#define HEADS      8
-#define KV_HEADS   2
+#define DIM        64  // at most
 #define HIDDEN     256 // at most
 #define VOCAB      101
 #define LAYERS     2
@@ -24,6 +22,7 @@ struct kind {
 	uint32_t embedding, output, attention, value, feed, down; // output UINT32_MAX: tied
 	float rope_divisor;                                       // of all frequencies; 0: none
 	uint32_t head, hidden; // widths of a head, of the feed-forward
+	uint32_t dim, heads, kv_heads;
 };
 
 static float weight_of(const char *name, uint32_t row, uint32_t col)
@@ -82,13 +81,13 @@ static void put(struct image *m, const char *name, uint32_t type, uint32_t cols,
 	free(data);
 }
 
-static void put_gain(struct image *m, const char *name)
+static void put_gain(struct image *m, const char *name, uint32_t dim)
 {
 	float gain[DIM];
 
-	for (int i = 0; i < DIM; i++)
+	for (uint32_t i = 0; i < dim; i++)
 		gain[i] = 1 + 0.01f * (float)(i % 7);
-	image_tensor(m, name, GGUF_TENSOR_F32, DIM, 1, gain, sizeof gain);
+	image_tensor(m, name, GGUF_TENSOR_F32, dim, 1, gain, dim * sizeof *gain);
 }
 
 // A vocabulary of bytes, as SentencePiece writes them.
@@ -114,11 +113,11 @@ static void put_keys(struct image *m, const struct kind *k)
 {
 	image_text(m, "general.architecture", "llama");
 	image_text(m, "general.name", "a \"test\"");
-	image_u32(m, "llama.embedding_length", DIM);
+	image_u32(m, "llama.embedding_length", k->dim);
 	image_u32(m, "llama.block_count", LAYERS);
 	image_u32(m, "llama.feed_forward_length", k->hidden);
-	image_u32(m, "llama.attention.head_count", HEADS);
-	image_u32(m, "llama.attention.head_count_kv", KV_HEADS);
+	image_u32(m, "llama.attention.head_count", k->heads);
+	image_u32(m, "llama.attention.head_count_kv", k->kv_heads);
 	image_u32(m, "llama.attention.key_length", k->head);
 	image_u32(m, "llama.context_length", 70);
 	image_f32(m, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
@@ -131,13 +130,13 @@ static void put_layer(struct image *m, uint32_t layer, const struct kind *k)
 		const char *name;
 		uint32_t type, cols, rows;
 	} all[] = {
-		{ "attn_q", k->attention, DIM, HEADS * k->head },
-		{ "attn_k", k->attention, DIM, KV_HEADS * k->head },
-		{ "attn_v", k->value, DIM, KV_HEADS * k->head },
-		{ "attn_output", k->attention, HEADS * k->head, DIM },
-		{ "ffn_gate", k->feed, DIM, k->hidden },
-		{ "ffn_up", k->feed, DIM, k->hidden },
-		{ "ffn_down", k->down, k->hidden, DIM },
+		{ "attn_q", k->attention, k->dim, k->heads * k->head },
+		{ "attn_k", k->attention, k->dim, k->kv_heads * k->head },
+		{ "attn_v", k->value, k->dim, k->kv_heads * k->head },
+		{ "attn_output", k->attention, k->heads * k->head, k->dim },
+		{ "ffn_gate", k->feed, k->dim, k->hidden },
+		{ "ffn_up", k->feed, k->dim, k->hidden },
+		{ "ffn_down", k->down, k->hidden, k->dim },
 	};
 	char name[64];
 
@@ -146,9 +145,9 @@ static void put_layer(struct image *m, uint32_t layer, const struct kind *k)
 		put(m, name, all[i].type, all[i].cols, all[i].rows);
 	}
 	snprintf(name, sizeof name, "blk.%u.attn_norm.weight", layer);
-	put_gain(m, name);
+	put_gain(m, name, k->dim);
 	snprintf(name, sizeof name, "blk.%u.ffn_norm.weight", layer);
-	put_gain(m, name);
+	put_gain(m, name, k->dim);
 }
 
 static void put_tensors(struct image *m, const struct kind *k)
@@ -157,23 +156,15 @@ static void put_tensors(struct image *m, const struct kind *k)
 
 	for (uint32_t i = 0; i < LAYERS; i++)
 		put_layer(m, i, k);
-	put(m, "token_embd.weight", k->embedding, DIM, VOCAB);
-	put_gain(m, "output_norm.weight");
+	put(m, "token_embd.weight", k->embedding, k->dim, VOCAB);
+	put_gain(m, "output_norm.weight", k->dim);
 	if (k->output != UINT32_MAX)
-		put(m, "output.weight", k->output, DIM, VOCAB);
+		put(m, "output.weight", k->output, k->dim, VOCAB);
 	for (int i = 0; i < ROPE_PAIRS; i++)
 		divisors[i] = k->rope_divisor;
 	if (k->rope_divisor > 0)
 		image_tensor(m, "rope_freqs.weight", GGUF_TENSOR_F32, k->head / 2, 1, divisors,
 			k->head / 2 * sizeof(float));
-}
-
-static void need(int r, const struct failure *f)
-{
-	if (r >= 0)
-		return;
-	fprintf(stderr, "%s\n", f->text);
-	exit(1);
 }
 
 static void load(struct model *m, struct image *image)
@@ -188,12 +179,7 @@ static void load(struct model *m, struct image *image)
 	free(data);
 	need(model_init_file(m, path, 64, 0, &f), &f);
 	CHECK(!unlink(path)); // the mapping stays
-	if (model_load_step(m, 0, 0, &f)) {
-		printf("skipped: %s\n", f.text);
-		exit(77);
-	}
-	while (!m->ready)
-		need(model_load_step(m, 0, 0, &f), &f);
+	testmodel_ready(m);
 }
 
 // What a tensor's weight is after a trip through its type.
@@ -248,32 +234,34 @@ static void check_weights(const struct model *m, const struct reference *r, cons
 {
 	const struct layer_weights *p = &m->weights.layers[1];
 	const struct shape *s = &m->shape;
-	uint32_t q = HEADS * s->head_dim, kv = KV_HEADS * s->head_dim, f = k->feed;
+	uint32_t q = k->heads * s->head_dim, kv = k->kv_heads * s->head_dim, f = k->feed;
+	uint32_t dim = k->dim, wide = s->dim;
 	const struct part parts[] = {
-		{ &p->qkv, 0, 1, q, k->attention, "blk.1.attn_q.weight", k->head, s->head_dim, DIM,
-			1, 1 },
-		{ &p->qkv, q, 1, kv, k->attention, "blk.1.attn_k.weight", k->head, s->head_dim, DIM,
-			1, 1 },
+		{ &p->qkv, 0, 1, q, k->attention, "blk.1.attn_q.weight", k->head, s->head_dim, dim,
+			dim, wide },
+		{ &p->qkv, q, 1, kv, k->attention, "blk.1.attn_k.weight", k->head, s->head_dim, dim,
+			dim, wide },
 		{ &p->qkv, q + kv, 1, kv, k->value, "blk.1.attn_v.weight", k->head, s->head_dim,
-			DIM, 1, 1 },
-		{ &p->output, 0, 1, DIM, k->attention, "blk.1.attn_output.weight", 1, 1,
-			HEADS * k->head, k->head, s->head_dim },
+			dim, dim, wide },
+		{ &p->output, 0, 1, wide, k->attention, "blk.1.attn_output.weight", dim, wide,
+			k->heads * k->head, k->head, s->head_dim },
 		{ &p->gate_up, 0, 2, s->hidden, f, "blk.1.ffn_gate.weight", k->hidden, s->hidden,
-			DIM, 1, 1 },
-		{ &p->gate_up, 1, 2, s->hidden, f, "blk.1.ffn_up.weight", k->hidden, s->hidden, DIM,
-			1, 1 },
-		{ &p->down, 0, 1, DIM, k->down, "blk.1.ffn_down.weight", 1, 1, k->hidden, k->hidden,
-			s->hidden },
-		{ &m->weights.embedding, 0, 1, VOCAB, k->embedding, "token_embd.weight", 1, 1, DIM,
-			1, 1 },
-		{ &m->weights.logits, 0, 1, VOCAB, k->output, "output.weight", 1, 1, DIM, 1, 1 },
+			dim, dim, wide },
+		{ &p->gate_up, 1, 2, s->hidden, f, "blk.1.ffn_up.weight", k->hidden, s->hidden, dim,
+			dim, wide },
+		{ &p->down, 0, 1, wide, k->down, "blk.1.ffn_down.weight", dim, wide, k->hidden,
+			k->hidden, s->hidden },
+		{ &m->weights.embedding, 0, 1, VOCAB, k->embedding, "token_embd.weight", 1, 1, dim,
+			dim, wide },
+		{ &m->weights.logits, 0, 1, VOCAB, k->output, "output.weight", 1, 1, dim, dim,
+			wide },
 	};
 	bool tied = k->output == UINT32_MAX;
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts - tied; i++)
 		check_part(r, &parts[i]);
 	CHECK(!tied || m->weights.logits.at == m->weights.embedding.at);
-	for (uint32_t x = 0; x < DIM; x++)
+	for (uint32_t x = 0; x < m->shape.dim; x++)
 		CHECK(reference_weight(r, &m->weights.logits, VOCAB, x) == 0);
 }
 
@@ -335,12 +323,15 @@ static void test_types(void)
 	const uint32_t tied = UINT32_MAX, q8 = GGUF_TENSOR_Q8_0, q4 = GGUF_TENSOR_Q4_0;
 	const uint32_t f32 = GGUF_TENSOR_F32, f16 = GGUF_TENSOR_F16, bf16 = GGUF_TENSOR_BF16;
 	const struct kind kinds[] = {
-		{ q8, q8, q8, q8, q8, q8, 4, 16, 256 },
-		{ f16, tied, q4, q8, q4, f16, 0, 16, 256 }, // the mixed ones meet in F16
-		{ bf16, f32, f32, f16, bf16, q8, 0, 16, 256 },
-		// Widths that the kernels' vectors do not divide: heads of 10 and 20, 172 in the feed-forward.
-		{ f32, tied, f32, f32, f32, f32, 2, 10, 172 },
-		{ q8, tied, q4, q8, q8, q8, 0, 20, 160 },
+		{ q8, q8, q8, q8, q8, q8, 4, 16, 256, 64, 8, 2 },
+		{ f16, tied, q4, q8, q4, f16, 0, 16, 256, 64, 8, 2 }, // the mixed ones meet in F16
+		{ bf16, f32, f32, f16, bf16, q8, 0, 16, 256, 64, 8, 2 },
+		// Widths that the kernels' vectors do not divide: heads of 10 and 20, 172 in the
+		// feed-forward; streams of 36 and 50, three heads.
+		{ f32, tied, f32, f32, f32, f32, 2, 10, 172, 64, 8, 2 },
+		{ q8, tied, q4, q8, q8, q8, 0, 20, 160, 64, 8, 2 },
+		{ f32, f16, f32, f16, f32, q8, 0, 12, 96, 36, 3, 3 },
+		{ f16, tied, f16, f16, f16, f16, 2, 16, 48, 50, 3, 1 },
 	};
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -348,7 +339,7 @@ static void test_types(void)
 }
 
 static const struct kind plain = { GGUF_TENSOR_F16, UINT32_MAX, GGUF_TENSOR_F16, GGUF_TENSOR_F16,
-	GGUF_TENSOR_F16, GGUF_TENSOR_F16, 0, 16, 256 };
+	GGUF_TENSOR_F16, GGUF_TENSOR_F16, 0, 16, 256, 64, 8, 2 };
 
 static void refuse(struct image *image, const char *part)
 {
@@ -400,6 +391,12 @@ static void test_refused(void)
 	put(&m, "blk.0.attn_q.bias", GGUF_TENSOR_F32, 96, 1);
 	refuse(&m, "tensor \"blk.0.attn_q.bias\" is not part");
 	build(&m, NULL, &plain);
+	image_u32(&m, "split.count", 3);
+	refuse(&m, "key \"split.count\": this is one of a file's 3 parts");
+	build(&m, NULL, &plain);
+	image_tensor(&m, "blk.0.\033[2J", GGUF_TENSOR_F32, 1, 1, &(float){ 0 }, sizeof(float));
+	refuse(&m, "tensor \"blk.0.?[2J\" is not part");
+	build(&m, NULL, &plain);
 	image_u32(&m, "llama.expert_count", 8);
 	refuse(&m, "key \"llama.expert_count\": 8");
 	build(&m, NULL, &plain);
@@ -408,6 +405,10 @@ static void test_refused(void)
 	odd.feed = 26; // I32
 	build(&m, NULL, &odd);
 	refuse(&m, "tensor \"blk.0.ffn_gate.weight\": type I32");
+	build(&m, "blk.0.ffn_gate.weight", &plain);
+	image_tensor(&m, "blk.0.ffn_gate.weight", 39, DIM, HIDDEN, (uint8_t[34 * HIDDEN]){ 0 },
+		34 * HIDDEN);
+	refuse(&m, "tensor \"blk.0.ffn_gate.weight\": type MXFP4");
 }
 
 static void test_scaling_keys(void)

@@ -6,7 +6,7 @@
 #include "llama_file.h"
 
 // Of every `device` rows or columns of a matrix the first `file` are in the file, the others are zeros:
-// heads and feed-forwards whose width the kernels' vectors do not divide. Zeros change no sum.
+// streams, heads and feed-forwards whose width the kernels' vectors do not divide. Zeros change no sum.
 struct llama_padding {
 	uint32_t file, device;
 };
@@ -21,6 +21,9 @@ struct llama_source {
 };
 
 struct llama_source llama_source_of(const struct llama_file *l, unsigned matrix);
+
+// The residual stream's.
+struct llama_padding llama_stream_padding(const struct llama_file *l);
 
 // Norm gains: of the attention, of the feed-forward.
 extern const char *const llama_layer_vectors[2];

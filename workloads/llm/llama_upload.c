@@ -117,8 +117,11 @@ static int upload_vector(const struct gguf_file *g, const char *name, uint64_t a
 	struct weights *w, struct gpu *gpu, struct failure *f)
 {
 	const struct gguf_tensor *t = gguf_find_tensor(g, name);
+	float gains[SHAPE_MAX_DIM] = { 0 };
 
-	return gpu_write(gpu, w->vectors, at * sizeof(float), t->data, t->bytes, f);
+	memcpy(gains, t->data, t->bytes);
+	return gpu_write(
+		gpu, w->vectors, at * sizeof(float), gains, w->shape.dim * sizeof(float), f);
 }
 
 static int upload_layer(const struct llama_file *l, struct weights *w, struct gpu *g,
@@ -149,12 +152,11 @@ static int upload_layer(const struct llama_file *l, struct weights *w, struct gp
 int llama_file_upload(const struct llama_file *l, struct weights *w, struct gpu *g, unsigned part,
 	struct failure *f)
 {
-	const struct llama_padding none = { 1, 1 };
 	struct rows ends = { .m = &w->embedding,
 		.source = { .count = 1,
-			.cols = l->shape.dim,
-			.row_padding = none,
-			.col_padding = none } };
+			.cols = llama_stream_padding(l).file,
+			.row_padding = { 1, 1 },
+			.col_padding = llama_stream_padding(l) } };
 	int r;
 
 	if (part >= 2)

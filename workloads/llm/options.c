@@ -215,7 +215,9 @@ int options_parse(struct options *o, int argc, char **argv)
 			return r;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "llm-server: unexpected argument \"%s\" (see --help)\n",
+		fprintf(stderr,
+			"llm-server: unexpected argument \"%s\" (a model's file is given with "
+			"--model; see --help)\n",
 			argv[optind]);
 		return 2;
 	}

@@ -21,13 +21,12 @@ int programs_build(struct programs *p, struct gpu *g, const struct shape *s,
 		if (!uses[t])
 			continue;
 		snprintf(options, sizeof options,
-			"-cl-std=CL1.2 -DDIM=%u -DHEAD_DIM=%u -DHEAD_PADDING=%u -DHEADS=%u "
-			"-DKV_HEADS=%u -DHIDDEN=%u -DVOCAB=%u -DCONTEXT=%u -DCACHE_SLOTS=%u "
-			"-DNORM_EPS=%.9ef "
-			"-DWEIGHTS_%s%s",
-			s->dim, s->head_dim, s->head_padding, s->heads, s->kv_heads, s->hidden,
-			s->vocab, s->context, s->cache_slots, (double)s->norm_eps, type_names[t],
-			g->cpu ? " -DCPU_DEVICE" : "");
+			"-cl-std=CL1.2 -DDIM=%u -DDIM_PADDING=%u -DHEAD_DIM=%u -DHEAD_PADDING=%u "
+			"-DHEADS=%u -DKV_HEADS=%u -DHIDDEN=%u -DVOCAB=%u -DCONTEXT=%u "
+			"-DCACHE_SLOTS=%u -DNORM_EPS=%.9ef -DWEIGHTS_%s%s",
+			s->dim, s->dim_padding, s->head_dim, s->head_padding, s->heads, s->kv_heads,
+			s->hidden, s->vocab, s->context, s->cache_slots, (double)s->norm_eps,
+			type_names[t], g->cpu ? " -DCPU_DEVICE" : "");
 		r = program_build(g, options, &p->of[t], f);
 	}
 	return r;

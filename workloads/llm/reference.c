@@ -112,7 +112,8 @@ void reference_norm(const struct reference *r, uint64_t gain, const double *in, 
 		squares += in[i] * in[i];
 	for (uint32_t i = 0; i < dim; i++)
 		out[i] = in[i] * (double)r->vectors[gain + i] /
-			 sqrt(squares / dim + (double)r->w->shape.norm_eps);
+			 sqrt(squares / (dim - r->w->shape.dim_padding) +
+				 (double)r->w->shape.norm_eps);
 }
 
 void reference_rope(const struct reference *r, uint32_t position, double *v, uint32_t n)

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LAYERS    512
 #define DIM_PER_LAYER 200.0 // how wide a model is for its depth; few layers mean few launches
 #define TOLERANCE     0.05
 
@@ -80,13 +79,13 @@ int shape_check(const struct shape *s, struct failure *f)
 	} fields[] = {
 		{ "the width of the stream", s->dim, 32, SHAPE_MAX_DIM },
 		{ "the width of a head", s->head_dim, 16, 256 },
-		{ "the number of heads", s->heads, 1, 1024 },
-		{ "the number of KV heads", s->kv_heads, 1, 1024 },
+		{ "the number of heads", s->heads, 1, SHAPE_MAX_HEADS },
+		{ "the number of KV heads", s->kv_heads, 1, SHAPE_MAX_HEADS },
 		{ "the width of all heads", s->heads * s->head_dim, 32, SHAPE_MAX_DIM },
 		{ "the width of the feed-forward", s->hidden, 32, SHAPE_MAX_HIDDEN },
-		{ "the vocabulary", s->vocab, 1, 1 << 20 },
-		{ "the number of layers", s->layers, 1, MAX_LAYERS },
-		{ "the context", s->context, SHAPE_PAGE, 1 << 20 },
+		{ "the vocabulary", s->vocab, 1, SHAPE_MAX_VOCAB },
+		{ "the number of layers", s->layers, 1, SHAPE_MAX_LAYERS },
+		{ "the context", s->context, SHAPE_PAGE, SHAPE_MAX_CONTEXT },
 		{ "the KV cache", s->cache_slots, SHAPE_PAGE, 1 << 24 },
 	};
 
@@ -126,7 +125,7 @@ static double try_dim(struct shape *s, uint32_t dim, uint64_t bytes, enum weight
 	layers = ((double)bytes - (double)shape_weight_bytes(s, t)) /
 		 (double)bytes_of(layer_weights(s), t);
 	layers = round(layers);
-	if (layers < 2 || layers > MAX_LAYERS)
+	if (layers < 2 || layers > SHAPE_MAX_LAYERS)
 		return INFINITY;
 	s->layers = (uint32_t)layers;
 	miss = fabs((double)shape_weight_bytes(s, t) - (double)bytes) / (double)bytes;

@@ -14,17 +14,22 @@ enum weight_type { WEIGHT_F32, WEIGHT_F16, WEIGHT_Q8_0, WEIGHT_Q4_0, WEIGHT_TYPE
 #define TILE_ROWS 16u // matrices lie in tiles of 16 rows by 32 columns (kernels/common.cl)
 #define TILE_COLS 32u
 
-#define SHAPE_MAX_DIM    16384u
-#define SHAPE_MAX_HIDDEN (8 * SHAPE_MAX_DIM)
-#define SHAPE_PAGE       16 // tokens in a page of the KV cache, as PAGE in kernels/common.cl
+#define SHAPE_MAX_DIM     16384u
+#define SHAPE_MAX_HIDDEN  (8 * SHAPE_MAX_DIM)
+#define SHAPE_MAX_HEADS   1024u
+#define SHAPE_MAX_LAYERS  512u
+#define SHAPE_MAX_VOCAB   (1u << 20)
+#define SHAPE_MAX_CONTEXT (1u << 20)
+#define SHAPE_PAGE        16 // tokens in a page of the KV cache, as PAGE in kernels/common.cl
 
 struct shape {
-	uint32_t dim; // width of the residual stream; a multiple of 32
+	uint32_t dim;         // width of the residual stream; a multiple of 32
+	uint32_t dim_padding; // the last columns of the stream that are zeros, less than 32
 	uint32_t layers;
 	uint32_t heads;        // query heads; heads * head_dim is a multiple of 32
 	uint32_t kv_heads;     // key and value heads; divides `heads`
 	uint32_t head_dim;     // a multiple of 16
-	uint32_t head_padding; // the last columns of a head that are zeros, less than 16
+	uint32_t head_padding; // the last columns of a head that are zeros, less than 32
 	uint32_t hidden;       // width of the feed-forward; a multiple of 32
 	uint32_t vocab;        // tokens
 	uint32_t context; // slots that one sequence can have, in tokens; a multiple of SHAPE_PAGE

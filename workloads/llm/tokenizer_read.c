@@ -196,6 +196,7 @@ static int read_style(struct tokenizer *t, const struct gguf_file *g, struct fai
 		{ "qwen2", SPLIT_QWEN2, false },
 	};
 	struct gguf_string pre = { "default", 7 };
+	char name[GGUF_SHOWN + 1];
 	struct gguf_error e;
 	int r = gguf_text(g, "tokenizer.ggml.pre", false, &pre, &e);
 
@@ -208,8 +209,10 @@ static int read_style(struct tokenizer *t, const struct gguf_file *g, struct fai
 			return 0;
 		}
 	}
-	return fail(f, ENOTSUP, "key \"tokenizer.ggml.pre\": \"%.*s\" is not supported",
-		pre.len < 32 ? (int)pre.len : 32, pre.at);
+	return fail(f, ENOTSUP,
+		"key \"tokenizer.ggml.pre\": \"%s\" is not supported, only gpt-2, llama-bpe, qwen2 "
+		"and smollm",
+		gguf_shown(pre, name));
 }
 
 static void find_bytes(struct tokenizer *t)
@@ -289,6 +292,7 @@ int tokenizer_read(
 {
 	struct gguf_string model;
 	struct gguf_error e;
+	char name[GGUF_SHOWN + 1];
 	int r = gguf_text(g, "tokenizer.ggml.model", true, &model, &e);
 
 	if (r)
@@ -298,8 +302,10 @@ int tokenizer_read(
 	else if (gguf_string_is(model, "llama"))
 		t->kind = SENTENCE_PIECE;
 	else
-		return fail(f, ENOTSUP, "key \"tokenizer.ggml.model\": \"%.*s\" is not supported",
-			model.len < 32 ? (int)model.len : 32, model.at);
+		return fail(f, ENOTSUP,
+			"key \"tokenizer.ggml.model\": \"%s\" is not supported, only gpt2 and "
+			"llama",
+			gguf_shown(model, name));
 	t->space_prefix = t->kind == SENTENCE_PIECE;
 	r = read_texts(t, g, vocab, f);
 	if (!r)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every kernel shares: the model's shape as constants, the pass record, and where the weights lie.
 //
-// The host defines DIM, HEAD_DIM, HEAD_PADDING, HEADS, KV_HEADS, HIDDEN, VOCAB, CONTEXT, CACHE_SLOTS,
-// NORM_EPS, one of WEIGHTS_F32, WEIGHTS_F16, WEIGHTS_Q8_0 and WEIGHTS_Q4_0, and CPU_DEVICE where that is
-// what it is.
+// The host defines DIM, DIM_PADDING, HEAD_DIM, HEAD_PADDING, HEADS, KV_HEADS, HIDDEN, VOCAB, CONTEXT,
+// CACHE_SLOTS, NORM_EPS, one of WEIGHTS_F32, WEIGHTS_F16, WEIGHTS_Q8_0 and WEIGHTS_Q4_0, and CPU_DEVICE
+// where that is what it is.
 // Every kernel has work-groups of one work-item that does a fixed piece of work in a fixed order with
 // 16-wide vectors: the result does not depend on how many compute units the device has, nor on which
 // other sequences share the pass.

@@ -12,7 +12,7 @@ static inline void norm_row(__global const float *x, __global const float *gain,
 
 		squares = fma(v, v, squares);
 	}
-	float scale = 1.0f / sqrt(sum16(squares) / DIM + NORM_EPS);
+	float scale = 1.0f / sqrt(sum16(squares) / (DIM - DIM_PADDING) + NORM_EPS);
 
 	for (uint c = 0; c < DIM; c += TILE_COLS)
 		put_activation(out, packed, to, DIM, c, vload16(0, x + c) * scale * vload16(0, gain + c),
