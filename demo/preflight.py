@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo import models
+from demo import memory, models
 from demo.models import Model
 from lab import lifecycle, model
 
 MIB = 1 << 20
 PASS = 128 * MIB  # what a published model takes besides weights and KV cache
-# MemAvailable at least -> the synthetic model's size, its profile, the guests' RAM.
+# MiB available at least -> the synthetic model's size, its profile, the guests' RAM.
 SIZES = ((7000, "1G", "ferry_cpu-2q", "512M"), (3600, "512M", "ferry_cpu-1q", "512M"),
          (1900, "256M", "ferry_cpu-05q", "256M"))
 
@@ -35,22 +35,15 @@ class Plan:
     models: tuple[Model, ...]
 
 
-def memory_available() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 def choose(file: Path | None) -> tuple[Plan, str]:
     """What fits in memory: two framebuffers, two guests, and what is copied between them."""
-    available = memory_available()
+    available = memory.available()
     if file:
         return choose_for(file, available)
-    for mib, size, profile, memory in SIZES:
+    for mib, size, profile, guest in SIZES:
         if available >= mib * MIB:
-            return Plan(size, profile, memory, (models.READABLE, models.synthetic(size))), (
-                f"{available // MIB} MiB available: a model of {size}B, guests of {memory}B")
+            return Plan(size, profile, guest, (models.READABLE, models.synthetic(size))), (
+                f"{available // MIB} MiB available: a model of {size}B, guests of {guest}B")
     raise Refused(f"{available // MIB} MiB of memory available, at least {SIZES[-1][0]} MiB are needed")
 
 
