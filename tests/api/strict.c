@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the specification says and PoCL 3.1 does not do: 1D buffer images in kernels (it crashes), clones of
 // kernels with local arguments (it reads beyond its arguments, clCloneKernel.c), the errors that it does
-// not return for misuse of images and samplers, and those for features of OpenCL 3.0 that the vGPU does
+// not return for misuse of images and samplers, parts of buffers in native kernels (it crashes), and those for features of OpenCL 3.0 that the vGPU does
 // not have.
 #define CL_TARGET_OPENCL_VERSION 300
 #include "api.h"
@@ -377,6 +377,60 @@ static void only_reported_languages_compile(void)
 	OK(clReleaseProgram(p));
 }
 
+// PoCL gives a part of a buffer no address of its own, and runs what waits for a failed event.
+
+struct native_args {
+	cl_int *part;
+	cl_int *whole;
+	size_t n;
+};
+
+// What is written in the one is there in the other.
+static void CL_CALLBACK write_both(void *p)
+{
+	struct native_args *a = p;
+
+	for (size_t i = 0; i < a->n / 2; i++)
+		a->part[i] = a->whole[i] + 2;
+	a->whole[a->n - 1] += 2;
+}
+
+static void CL_CALLBACK never(void *unused)
+{
+	CHECK(unused == &err); // it is not
+}
+
+static void native_kernels_have_parts_and_waits(void)
+{
+	struct native_args a = { .n = 2048 };
+	const void *places[] = { &a.part, &a.whole }, *beyond = (char *)&a + sizeof a - 7;
+	const size_t bytes = a.n * sizeof(cl_int);
+	const cl_int five = 5;
+	cl_int got[2048];
+	cl_mem whole = cl_buffer(&c, CL_MEM_READ_WRITE, bytes, NULL);
+	cl_buffer_region half = { bytes / 2, bytes / 2 };
+	cl_mem m[] = { clCreateSubBuffer(whole, 0, CL_BUFFER_CREATE_TYPE_REGION, &half, &err),
+		whole };
+	cl_event user = clCreateUserEvent(c.context, NULL), e;
+
+	OK(err);
+	OK(clEnqueueFillBuffer(c.queue, whole, &five, sizeof five, 0, bytes, 0, NULL, NULL));
+	OK(clEnqueueNativeKernel(c.queue, write_both, &a, sizeof a, 2, m, places, 0, NULL, NULL));
+	OK(clEnqueueReadBuffer(c.queue, whole, CL_TRUE, 0, bytes, got, 0, NULL, NULL));
+	for (size_t i = 0; i < a.n; i++)
+		CHECK_EQ(got[i], i < a.n / 2 ? 5 : i < a.n - 1 ? 7 : 9);
+	CHECK_EQ(clEnqueueNativeKernel(
+			 c.queue, write_both, &a, sizeof a, 1, m, &beyond, 0, NULL, NULL),
+		CL_INVALID_VALUE);
+	OK(clEnqueueNativeKernel(c.queue, never, &a, sizeof a, 2, m, places, 1, &user, &e));
+	OK(clSetUserEventStatus(user, -7));
+	CHECK_EQ(clWaitForEvents(1, &e), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+	OK(clReleaseEvent(e));
+	OK(clReleaseEvent(user));
+	OK(clReleaseMemObject(m[0]));
+	OK(clReleaseMemObject(m[1]));
+}
+
 static void no_shared_virtual_memory(void)
 {
 	cl_device_svm_capabilities can = 1;
@@ -503,6 +557,7 @@ int main(void)
 	RUN(promises_are_taken);
 	RUN(only_reported_languages_compile);
 	RUN(a_clone_has_the_arguments_of_that_moment);
+	RUN(native_kernels_have_parts_and_waits);
 	RUN(no_shared_virtual_memory);
 	RUN(no_device_queues_il_or_built_in_kernels);
 	cl_teardown(&c);

@@ -8,9 +8,10 @@
 #define PERIOD 8 // rounds from begin() to use()
 #define WORDS  4096u
 #define HALF   (WORDS / 2)
+#define CHAIN  4
 
 static struct {
-	cl_event gate, chain[3];
+	cl_event gate, chain[CHAIN];
 	uint32_t result[WORDS];
 	cl_mem whole, part;
 	uint32_t *mapped; // the part
@@ -48,6 +49,27 @@ static cl_mem buffer(const uint32_t *from)
 
 // ---- begun
 
+struct native_args {
+	uint32_t *words;
+	uint32_t by;
+};
+
+static void CL_CALLBACK add_natively(void *p)
+{
+	const struct native_args *a = p;
+
+	for (uint32_t i = 0; i < WORDS; i++)
+		a->words[i] += a->by * i;
+}
+
+static void enqueue_native(cl_mem m, uint32_t by, const cl_event *wait, cl_event *ret)
+{
+	struct native_args a = { NULL, by };
+	const void *place = &a.words;
+
+	MUST(clEnqueueNativeKernel(held, add_natively, &a, sizeof a, 1, &m, &place, 1, wait, ret));
+}
+
 // Nothing of it can start; its buffer is let go of at once.
 static void begin_chain(uint32_t round)
 {
@@ -59,9 +81,10 @@ static void begin_chain(uint32_t round)
 	MUST(clSetKernelArg(count, 0, sizeof m, &m));
 	MUST(clSetKernelArg(count, 1, sizeof round, &round));
 	launch(held, count, HALF, &s.chain[0], &s.chain[1]);
+	enqueue_native(m, round, &s.chain[1], &s.chain[2]);
 	MUST(clEnqueueReadBuffer(
-		held, m, CL_FALSE, 0, sizeof s.result, s.result, 1, &s.chain[1], &s.chain[2]));
-	for (int i = 0; i < 3; i++) {
+		held, m, CL_FALSE, 0, sizeof s.result, s.result, 1, &s.chain[2], &s.chain[3]));
+	for (int i = 0; i < CHAIN; i++) {
 		MUST(clSetEventCallback(s.chain[i], CL_COMPLETE, on_status, NULL));
 		MUST(clSetEventCallback(s.chain[i], CL_RUNNING, on_status, NULL));
 		expected += 2;
@@ -136,14 +159,14 @@ static void use_chain(void)
 {
 	cl_int status;
 
-	MUST(clGetEventInfo(
-		s.chain[2], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL));
+	MUST(clGetEventInfo(s.chain[CHAIN - 1], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status,
+		&status, NULL));
 	HOLDS(status > CL_COMPLETE);
 	MUST(clSetUserEventStatus(s.gate, CL_COMPLETE));
-	MUST(clWaitForEvents(3, s.chain));
+	MUST(clWaitForEvents(CHAIN, s.chain));
 	fold_words(s.result, WORDS);
 	MUST(clReleaseEvent(s.gate));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < CHAIN; i++)
 		MUST(clReleaseEvent(s.chain[i]));
 }
 

@@ -123,28 +123,55 @@ void event_end(cl_event e, cl_int status)
 
 // ---- the calls
 
-cl_event ferry_clCreateUserEvent(cl_context c, cl_int *errcode_ret)
+cl_int user_event_new(cl_event *ret, cl_context c)
 {
-	LOCKED;
-	cl_int err = object_check(c, &context_class);
-
-	if (err)
-		return refuse(errcode_ret, err);
 	cl_event e = event_new(c, NULL, CL_COMMAND_USER);
+
 	if (!e)
-		return refuse(errcode_ret, CL_OUT_OF_HOST_MEMORY);
+		return CL_OUT_OF_HOST_MEMORY;
 	e->user = true;
 	e->status = CL_SUBMITTED;
 	unset++;
 	struct p_user_event_create m = { .id = e->o.id, .context = c->o.id };
-	err = send_user_event_create(0, &m, &e->seq);
+	cl_int err = send_user_event_create(0, &m, &e->seq);
 	if (err) {
 		object_unref(e);
-		return refuse(errcode_ret, err);
+		return err;
 	}
 	e->o.announced = true;
-	refuse(errcode_ret, CL_SUCCESS);
+	*ret = e;
+	return CL_SUCCESS;
+}
+
+cl_event ferry_clCreateUserEvent(cl_context c, cl_int *errcode_ret)
+{
+	LOCKED;
+	cl_event e = NULL;
+	cl_int err = object_check(c, &context_class);
+
+	if (!err)
+		err = user_event_new(&e, c);
+	refuse(errcode_ret, err);
 	return e;
+}
+
+cl_int user_event_set(cl_event e, cl_int status)
+{
+	struct p_user_event_set m = { .event = e->o.id, .status = status };
+	// Who reads the stream may wait for this very event: only a message wakes it.
+	struct request answer = { 0 };
+	bool wakes = session.leading;
+	uint32_t seq;
+	cl_int err = send_user_event_set(wakes ? P_ANSWER : 0, &m, &seq);
+
+	if (err)
+		return err;
+	event_end(e, status);
+	session_changed();
+	if (!wakes)
+		return session_flush();
+	request_begin(&answer, seq);
+	return request_wait(&answer);
 }
 
 cl_int ferry_clSetUserEventStatus(cl_event e, cl_int status)
@@ -158,22 +185,7 @@ cl_int ferry_clSetUserEventStatus(cl_event e, cl_int status)
 		return CL_INVALID_EVENT;
 	if (status > CL_COMPLETE)
 		return CL_INVALID_VALUE;
-	if (e->status <= CL_COMPLETE)
-		return CL_INVALID_OPERATION;
-	struct p_user_event_set m = { .event = e->o.id, .status = status };
-	// Who reads the stream may wait for this very event: only a message wakes it.
-	struct request answer = { 0 };
-	bool wakes = session.leading;
-	uint32_t seq;
-	err = send_user_event_set(wakes ? P_ANSWER : 0, &m, &seq);
-	if (err)
-		return err;
-	event_end(e, status);
-	session_changed();
-	if (!wakes)
-		return session_flush();
-	request_begin(&answer, seq);
-	return request_wait(&answer);
+	return e->status <= CL_COMPLETE ? CL_INVALID_OPERATION : user_event_set(e, status);
 }
 
 struct event_list {
@@ -285,6 +297,20 @@ cl_int ferry_clGetEventProfilingInfo(
 
 // ---- callbacks
 
+void event_call(cl_event e, struct callback *c)
+{
+	object_ref(e);
+	c->object = e;
+	if (e->status > CL_COMPLETE) {
+		c->next = e->callbacks;
+		e->callbacks = c;
+		return;
+	}
+	if (e->status < 0)
+		c->status = e->status;
+	callback_queue(c);
+}
+
 static void invoke(const struct callback *c)
 {
 	void(CL_CALLBACK * fn)(cl_event, cl_int, void *);
@@ -310,14 +336,7 @@ cl_int ferry_clSetEventCallback(
 		free(c);
 		return CL_OUT_OF_HOST_MEMORY;
 	}
-	object_ref(e);
-	if (e->status <= CL_COMPLETE) {
-		c->status = e->status < 0 ? e->status : type;
-		callback_queue(c);
-		return CL_SUCCESS;
-	}
-	c->next = e->callbacks;
-	e->callbacks = c;
+	event_call(e, c);
 	// Nothing may ever flush after this: the callback is how the program means to hear of the end.
 	return session_flush();
 }

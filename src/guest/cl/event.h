@@ -34,3 +34,10 @@ bool events_unset(void);
 cl_event event_find(uint32_t id);
 // It is over (status <= 0): callbacks, and the stream's reference.
 void event_end(cl_event e, cl_int status);
+// Has `c` called about the event, which must be expected (callback.h), when it is over, or now if it is.
+void event_call(cl_event e, struct callback *c);
+
+// A user event, known to the host. CL_OUT_OF_HOST_MEMORY, or the session's end.
+cl_int user_event_new(cl_event *ret, cl_context c);
+// `status` <= 0; the event has none yet. May give the lock up.
+cl_int user_event_set(cl_event e, cl_int status);

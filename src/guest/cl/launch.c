@@ -125,7 +125,7 @@ static cl_int send_args(cl_kernel k, struct p_blob *ret_last)
 
 	*ret_last = (struct p_blob){ NULL, 0 };
 	while (k->n_changed) {
-		cl_int err = session_room(true);
+		cl_int err = session_room(1);
 		if (err)
 			return err;
 		cl_uint from = at;
@@ -139,7 +139,7 @@ static cl_int send_args(cl_kernel k, struct p_blob *ret_last)
 		if (err)
 			return err;
 	}
-	return session_room(true);
+	return session_room(1);
 }
 
 // ---- the calls

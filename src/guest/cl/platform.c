@@ -219,7 +219,7 @@ static const struct {
 	cl_device_affinity_domain no_domain;
 	cl_device_exec_capabilities kernels;
 	char *nothing;
-} ours = { &the_platform, 0, CL_EXEC_KERNEL, NULL };
+} ours = { &the_platform, 0, CL_EXEC_KERNEL | CL_EXEC_NATIVE_KERNEL, NULL };
 
 #define OURS(param, field)                                                                         \
 	{                                                                                          \

@@ -203,5 +203,6 @@ struct _cl_event {
 	bool user;
 	uint32_t seq; // of its command
 	cl_ulong times[4];
+	cl_ulong before[2]; // of a native kernel: when it was queued, and when its turn came
 	struct callback *callbacks;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this device does not have: native and built-in kernels, sub-groups, SVM,
+// What this device does not have: built-in kernels, sub-groups, SVM,
 // pipes, and sharing with OpenGL, EGL or Direct3D. Each call returns the error that the
 // specification names for a device without the feature (OpenCL 1.2, sections 5.6 and 5.8;
 // the extension specification for sharing; OpenCL 3.0, section 4.2 for what came later).
@@ -20,9 +20,6 @@
 
 // ---- kernels that are not OpenCL C
 
-REFUSE(clEnqueueNativeKernel, CL_INVALID_OPERATION, cl_command_queue q,
-	void(CL_CALLBACK *fn)(void *), void *args, size_t size, cl_uint n_mems, const cl_mem *mems,
-	const void **args_mem_loc, WAITS)
 REFUSE_NEW(cl_program, clCreateProgramWithBuiltInKernels, CL_INVALID_VALUE, cl_context c,
 	cl_uint n_devices, const cl_device_id *devices, const char *names, ERR)
 REFUSE_NEW(cl_program, clCreateProgramWithIL, CL_INVALID_OPERATION, cl_context c, const void *il,

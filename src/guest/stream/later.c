@@ -78,7 +78,8 @@ static struct later *take(struct later **at)
 	return l;
 }
 
-void later_pump(void)
+// What the host asks for it takes at once. No wait for credit here: this may run inside one.
+static void pump(void)
 {
 	for (struct later **at = &first; *at;) {
 		struct later *l = *at;
@@ -91,6 +92,15 @@ void later_pump(void)
 		else
 			at = &l->next;
 	}
+}
+
+void later_pump(void)
+{
+	bool before = session_uses_reserve;
+
+	session_uses_reserve = true;
+	pump();
+	session_uses_reserve = before;
 	session_flush();
 }
 

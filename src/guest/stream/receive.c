@@ -40,6 +40,10 @@ static bool take_event_status(const struct p_frame *f)
 	e->times[1] = m.submitted;
 	e->times[2] = m.started;
 	e->times[3] = m.ended;
+	if (e->before[1]) {
+		e->times[0] = e->before[0];
+		e->times[1] = e->times[2] = e->before[1];
+	}
 	session_note_read(e->seq);
 	event_end(e, m.status);
 	return true;

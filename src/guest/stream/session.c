@@ -24,6 +24,7 @@ struct session session = {
 	.written = PTHREAD_COND_INITIALIZER,
 	.fd = -1,
 };
+_Thread_local bool session_uses_reserve;
 
 void session_lock(void)
 {
@@ -158,17 +159,21 @@ cl_int session_flush(void)
 	return session.out.len && !session.lost ? write_out() : session.lost;
 }
 
-static bool have_credit(const void *unused)
+// The host gives credit back in quarters of all of it: who may use the reserve always gets some.
+static bool have_credit(const void *arg)
 {
-	return session.credit >= PROTO_FRAME_MAX;
+	const unsigned *frames = arg;
+	bool keep = session.reserves && !session_uses_reserve;
+
+	return session.credit >= *frames * PROTO_FRAME_MAX + (keep ? session.credit_most / 2 : 0);
 }
 
-cl_int session_room(bool paid)
+cl_int session_room(unsigned paid)
 {
-	if (session.lost || !paid || have_credit(NULL))
+	if (session.lost || !paid || have_credit(&paid))
 		return session.lost;
 	session.starved++;
-	cl_int err = session_wait(have_credit, NULL);
+	cl_int err = session_wait(have_credit, &paid);
 	session.starved--;
 	return err;
 }
@@ -227,7 +232,7 @@ static cl_int send_head(const struct p_data *m, size_t n)
 
 static cl_int send_part(const struct p_data *m, size_t *ret_n)
 {
-	cl_int err = session_room(true);
+	cl_int err = session_room(1);
 
 	if (err)
 		return err;

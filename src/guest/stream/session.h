@@ -35,6 +35,7 @@ struct session {
 
 	struct buf out;       // frames not yet written; nearly empty unless `writing`
 	unsigned starved;     // threads that wait for credit, in the middle of a call
+	unsigned reserves;    // half the credit is kept for so many native kernels
 	uint64_t credit;      // bytes of PAID frames that may be sent
 	uint64_t credit_most; // when none are outstanding
 	uint32_t seq;         // of the last message
@@ -49,6 +50,8 @@ struct session {
 };
 
 extern struct session session;
+// Whether this thread may use what is kept: commands wait for what it does.
+extern _Thread_local bool session_uses_reserve;
 
 void session_lock(void);   // takes it
 void session_unlock(void); // runs deferred callbacks, see callback.h, then gives it back
@@ -72,8 +75,8 @@ void session_send_releases(void);
 // Writes everything sent so far, or leaves it to the thread that is writing, which does it at the end of its
 // frame. CL_SUCCESS or the session's end.
 cl_int session_flush(void);
-// Makes room for one more frame: waits for credit (giving the lock up meanwhile) when it is paid.
-cl_int session_room(bool paid);
+// Makes room for so many more frames that are paid: waits for credit (giving the lock up meanwhile).
+cl_int session_room(unsigned paid);
 // Accounts for the frame that begins at `start` of `out`.
 void session_sent(size_t start, bool paid);
 // Sends `m` as a data frame whose bytes are written from where they lie, as many of them as a frame and the
