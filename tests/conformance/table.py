@@ -37,11 +37,16 @@ def _named(rows: list[Row]) -> list[str]:
                     for r in rows]
 
 
+def _modes(rows: list[Row]) -> str:
+    modes = {r["mode"]: r["suite"] for r in rows if r["mode"]}
+    return "; quick: " + ", ".join(f"`{mode}`" for mode in sorted(modes)) if modes else ""
+
+
 def markdown(result: Row) -> str:
     rows = result["tests"]
     others = [r for r in rows if r["regression"] or {r["native"]["word"], r["vgpu"]["word"]} - {"pass", "partly", "skip"}]
     lines = [f"Suite {result['suite_version']}; driver {result['driver']}; profile {result['profile']}; "
-             f"{result['timeout_s']:.0f} s for each run.", "", *_suites(rows)]
+             f"{result['timeout_s']:.0f} s for each run{_modes(rows)}.", "", *_suites(rows)]
     if others:
         lines += ["", "Tests that fail, crash or time out somewhere, or pass natively only:", "", *_named(others)]
     return "\n".join(lines) + "\n"
