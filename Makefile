@@ -5,14 +5,15 @@ JOBS ?= $(shell nproc)
 export FERRY_BUILD := $(BUILD)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help deps build image demo check soak apps conformance bench lint model readme-figures clean
+.PHONY: help deps build image demo check soak apps clients conformance bench lint model readme-figures clean
 
 help:
 	@echo "make demo            the main job, shown and measured (root; under ten minutes);"
 	@echo "                     MODEL=file.gguf: with this Llama model in place of its own"
 	@echo "make check           all tests, real VMs among them (root; under eight minutes)"
 	@echo "make soak [SWITCHES=1000]   a running program's vGPU moves so often, locally; nothing may be left behind"
-	@echo "make apps            real OpenCL programs, natively and on a vGPU that moves"
+	@echo "make apps            real OpenCL programs, natively and on a vGPU that moves, and make clients"
+	@echo "make clients         OpenAI's own client library with the model server, the same ways"
 	@echo "make conformance CTS=DIR   a built Khronos conformance suite, natively and on a vGPU"
 	@echo "make bench           benchmarks; some of them: make bench ONLY=\"migrate steady\""
 	@echo "                     (mover, remoting, fairness, llm, vm, steady, migrate; tests/bench/run --help says what each is)"
@@ -48,6 +49,11 @@ soak: build
 apps: build
 	@scripts/install-deps scripts/packages-apps.txt
 	@tests/apps/run $(APPS)
+	@$(if $(APPS),,$(MAKE) --no-print-directory clients)
+
+clients: build
+	@command -v npm >/dev/null || scripts/install-deps scripts/packages-clients.txt
+	@tests/clients/run
 
 conformance: build
 	@[ -n "$(CTS)" ] || { echo "usage: make conformance CTS=DIR [ARGS=...]; docs/conformance.md"; exit 2; }
