@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A VM whose disk holds some of the programs with all that they need, which moves between two hosts while they run."""
+"""A VM whose disk holds the programs with all that they need, and which moves between two hosts while they run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ import threading
 import time
 from pathlib import Path
 
-from lab import lifecycle, model
+from lab import lifecycle
 from lab.ferry import Ferry, FerryError
+from lab.model import ROOT
+from tests.apps.programs import App
 
 VM = "apps"
+PYTHON = "/usr/bin/python3"
+PACKAGES = ("numpy", "pyopencl", "mako", "markupsafe", "pytools", "platformdirs")
+UNUSED = shutil.ignore_patterns("test", "tests", "idlelib", "ensurepip", "lib2to3", "config-3*", "pydoc_data")
 FOLDERS = ("/usr/share/hashcat/OpenCL", "/usr/share/hashcat/tunings")
 FILES = ("/usr/share/hashcat/hashcat.hcstat2", "/usr/share/hashcat/modules/module_01400.so",
-         "/usr/share/hashcat/modules/module_00000.so")
+         "/usr/share/hashcat/modules/module_00000.so", str(ROOT / "tests/apps/arrays.py"), str(ROOT / "tests/local-move/again"))
+AGAIN = str(ROOT / "tests/local-move/again")
+AGAIN_MOVES = 3  # then a program that runs again and again ends
 BOOT_S, RUN_S, MOVE_S, PAUSE_S = 120, 900, 120, 2
 
 
@@ -35,6 +42,19 @@ def _copy(path: str, root: Path) -> None:
         shutil.copy(path, to)
 
 
+def _python(root: Path) -> None:
+    """The interpreter's library and what pyopencl imports, with the shared libraries that those need."""
+    home = subprocess.run([PYTHON, "-c", "import os; print(os.path.dirname(os.__file__))"], capture_output=True,
+                          text=True, check=True).stdout.strip()
+    shutil.copytree(home, root / home.lstrip("/"), ignore=UNUSED)
+    for package in PACKAGES:
+        path = f"/usr/lib/python3/dist-packages/{package}"
+        shutil.copytree(path, root / path.lstrip("/"), ignore=UNUSED)
+    for module in list(root.rglob("*.so")):
+        for file in _needed(str(module)):
+            _copy(file, root)
+
+
 def _tree(programs: list[str], library: Path, root: Path) -> None:
     """A root folder for chroot(1): the programs at their usual places, and the guest's OpenCL driver."""
     for name in programs:
@@ -43,6 +63,8 @@ def _tree(programs: list[str], library: Path, root: Path) -> None:
             raise FileNotFoundError(name)
         for file in (path, *_needed(path)):
             _copy(file, root)
+    if PYTHON in programs:
+        _python(root)
     for file in FILES:
         _copy(file, root)
     for folder in FOLDERS:
@@ -105,17 +127,23 @@ class Guest:
         self.ferry.must(self.host, "migrate", VM, "--to", other, timeout=MOVE_S)
         self.host = other
 
-    def run(self, argv: list[str], env: dict[str, str]) -> tuple[int, str, str, int]:
+    def run(self, app: App, moving: bool) -> tuple[int, str, str, int]:
         """The program's exit status, its output, its complaints, and how often the VM moved meanwhile."""
-        settings = " ".join(f"{k}={shlex.quote(v)}" for k, v in {"HOME": "/tmp", **env}.items())
-        command = f"cd /tmp && {settings} chroot /mnt {shlex.join(argv)} >/tmp/out 2>/tmp/err; echo $? >/tmp/status"
+        settings = " ".join(f"{k}={shlex.quote(v)}" for k, v in {"HOME": "/tmp", **app.env}.items())
+        line = f"chroot /mnt {shlex.join(app.argv_in_guest)}"
+        if moving and app.again:
+            line = f"sh /mnt{AGAIN} {line}"
+        command = f"cd /tmp && {settings} {line} >/tmp/out 2>/tmp/err & echo $! >/tmp/pid; wait $!; echo $? >/tmp/status"
         self._guest("rm -rf /tmp/status /mnt/tmp/*")
         runner = threading.Thread(target=self._guest, args=(command, RUN_S), daemon=True)
         runner.start()
         moves = 0
         while not self._ended(runner):
-            self._move()
-            moves += 1
+            if moving:
+                self._move()
+                moves += 1
+            if moves == AGAIN_MOVES and app.again:
+                self._guest("kill -TERM $(cat /tmp/pid)")
         status, output, errors = (self._guest(f"cat /tmp/{name}")[1] for name in ("status", "out", "err"))
         return int(status), output, errors, moves
 
@@ -128,4 +156,4 @@ def cannot() -> str:
     """Why there can be no VM here; '' when there can."""
     if os.geteuid() != 0:
         return "needs root for network namespaces"
-    return "" if (model.ROOT / "build/image/kernel").exists() else "needs `make image`"
+    return "" if (ROOT / "build/image/kernel").exists() else "needs `make image`"

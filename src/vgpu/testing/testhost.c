@@ -31,37 +31,49 @@ static void connect_control(struct testhost *h, const char *path)
 
 void testhost_start(struct testhost *h, const char *program, bool incoming, const char *tracker)
 {
-	testhost_start_sized(h, program, incoming, tracker, 64 << 20);
+	testhost_start_sized(h, program, incoming, tracker, 64 << 20, 1);
 }
 
-void testhost_start_sized(
-	struct testhost *h, const char *program, bool incoming, const char *tracker, uint64_t bytes)
+// The vGPU's ends and QEMU's of all ports, as the process gets them; QEMU's are also ours.
+static void make_ports(struct testhost *h, int n, struct process_fd *fds)
+{
+	int pair[2];
+
+	for (int i = 0; i < n; i++) {
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		fds[2 * i] = (struct process_fd){ pair[0], OPTIONS_FIRST_FD + 2 * i };
+		fds[2 * i + 1] = (struct process_fd){ pair[1], OPTIONS_FIRST_FD + 2 * i + 1 };
+		h->ports[i] = pair[1];
+	}
+}
+
+void testhost_start_sized(struct testhost *h, const char *program, bool incoming,
+	const char *tracker, uint64_t bytes, int ports)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
-	char path[PATH_MAX + 16], env[PATH_MAX + 32], memory[24];
-	int pair[2];
+	char path[PATH_MAX + 16], env[PATH_MAX + 32], memory[24], number[12];
+	struct process_fd fds[2 * TESTHOST_PORTS_MAX];
 
 	*h = (struct testhost){ .control = -1 };
 	CHECK_EQ(temporary_make(&h->folder, "/tmp", "ferry-testhost-", &e), 0);
 	snprintf(path, sizeof path, "%s/control", h->folder.path);
 	snprintf(env, sizeof env, "POCL_CACHE_DIR=%s/cl-cache", h->folder.path);
 	snprintf(memory, sizeof memory, "%llu", (unsigned long long)bytes);
-	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	struct process_fd fds[] = { { pair[0], OPTIONS_FIRST_FD },
-		{ pair[1], OPTIONS_FIRST_FD + 1 } };
+	snprintf(number, sizeof number, "%d", ports);
+	make_ports(h, ports, fds);
 	struct process_spec spec = { .argv = (const char *[]){ program, "--control", path,
-					     "--memory", memory, "--ports", "1", "--faults",
+					     "--memory", memory, "--ports", number, "--faults",
 					     "--tracker", tracker, incoming ? "--incoming" : NULL,
 					     NULL },
 		.env = (const char *[]){ env, NULL },
 		.fds = fds,
-		.n_fds = 2,
+		.n_fds = 2 * (size_t)ports,
 		.log_fd = 2,
 		.detached = true,
 		.tied = true };
 	CHECK_EQ(process_start(&spec, &h->pid, &e), 0);
-	close(pair[0]);
-	h->port = pair[1];
+	for (int i = 0; i < ports; i++)
+		close(fds[2 * i].fd);
 	connect_control(h, path);
 }
 

@@ -8,20 +8,25 @@
 #include "base/temporary.h"
 #include "vgpu/testing/testclient.h"
 
+#define TESTHOST_PORTS_MAX 8
+
 struct testhost {
 	pid_t pid;
 	int control;
 	int64_t id;
-	int port; // QEMU's end: what the guest reads and writes
+	union {           // QEMU's ends: what the guest reads and writes
+		int port; // the first, and for most tests the only one
+		int ports[TESTHOST_PORTS_MAX];
+	};
 	struct temporary folder;
 	struct buf in;
 };
 
 // It ends with the thread that starts it, in whatever way that ends, and gets no signal of a terminal.
 void testhost_start(struct testhost *h, const char *program, bool incoming, const char *tracker);
-// The same with a framebuffer of so many bytes; the other has 64 MiB.
+// The same with a framebuffer of so many bytes and so many ports; the other has 64 MiB and one.
 void testhost_start_sized(struct testhost *h, const char *program, bool incoming,
-	const char *tracker, uint64_t bytes);
+	const char *tracker, uint64_t bytes, int ports);
 void testhost_stop(struct testhost *h); // kills, waits, removes the folder
 
 // A request's answer, which must be ok; events that come before it are dropped.
