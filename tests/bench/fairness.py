@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fairly vGPUs share a device, with launch tokens and without, and what tokens cost a vGPU that is
-alone. Work is a program's kernels times their length on the idle device, so it compares between programs; Jain's
+"""How fairly vGPUs share a device, with launch tokens and without, what one that floods it, allocates in a loop or runs
+a kernel of ten seconds leaves its neighbour, and what tokens cost a vGPU that is alone. Work is a program's kernels times their length on the idle device, so it compares between programs; Jain's
 index of it is 1 where all got the same, and one half where one of two got everything."""
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Callable
 
-from tests.fair.vgpus import Turns, Vgpu, Work, calibrate, together
+from tests.fair.vgpus import Churn, Program, Turns, Vgpu, Work, calibrate, together
 
 ROUNDS = 3
 SECONDS = 2.0
 FLOOD = (20.0, 32)  # ms of a kernel, kernels ahead
 VICTIMS = {"0.5 ms kernels, 16 ahead": (0.5, 16), "0.5 ms kernels, each waited for": (0.5, 1)}
+NEIGHBOUR = (0.5, 16)  # what the neighbour of each offender runs
+CHURN_MIB = 32
+LONG_MS, LONG_S = 10_000.0, 20.0
 CAPS = (12, 25, 50)
 ALONE = ("empty kernel and finish", "pipelined launches")
 
@@ -40,6 +44,43 @@ def two_works(build: Path, folder: Path, per_ms: float, victim: tuple[float, int
         work = [got[0]["kernels"] * FLOOD[0], got[1]["kernels"] * victim[0]]
         share = work[1] / sum(work)
         return {"flood": 1 - share, "victim": share, "jain": jain(work), "longest_ms": got[1]["longest_ms"]}
+
+
+OFFENDERS: dict[str, tuple[Callable[[Vgpu, float], Program], float]] = {  # and for how many seconds it is looked at
+    f"{FLOOD[0]:.0f} ms kernels, {FLOOD[1]} ahead": (lambda v, per_ms: Work(v, FLOOD[0] * per_ms, FLOOD[1]), SECONDS),
+    f"allocates, fills, frees {CHURN_MIB} MiB": (lambda v, _: Churn(v, CHURN_MIB), SECONDS),
+    f"kernels of {LONG_MS / 1000:.0f} s, 2 ahead": (lambda v, per_ms: Work(v, LONG_MS * per_ms, 2), LONG_S),
+}
+
+
+def beside(build: Path, folder: Path, per_ms: float, offender: Callable[[Vgpu, float], Program], seconds: float,
+           tokens: bool) -> dict[str, float]:
+    """What the neighbour of an offender gets of what it gets just before, alone, and its longest wait."""
+    with ExitStack() as stack:
+        turns = Turns()
+        stack.callback(turns.close)
+        vgpus = [Vgpu(build, folder, name, turns if tokens else None) for name in ("neighbour", "offender")]
+        for v in vgpus:
+            stack.callback(v.close)
+        work, other = Work(vgpus[0], NEIGHBOUR[0] * per_ms, NEIGHBOUR[1]), offender(vgpus[1], per_ms)
+        stack.callback(work.close)
+        stack.callback(other.close)
+        alone = work.run(SECONDS)["kernels"] / SECONDS
+        other.begin(seconds)
+        got = work.run(seconds)
+        return {"of_alone": got["kernels"] / seconds / alone, "longest_ms": got["longest_ms"]}
+
+
+def offences(build: Path, folder: Path, per_ms: float, doc: dict[str, object]) -> None:
+    print(f"\none vGPU runs kernels of {NEIGHBOUR[0]} ms, {NEIGHBOUR[1]} ahead; what it gets beside another, of what it gets alone")
+    print(f"{'the other':34} {'tokens':8} {'gets':>6} {'longest wait':>13}")
+    for name, (offender, seconds) in OFFENDERS.items():
+        rounds = ROUNDS if seconds == SECONDS else 1
+        both = [[beside(build, folder, per_ms, offender, seconds, tokens) for tokens in (False, True)] for _ in range(rounds)]
+        for i, word in enumerate(("without", "with")):
+            m = medians([r[i] for r in both])
+            doc[f"beside: {name}, {word} tokens"] = m
+            print(f"{name:34} {word:8} {m['of_alone']:6.0%} {m['longest_ms']:10.0f} ms")
 
 
 def capped(build: Path, folder: Path, per_ms: float, share: int) -> float:
@@ -89,6 +130,7 @@ def run(build: Path, out: Path) -> None:
                 doc[f"{name}, {word} tokens"] = m
                 print(f"{name:34} {word:8} {m['flood']:8.0%} {m['victim']:8.0%} {m['jain']:6.2f} "
                       f"{m['longest_ms']:10.0f} ms")
+        offences(build, folder, per_ms, doc)
         print("\nfixed-share, alone on the device: " + ", ".join(
             f"{share}% gets {capped(build, folder, per_ms, share):.0%}" for share in CAPS))
         pairs = [(alone(build, folder, False), alone(build, folder, True)) for _ in range(ROUNDS)]

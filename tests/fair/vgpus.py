@@ -104,13 +104,12 @@ def calibrate(v: Vgpu) -> float:
     return float(out)
 
 
-class Work:
-    """A program on a vGPU that launches kernels of one length."""
+class Program:
+    """A program of work.c on a vGPU, ready to work for as long as it is told."""
 
-    def __init__(self, v: Vgpu, iterations: float, depth: int) -> None:
-        self.process = subprocess.Popen([v.build / "tests/fair/fair-work", str(max(1, int(iterations))), str(depth)],
-                                        env=v.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=v.log,
-                                        text=True)
+    def __init__(self, v: Vgpu, *arguments: str) -> None:
+        self.process = subprocess.Popen([v.build / "tests/fair/fair-work", *arguments], env=v.environment(),
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=v.log, text=True)
         assert self.process.stdout and self.process.stdin
         self.into, self.out = self.process.stdin, self.process.stdout
         assert self.out.readline() == "ready\n"
@@ -134,7 +133,21 @@ class Work:
         self.out.close()
 
 
-def together(seconds: float, *works: Work) -> list[dict[str, float]]:
+class Work(Program):
+    """Launches kernels of one length."""
+
+    def __init__(self, v: Vgpu, iterations: float, depth: int) -> None:
+        super().__init__(v, str(max(1, int(iterations))), str(depth))
+
+
+class Churn(Program):
+    """Makes a buffer, fills it and frees it, again and again."""
+
+    def __init__(self, v: Vgpu, mebibytes: int) -> None:
+        super().__init__(v, "churn", str(mebibytes))
+
+
+def together(seconds: float, *works: Program) -> list[dict[str, float]]:
     for w in works:
         w.begin(seconds)
     return [w.result() for w in works]

@@ -3,6 +3,8 @@
 // is waited for). It says "ready", then for each line "SECONDS" on standard input works for that time and
 // prints what it got: {"kernels":N,"device_ms":X,"longest_ms":Y}, kernels that ended, the device's time
 // by their events, and the longest wait from a kernel's launch to its end.
+// work churn MEBIBYTES: in the same way makes a buffer, fills it, waits, and releases it, again and again:
+// {"buffers":N}.
 // work calibrate: prints how many iterations take a millisecond.
 #include "../api/api.h"
 
@@ -89,6 +91,23 @@ static void work(double seconds, unsigned depth)
 	fflush(stdout);
 }
 
+static void churn(double seconds, size_t bytes)
+{
+	int64_t until = clock_now_ns() + (int64_t)(seconds * 1e9);
+	const cl_uint pattern = 0x55aa55aa;
+	unsigned long n = 0;
+
+	for (; clock_now_ns() < until; n++) {
+		cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, bytes, NULL);
+		OK(clEnqueueFillBuffer(
+			c.queue, m, &pattern, sizeof pattern, 0, bytes, 0, NULL, NULL));
+		OK(clFinish(c.queue));
+		OK(clReleaseMemObject(m));
+	}
+	printf("{\"buffers\":%lu}\n", n);
+	fflush(stdout);
+}
+
 static int calibrate(void)
 {
 	const cl_uint n = 20000;
@@ -106,10 +125,39 @@ static int calibrate(void)
 	return 0;
 }
 
-int main(int argc, char **argv)
+static void ready(void)
+{
+	puts("ready");
+	fflush(stdout);
+}
+
+static int serve_churn(size_t mebibytes)
 {
 	char line[32];
 
+	ready();
+	while (fgets(line, sizeof line, stdin))
+		churn(strtod(line, NULL), mebibytes << 20);
+	return 0;
+}
+
+static int serve_work(cl_uint iterations, unsigned depth)
+{
+	char line[32];
+
+	CHECK(depth >= 1 && depth <= DEPTH_MAX);
+	set_length(1);
+	launch(); // compiles
+	OK(clFinish(c.queue));
+	set_length(iterations);
+	ready();
+	while (fgets(line, sizeof line, stdin))
+		work(strtod(line, NULL), depth);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
 	CHECK(argc >= 2);
 	c = cl_setup();
 	spin = cl_kernel_of(cl_build(&c, source), "spin");
@@ -117,15 +165,7 @@ int main(int argc, char **argv)
 	OK(clSetKernelArg(spin, 0, sizeof out, &out));
 	if (argc == 2)
 		return calibrate();
-	unsigned depth = (unsigned)atoi(argv[2]);
-	CHECK(depth >= 1 && depth <= DEPTH_MAX);
-	set_length(1);
-	launch(); // compiles
-	OK(clFinish(c.queue));
-	set_length((cl_uint)strtoul(argv[1], NULL, 10));
-	puts("ready");
-	fflush(stdout);
-	while (fgets(line, sizeof line, stdin))
-		work(strtod(line, NULL), depth);
-	return 0;
+	if (!strcmp(argv[1], "churn"))
+		return serve_churn(strtoul(argv[2], NULL, 10));
+	return serve_work((cl_uint)strtoul(argv[1], NULL, 10), (unsigned)atoi(argv[2]));
 }
