@@ -1,29 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table is the program's own; only what the host can still place is ferryd's to say.
 #include <stdio.h>
-#include <unistd.h>
 #include "base/cleanup.h"
-#include "base/socket.h"
 #include "base/units.h"
-#include "cli/http.h"
 #include "cli/output.h"
-#include "vgpu/profile.h"
-
-static json_t *own_table(void)
-{
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < profile_count; i++)
-		json_array_append_new(all, profile_to_json(&profiles[i]));
-	return all;
-}
-
-static bool daemon_listens(const struct cli *c)
-{
-	_cleanup_fd_ int fd = unix_connect(c->socket, NULL);
-
-	return fd >= 0;
-}
+#include "cli/profiles.h"
 
 static void add_row(struct table *t, const json_t *p)
 {
@@ -56,6 +36,9 @@ static void print_profiles(const json_t *all)
 		table_cell(&t, "%s", *h);
 	json_array_foreach((json_t *)all, i, p) add_row(&t, p);
 	table_print(&t, stdout);
+	puts("SHARE of a time-sliced profile is the most it gets with vgpu.scheduling=fixed-share; "
+	     "of a "
+	     "partitioned one\nits part of the compute units.");
 }
 
 int cmd_profile_list(struct cli *c, int argc, char **argv)
@@ -65,18 +48,16 @@ int cmd_profile_list(struct cli *c, int argc, char **argv)
 
 	if (cli_parse(c, "profile list", argc, argv, NULL, 0, 0, &a) < 0)
 		return EXIT_USAGE;
-	bool host = daemon_listens(c);
-	int exit = host ? http_call(c, "GET", "profiles", NULL, &all) : EXIT_DONE;
+	bool placeable;
+	int exit = profiles_get(c, &all, &placeable);
 	if (exit)
 		return exit;
-	if (!host)
-		all = own_table();
 	if (c->json) {
 		cli_print_json(all);
 		return EXIT_DONE;
 	}
 	print_profiles(all);
-	if (!host)
+	if (!placeable)
 		fputs("PLACEABLE is not known: no ferryd answers here\n", stderr);
 	return EXIT_DONE;
 }

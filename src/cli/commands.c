@@ -50,7 +50,8 @@ const struct cli_command cli_commands[] = {
 		"Kinds: time-sliced (the whole device in turns, `vgpu.scheduling`), partitioned "
 		"(compute\n"
 		"units of its own), passthrough (never moves).\n"
-		"PLACEABLE counts further VMs with one such vGPU and 512 MiB of RAM.\n",
+		"PLACEABLE counts further VMs with one such vGPU and 512 MiB of RAM, where no "
+		"other is placed.\n",
 		cmd_profile_list },
 	{ "profile advise", "--for training|inference|multitenant",
 		"which profile suits which work, and why", NULL, cmd_profile_advise },

@@ -240,6 +240,8 @@ class DaemonTest(unittest.TestCase):
             out = self.a.run("profile", "advise", "--for", purpose)[1]
             for text in (*advice["reasons"], advice["instead"], advice["profile"]["name"]):
                 self.assertIn(text, out)
+            self.assertIn(f"ferry vm create NAME --profile {advice['profile']['name']}", out)
+        self.assertRegex(self.b.run("profile", "advise", "--for", "inference")[1], "this host can place 0 more now: .*")
         self.refused(2, "no-purpose", "profile", "advise", "--for", "games")
         status, host = self.a.json("host", "show")
         self.assertEqual((status, host["host"], sorted(host["peers"])), (0, "a", ["b", "nobody"]))
