@@ -15,6 +15,11 @@ int confine_become(unsigned user, struct ferry_error *e);
 // as a compiler may need.
 int confine_limit(bool own_user, struct ferry_error *e);
 
+// In the one thread there is, after both: what is not the driver's, its compiler's or in the working
+// directory can be opened no more, by this process and all that it starts (landlock(7)). What is open
+// stays open. Nothing is closed in a build with sanitizers. A kernel without Landlock: -errno.
+int confine_files(struct ferry_error *e);
+
 // From now on every thread, and every process that it starts, has only the system calls in confine.c:
 // sockets of its own, other processes' memory, namespaces and kernel interfaces are not among them. An
 // unlisted call fails with ENOSYS, as on an older kernel, socket(2) with EPERM. Nothing is filtered in a

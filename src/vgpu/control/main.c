@@ -118,12 +118,15 @@ static int serve_until_told(
 static int run(struct loop *loop, const struct options *o, struct ferry_error *e)
 {
 	struct files files = { -1, { -1, -1 } };
+	struct ferry_error why = FERRY_ERROR_INIT;
 	int r = o->user ? open_files(o, &files, e) : 0;
 
 	if (r == 0 && o->user)
 		r = confine_become(o->user, e);
 	if (r == 0)
 		r = confine_limit(o->user, e);
+	if (r == 0 && o->user && confine_files(&why) < 0)
+		log_warn("%s", why.message);
 	return r == 0 ? serve_until_told(loop, o, &files, e) : r;
 }
 

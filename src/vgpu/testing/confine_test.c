@@ -36,6 +36,17 @@ static const char source[] =
 	"  }\n"
 	"}\n";
 
+// openat(2) of the path behind each item's flags; its answer in place of them.
+static const char opening[] = "__kernel void reach(__global long *a) {\n"
+			      "  for (int i = 0; i < 8; i++, a += 8) {\n"
+			      "    long r;\n"
+			      "    __asm__ volatile(\"movl $384, %%r10d; syscall\" : \"=a\"(r) : "
+			      "\"a\"(257L), \"D\"(-100L), \"S\"((long)(a + 1)),\n"
+			      "      \"d\"(a[0]) : \"rcx\", \"r10\", \"r11\", \"memory\");\n"
+			      "    a[0] = r;\n"
+			      "  }\n"
+			      "}\n";
+
 // A process that stays: fork(2), and the child waits for nothing, a second at a time.
 static const char leaving[] = "static long call(long nr) {\n"
 			      "  long r;\n"
@@ -92,7 +103,7 @@ static void check_limits(pid_t pid)
 }
 
 // One item of a kernel on the `size` bytes at `a`, in a session that ends.
-static void run_kernel(const char *text, const char *name, long (*a)[4], size_t size)
+static void run_kernel(const char *text, const char *name, void *a, size_t size)
 {
 	struct testclient c;
 	struct buf args = { 0 };
@@ -172,6 +183,39 @@ static void a_vms_has_its_own_user(const char *program)
 	testclient_stop(pid, path);
 }
 
+static void a_vms_kernels_reach_no_file_but_its_own(const char *program)
+{
+	const struct {
+		const char *path;
+		long flags, want; // -errno; 0: a descriptor
+	} tries[8] = {
+		{ "/etc/passwd", O_RDONLY, -EACCES },
+		{ "/proc/1/cmdline", O_RDONLY, -EACCES },
+		{ "/", O_RDONLY, -EACCES },
+		{ "/tmp/ferry-confine-test", O_CREAT | O_WRONLY, -EACCES },
+		{ "/dev/shm/ferry-confine-test", O_CREAT | O_WRONLY, -EACCES },
+		{ "..", O_RDONLY, -EACCES },
+		{ "./mine", O_CREAT | O_WRONLY, 0 },
+		{ "/usr", O_RDONLY, 0 },
+	};
+	struct {
+		long flags;
+		char path[56];
+	} a[8] = { 0 };
+	pid_t pid = testclient_start(program, "--user=61997", path, sizeof path);
+
+	for (int i = 0; i < 8; i++) {
+		a[i].flags = tries[i].flags;
+		strcpy(a[i].path, tries[i].path);
+	}
+	run_kernel(opening, "reach", a, sizeof a);
+	for (int i = 0; i < 8; i++) {
+		printf("%s: %ld\n", tries[i].path, a[i].flags);
+		CHECK(tries[i].want ? a[i].flags == tries[i].want : a[i].flags > 2);
+	}
+	testclient_stop(pid, path);
+}
+
 static unsigned processes_of(uid_t user)
 {
 	struct dirent *at;
@@ -212,6 +256,8 @@ int main(int argc, char **argv)
 	if (geteuid() == 0) {
 		a_vms_has_its_own_user(argv[1]);
 		printf("ok a_vms_has_its_own_user\n");
+		a_vms_kernels_reach_no_file_but_its_own(argv[1]);
+		printf("ok a_vms_kernels_reach_no_file_but_its_own\n");
 		what_a_kernel_leaves_behind_ends_with_it(argv[1]);
 		printf("ok what_a_kernel_leaves_behind_ends_with_it\n");
 	}
