@@ -71,6 +71,29 @@ int checkpoint_write(struct trainer *t, const char *path, struct failure *f)
 	return r;
 }
 
+// With the options that would be right.
+static int refuse_shape(const char *path, const struct shape *s, struct failure *f)
+{
+	return fail(f, EINVAL,
+		"%s: a run of another shape; its own: --dim %u --layers %u --heads %u --kv-heads "
+		"%u --hidden %u --vocab %u --context %u --batch %u",
+		path, s->dim, s->layers, s->heads, s->kv_heads, s->hidden, s->vocab, s->context,
+		s->batch);
+}
+
+static int refuse_recipe(const char *path, const struct recipe *r, struct failure *f)
+{
+	return fail(f, EINVAL,
+		"%s: a run with another seed or schedule; its own: --seed %llu --steps %llu "
+		"--warmup %llu --cosine %llu --cooldown %llu --rate %.7g --final-rate %.7g --decay "
+		"%.7g "
+		"--clip %.7g",
+		path, (unsigned long long)r->seed, (unsigned long long)r->steps,
+		(unsigned long long)r->warmup, (unsigned long long)r->cosine,
+		(unsigned long long)r->cooldown, (double)r->rate, (double)r->final_rate,
+		(double)r->decay, (double)r->clip);
+}
+
 static int read_header(FILE *in, const char *path, struct header *h, struct failure *f)
 {
 	if (fread(h, sizeof *h, 1, in) != 1 || memcmp(h->magic, MAGIC, sizeof h->magic))
@@ -96,7 +119,7 @@ static int read_arrays(struct trainer *t, FILE *in, const char *path, struct fai
 	arrays(t, to);
 	for (int i = 0; i < 3 && !r; i++) {
 		if (fread(host, bytes, 1, in) != 1)
-			r = fail(f, EINVAL, "%s: ends too early", path);
+			r = fail(f, EINVAL, "%s: ends too early: it was not copied whole", path);
 		else
 			r = gpu_write(t->network.gpu, to[i], 0, host, bytes, f);
 	}
@@ -116,9 +139,9 @@ int checkpoint_read(struct trainer *t, const char *path, struct failure *f)
 		return fail(f, errno, "%s: %s", path, strerror(errno));
 	r = read_header(in, path, &h, f);
 	if (!r && memcmp(&h.shape, &t->network.shape, sizeof h.shape))
-		r = fail(f, EINVAL, "%s: a run of another shape", path);
+		r = refuse_shape(path, &h.shape, f);
 	if (!r && !same_recipe(&h.recipe, &t->recipe))
-		r = fail(f, EINVAL, "%s: a run with another seed or schedule", path);
+		r = refuse_recipe(path, &h.recipe, f);
 	if (!r)
 		r = read_arrays(t, in, path, f);
 	fclose(in);

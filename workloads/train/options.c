@@ -57,19 +57,62 @@ static const struct option_row rows[] = {
 		"the vocabulary for --export (tokenizer.py learn)" },
 	{ "name", TEXT, AT(name), 0, 0, "the model's name in it" },
 	{ "type", TEXT, AT(type), 0, 0, "of the matrices in it: q8_0, f16 or f32" },
-	{ "platform", COUNT, AT(platform), 0, 63, "OpenCL platform" },
-	{ "device", COUNT, AT(device), 0, 63, "OpenCL device" },
+	{ "platform", COUNT, AT(platform), 0, 63, "OpenCL platform, counted from 0" },
+	{ "device", COUNT, AT(device), 0, 63, "OpenCL device of that platform" },
 };
 
 #define N_ROWS (sizeof rows / sizeof *rows)
+
+static const struct options defaults = { .shape = { .dim = 128,
+						 .layers = 6,
+						 .heads = 4,
+						 .kv_heads = 2,
+						 .hidden = 384,
+						 .vocab = 2048,
+						 .context = 256,
+						 .batch = 8 },
+	.recipe = RECIPE_DEFAULT,
+	.every = 100,
+	.stop_at = UINT64_MAX,
+	.temperature = 0.8f,
+	.name = "ferry-llama",
+	.type = "q8_0" };
+
+static double number_of(const struct option_row *row, const void *at)
+{
+	if (row->kind == SIZE)
+		return *(const uint32_t *)at;
+	return row->kind == COUNT ? (double)*(const uint64_t *)at : (double)*(const float *)at;
+}
+
+// Nothing where it is 0, none of the values that can be given, or said by the help.
+static void print_default(const struct option_row *row)
+{
+	const char *at = (const char *)&defaults + row->at;
+	const char *text = row->kind == TEXT ? *(const char *const *)(const void *)at : NULL;
+	double v = row->kind == TEXT ? -1 : number_of(row, at);
+
+	if (text)
+		printf(" (default %s)", text);
+	else if (v > 0 && v <= row->max && !strstr(row->help, "default"))
+		printf(" (default %g)", v);
+}
 
 static int help(void)
 {
 	printf("usage: llm-train [options]\n"
 	       "Trains a language model of the Llama architecture and prints the loss of each "
-	       "step.\n\n");
-	for (size_t i = 0; i < N_ROWS; i++)
-		printf("  --%-12s %s\n", rows[i].name, rows[i].help);
+	       "step.\n"
+	       "What looks at a checkpoint, or goes on from it, needs the options that it was made "
+	       "with.\n\n");
+	for (size_t i = 0; i < N_ROWS; i++) {
+		const struct option_row *row = &rows[i];
+
+		printf("  --%-12s %-4s  %s", row->name, row->kind == TEXT ? "TEXT" : "N",
+			row->help);
+		print_default(row);
+		putchar('\n');
+	}
 	return 0;
 }
 
@@ -110,7 +153,7 @@ static int check(const struct options *o)
 	const char *problem = NULL;
 
 	if ((o->evaluate || o->sample || o->export) && !o->checkpoint)
-		problem = "needs --checkpoint";
+		problem = "--evaluate, --sample and --export need --checkpoint";
 	else if (o->export && !o->vocabulary)
 		problem = "--export needs --vocabulary";
 	else if (strcmp(o->type, "q8_0") && strcmp(o->type, "f16") && strcmp(o->type, "f32"))
@@ -132,20 +175,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	for (size_t i = 0; i < N_ROWS; i++)
 		names[i] = (struct option){ rows[i].name, required_argument, NULL, (int)i };
 	names[N_ROWS] = (struct option){ "help", no_argument, NULL, N_ROWS };
-	*o = (struct options){ .shape = { .dim = 128,
-				       .layers = 6,
-				       .heads = 4,
-				       .kv_heads = 2,
-				       .hidden = 384,
-				       .vocab = 2048,
-				       .context = 256,
-				       .batch = 8 },
-		.recipe = RECIPE_DEFAULT,
-		.every = 100,
-		.stop_at = UINT64_MAX,
-		.temperature = 0.8f,
-		.name = "ferry-llama",
-		.type = "q8_0" };
+	*o = defaults;
 	o->recipe.cosine = 0;
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		int r = option == (int)N_ROWS ? help()

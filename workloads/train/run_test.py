@@ -56,8 +56,8 @@ class RunTest(unittest.TestCase):
         curve(*self.checkpoint("good"), "--stop-at", "1")
         good = (self.folder / "good").read_bytes()
         cases = {
-            "another seed or schedule": (good, ("--seed", "2")),
-            "another shape": (good, ("--layers", "1")),
+            "another seed or schedule; its own: --seed 1 --steps 40": (good, ("--seed", "2")),
+            "another shape; its own: --dim 64 --layers 2": (good, ("--layers", "1")),
             "ends too early": (good[:-1], ()),
             "longer than it should be": (good + b"x", ()),
             "not a checkpoint": (b"GGUF" + good[4:], ()),

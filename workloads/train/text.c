@@ -17,8 +17,10 @@ static int read_ids(struct text *t, FILE *in, const char *path, struct failure *
 	if (fstat(fileno(in), &st))
 		return fail(f, errno, "%s: %s", path, strerror(errno));
 	if (st.st_size % 2 || st.st_size > MAX_BYTES)
-		return fail(f, EINVAL, "%s: %lld bytes are no 16-bit tokens of at most 2 GiB", path,
-			(long long)st.st_size);
+		return fail(f, EINVAL,
+			"%s: %lld bytes are no 16-bit tokens of at most 2 GiB: tokenizer.py encode "
+			"makes such a file of a text",
+			path, (long long)st.st_size);
 	t->n = (uint64_t)st.st_size / 2;
 	t->ids = malloc(t->n ? t->n * 2 : 1);
 	if (!t->ids)
@@ -37,8 +39,10 @@ static int check_ids(
 	for (uint64_t i = 0; i < t->n; i++) {
 		t->ids[i] = le16toh(t->ids[i]);
 		if (t->ids[i] >= vocab)
-			return fail(f, EINVAL, "%s: token %llu is %u, not below %u", path,
-				(unsigned long long)i, t->ids[i], vocab);
+			return fail(f, EINVAL,
+				"%s: token %llu is %u, not below %u (--vocab): not what "
+				"tokenizer.py encode makes with such a vocabulary",
+				path, (unsigned long long)i, t->ids[i], vocab);
 	}
 	return 0;
 }

@@ -55,7 +55,9 @@ def learn_pieces(counts: Counter[str], number: int) -> list[str]:
         count(i, 1)
     pieces: list[str] = []
     while len(pieces) < number:
-        best = max(pairs.items(), key=lambda item: (item[1], item[0]))[0]
+        best, often = max(pairs.items(), key=lambda item: (item[1], item[0]), default=(("", ""), 0))
+        if not often:
+            raise ValueError(f"the text has only {len(pieces)} pieces to learn, not {number}: a smaller SIZE or more text")
         for i in where.pop(best):
             count(i, -1)
             words[i] = (join(words[i][0], *best), words[i][1])
@@ -70,6 +72,8 @@ def learn(text: str, size: int, out: Path) -> None:
     counts = Counter(s for line in text.splitlines() for s in SEGMENT.findall(escape(line)))
     characters = sorted({c for segment in counts for c in segment})
     special = [(2, 0.0, "<unk>"), (3, 0.0, "<s>"), (3, 0.0, "</s>")] + [(6, 0.0, f"<0x{b:02X}>") for b in range(256)]
+    if size <= len(special) + len(characters):
+        raise ValueError(f"SIZE {size} is too small: bytes and the text's characters take {len(special) + len(characters)}")
     pieces = learn_pieces(counts, size - len(special) - len(characters))
     rows = special + [(1, -float(rank), piece) for rank, piece in enumerate(pieces + characters)]
     out.write_text("".join(f"{kind} {score:g} {piece}\n" for kind, score, piece in rows))
@@ -83,7 +87,10 @@ class Vocabulary:
         self.pieces: list[str] = []
         self.known: dict[str, list[int]] = {}
         for number, line in enumerate(path.read_text().splitlines()):
-            kind, score, piece = line.split(" ", 2)
+            fields = line.split(" ", 2)
+            if len(fields) != 3:
+                raise ValueError(f'{path}:{number + 1}: no "TYPE SCORE PIECE"')
+            kind, score, piece = fields
             self.pieces.append(piece)
             if kind == "1":
                 self.ids[piece], self.scores[piece] = number, float(score)
@@ -119,10 +126,17 @@ def encode(text: str, vocabulary: Vocabulary, out: Path) -> None:
 
 
 def main() -> None:
-    if sys.argv[1] == "learn":
-        learn(Path(sys.argv[2]).read_text(), int(sys.argv[3]), Path(sys.argv[4]))
-    else:
-        encode(Path(sys.argv[2]).read_text(), Vocabulary(Path(sys.argv[3])), Path(sys.argv[4]))
+    command, *rest = sys.argv[1:] or [""]
+    if (command, len(rest)) not in (("learn", 3), ("encode", 3)):
+        sys.exit(__doc__.split("\n\n")[1])
+    try:
+        text = Path(rest[0]).read_text()
+        if command == "learn":
+            learn(text, int(rest[1]), Path(rest[2]))
+        else:
+            encode(text, Vocabulary(Path(rest[1])), Path(rest[2]))
+    except (OSError, ValueError) as e:
+        sys.exit(f"tokenizer.py: {e}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from report import Trigram, decode, longest_overlap, read_tokens
 from tokenizer import BOS, SPACE, Vocabulary, encode, learn
 
 TEXT = "the man and the men, and the woman's hand.\nthen the hands of the men: and there the band!\n" * 3
-SIZE = 3 + 256 + 60
+SIZE = 3 + 256 + 45
 
 
 class TokenizerTest(unittest.TestCase):
@@ -29,6 +29,11 @@ class TokenizerTest(unittest.TestCase):
         self.assertIn(f"{SPACE}the", self.vocabulary.ids)
         learn(TEXT, SIZE, self.folder / "again")
         self.assertEqual((self.folder / "again").read_text(), (self.folder / "vocabulary").read_text())
+
+    def test_a_vocabulary_that_the_text_is_too_small_for(self) -> None:
+        for text, size, reason in (("short text\n", 2048, "only .* pieces"), (TEXT, 270, "SIZE 270 is too small")):
+            with self.assertRaisesRegex(ValueError, reason):
+                learn(text, size, self.folder / "none")
 
     def test_what_is_encoded_is_decoded(self) -> None:
         for text in (TEXT.splitlines()[0], "then", "the  men", "naïve — ½", "the men, and 7 zebras"):
