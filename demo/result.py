@@ -9,6 +9,7 @@ from typing import Any
 
 STUN_MAX_MS = 600
 STUN_SHARE_MAX = 0.1  # of the stop-copy stun
+LITTLE = 32 << 20  # bytes of a vGPU that take no longer to copy than the rest of a stun does
 
 # A tick of the final list: did it hold, and in words.
 Tick = tuple[bool, str]
@@ -66,6 +67,9 @@ def aims(result: dict[str, Any]) -> list[Tick]:
     pre, stop = result["precopy_stun_ms"], result["stop_copy_stun_ms"]
     if not pre or not stop:
         return []
+    moved = sum(v["stun_bytes"] for v in named(result, "stop-copy").get("vgpus", []))
+    if moved < LITTLE:
+        return [(pre < STUN_MAX_MS, f"pre-copy's stun is {ms(pre)}; stop-copy's, {ms(stop)}, says little with {moved >> 20} MiB to copy")]
     return [(pre <= STUN_SHARE_MAX * stop and pre < STUN_MAX_MS,
              f"pre-copy's stun is {ms(pre)}, stop-copy's {ms(stop)}: {stop / pre:.0f} times longer")]
 
