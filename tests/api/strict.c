@@ -183,6 +183,16 @@ static void a_buffer_is_an_image(void)
 	OK(err);
 	desc.image_width = N + 1;
 	CHECK_EQ(refused_desc(&desc), CL_INVALID_IMAGE_SIZE);
+	// The specification has no pitch for it, the conformance suite gives one.
+	desc.image_width = N;
+	desc.image_row_pitch = sizeof bytes;
+	OK(clReleaseMemObject(
+		clCreateImage(c.context, CL_MEM_READ_WRITE, &rgba8, &desc, NULL, &err)));
+	OK(err);
+	desc.image_row_pitch = sizeof bytes - 4;
+	CHECK_EQ(refused_desc(&desc), CL_INVALID_IMAGE_DESCRIPTOR);
+	desc.image_row_pitch = sizeof bytes + 4;
+	CHECK_EQ(refused_desc(&desc), CL_INVALID_IMAGE_DESCRIPTOR);
 	OK(clGetImageInfo(m, CL_IMAGE_BUFFER, sizeof back, &back, NULL));
 	CHECK(back == buffer);
 	OK(clSetKernelArg(k, 0, sizeof m, &m));

@@ -95,7 +95,17 @@ static cl_int check_buffer(cl_context c, const cl_image_desc *d, const struct im
 		return CL_SUCCESS;
 	if (buffer_check(d->buffer, c))
 		return CL_INVALID_IMAGE_DESCRIPTOR;
+	if (d->image_row_pitch > d->buffer->size)
+		return CL_INVALID_IMAGE_DESCRIPTOR;
 	return i->width * i->pixel > d->buffer->size ? CL_INVALID_IMAGE_SIZE : CL_SUCCESS;
+}
+
+// "Must be 0 if host_ptr is NULL", but the conformance suite gives the one row of a 1D buffer image a pitch.
+static bool may_have_pitches(const cl_image_desc *d, bool host_ptr)
+{
+	if (d->buffer && d->image_type == CL_MEM_OBJECT_IMAGE1D_BUFFER)
+		return !d->image_slice_pitch;
+	return host_ptr || (!d->image_row_pitch && !d->image_slice_pitch);
 }
 
 static cl_int check_desc(
@@ -107,7 +117,7 @@ static cl_int check_desc(
 
 	if (d->num_mip_levels || d->num_samples)
 		return CL_INVALID_IMAGE_DESCRIPTOR;
-	if (!host_ptr && (d->image_row_pitch || d->image_slice_pitch))
+	if (!may_have_pitches(d, host_ptr))
 		return CL_INVALID_IMAGE_DESCRIPTOR;
 	cl_int err = check_size(i, d->image_type);
 	if (!err && !image_layout(&shape, &layout))
