@@ -69,7 +69,7 @@ def _tree(programs: list[str], library: Path, root: Path) -> None:
         _copy(file, root)
     for folder in FOLDERS:
         shutil.copytree(folder, root / folder.lstrip("/"))
-    for folder in ("dev", "proc", "sys", "tmp", "etc/OpenCL/vendors"):
+    for folder in ("dev", "proc", "sys", "tmp", "usr/lib", "etc/OpenCL/vendors"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     shutil.copy(library, root / "usr/lib/libferry-cl.so")
     (root / "etc/passwd").write_text("root:x:0:0:root:/tmp:/bin/sh\n")  # hashcat asks for its user's home
