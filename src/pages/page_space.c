@@ -13,6 +13,10 @@
 #define MADV_POPULATE_WRITE 23 // linux/mman.h, Linux 5.14
 #endif
 
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000 // linux/mman.h, Linux 4.17
+#endif
+
 #define BASE_ALIGN     (2u << 20)
 #define POPULATE_BYTES (16u << 20)
 
@@ -31,6 +35,22 @@ struct page_space {
 static uint64_t space_bytes(const struct page_space *s)
 {
 	return s->pages * PAGE_BYTES;
+}
+
+// An older kernel takes the address as a hint.
+static bool map_fixed(struct page_space *s)
+{
+	void *wanted = (void *)(uintptr_t)PAGE_SPACE_BASE;
+	void *p = mmap(wanted, space_bytes(s), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, s->fd, 0);
+
+	if (p == MAP_FAILED)
+		return false;
+	if (p == wanted)
+		s->base = p;
+	else
+		munmap(p, space_bytes(s));
+	return p == wanted;
 }
 
 // One shared mapping, aligned by reserving more and unmapping both ends.
@@ -67,7 +87,7 @@ static int open_space(struct page_space *s)
 	if (s->fd < 0 || ftruncate(s->fd, (off_t)space_bytes(s)) ||
 		fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return -errno;
-	rc = map_aligned(s);
+	rc = map_fixed(s) ? 0 : map_aligned(s);
 	if (rc)
 		return rc;
 	rc = bitmap_init(&s->freed, s->pages);
@@ -121,6 +141,11 @@ struct page_space *page_space_close(struct page_space *s)
 uint8_t *page_space_base(const struct page_space *s)
 {
 	return s->base;
+}
+
+bool page_space_is_fixed(const struct page_space *s)
+{
+	return (uintptr_t)s->base == PAGE_SPACE_BASE;
 }
 
 void *page_space_at(const struct page_space *s, uint64_t page)

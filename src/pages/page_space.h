@@ -34,6 +34,18 @@
 #define PAGE_SPACE_TIMES 4            // the space's size in profiles (DESIGN, "Framebuffer")
 #define PAGE_SPACE_MAX   (1ULL << 40) // bytes of a profile
 
+// Where a page space is mapped if it can be, the same on every host: what kernels and guests store as
+// pointers into it (shared virtual memory) is then right after a move. 64 TiB: in the user addresses of
+// x86-64 (47 bits) and aarch64 (48), with room for the largest space; far above what programs that
+// are not position-independent and below what mmap(2), the heap and position-independent programs get;
+// outside AddressSanitizer's shadow on both (it ends at 16 and 32 TiB) and its allocator (from 80 TiB).
+// ThreadSanitizer wants a program's memory in three ranges of its own, of which the lowest is free.
+#if defined(__SANITIZE_THREAD__)
+#define PAGE_SPACE_BASE 0x1000000000ULL
+#else
+#define PAGE_SPACE_BASE 0x400000000000ULL
+#endif
+
 struct page_space;
 
 // `memory_bytes` is the profile's size and the quota: a multiple of PAGE_BYTES, at most
@@ -43,6 +55,8 @@ int page_space_new(uint64_t memory_bytes, struct page_space **ret, struct ferry_
 struct page_space *page_space_close(struct page_space *s);
 
 uint8_t *page_space_base(const struct page_space *s); // 2 MiB aligned, valid until close
+// Whether that is PAGE_SPACE_BASE: one space of a process at a time, the first.
+bool page_space_is_fixed(const struct page_space *s);
 void *page_space_at(const struct page_space *s, uint64_t page);
 uint64_t page_space_pages(const struct page_space *s); // of the whole space
 // The memfd, for a local program to map; valid until close. Its size is sealed, so that whoever has it

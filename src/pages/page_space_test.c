@@ -232,10 +232,40 @@ static void its_size_is_sealed(void)
 	page_space_close(s);
 }
 
+// One space of a process has the address at which pointers stay right; others lie elsewhere and work.
+static void the_first_has_the_fixed_address(void)
+{
+	struct page_space *first = open_space(4 * MIB), *second = open_space(4 * MIB);
+
+	CHECK(page_space_is_fixed(first));
+	CHECK_EQ((uintptr_t)page_space_base(first), PAGE_SPACE_BASE);
+	CHECK(!page_space_is_fixed(second));
+	*page_space_base(second) = 1;
+	CHECK_EQ(*page_space_base(first), 0);
+	page_space_close(first);
+	first = open_space(4 * MIB);
+	CHECK(page_space_is_fixed(first));
+	page_space_close(first);
+	page_space_close(second);
+}
+
+// As large as one can be, which reserves no memory. ThreadSanitizer has no room for it anywhere.
+static void the_largest_has_it_too(void)
+{
+#if !defined(__SANITIZE_THREAD__)
+	struct page_space *s = open_space(PAGE_SPACE_MAX);
+
+	CHECK(page_space_is_fixed(s));
+	page_space_close(s);
+#endif
+}
+
 int main(void)
 {
 	RUN(sizes_are_checked);
 	RUN(its_size_is_sealed);
+	RUN(the_first_has_the_fixed_address);
+	RUN(the_largest_has_it_too);
 	RUN(quota_counts_whole_pages);
 	RUN(large_extents_are_aligned);
 	RUN(freed_memory_is_noted_and_zero);
