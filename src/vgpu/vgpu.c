@@ -7,6 +7,7 @@
 #include "vgpu/session/worker.h"
 #include "vgpu/tokens/tokens.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -18,6 +19,20 @@ static void on_wake(void *arg)
 
 	queues_collect(v);
 	ports_pump(v);
+}
+
+// Appends where shared virtual memory lies, where there is some, to what guests are told.
+static int put_svm(struct vgpu *v)
+{
+	_cleanup_buf_ struct buf where = { 0 };
+	uint64_t base = v->be->ops->svm_base(v->be);
+
+	if (!base)
+		return 0;
+	buf_put_u64(&where, base);
+	buf_put_u64(&where, page_space_pages(v->space) * PAGE_BYTES);
+	return p_put_info_item(&v->info,
+		&(struct p_info){ .kind = PROTO_INFO_SVM, .value = { where.data, where.len } });
 }
 
 static int start(struct vgpu *v, const struct vgpu_config *config, struct ferry_error *e)
@@ -32,11 +47,12 @@ static int start(struct vgpu *v, const struct vgpu_config *config, struct ferry_
 	if (r < 0)
 		return r;
 	device.base = page_space_base(v->space);
+	device.base_is_fixed = page_space_is_fixed(v->space);
 	r = config->backend->open(&device, &v->be, e);
 	if (r < 0)
 		return r;
 	v->completions.waker = loop_waker(v->loop, on_wake, v);
-	if (!v->completions.waker || v->be->ops->info(v->be, &v->info) < 0)
+	if (!v->completions.waker || v->be->ops->info(v->be, &v->info) < 0 || put_svm(v) < 0)
 		return ferry_fail(e, ENOMEM, "no-memory", "no memory for the vGPU");
 	return worker_new(v->loop, &v->worker, e);
 }

@@ -226,13 +226,52 @@ static void put_likely_image(struct buf *b)
 	}
 }
 
+// Shared virtual memory: a part of it, and a kernel with pointers into it, likely and wrong ones.
+static void put_likely_svm(struct buf *b)
+{
+	static const uint32_t waits[] = { 5 }, reached[] = { 8, 9 };
+	_cleanup_buf_ struct buf args = { 0 };
+	uint32_t seq = (uint32_t)rand() % 1000 + 6000;
+	uint8_t offset[8] = { (uint8_t)rand(), (uint8_t)(rand() % 2) };
+
+	p_put_arg_item(&args, &(struct p_arg){ 0, PROTO_ARG_SVM, 8 + (uint32_t)rand() % 2,
+				      { offset, rand() % 8 ? 8 : 7 } });
+	p_put_arg_item(&args, &(struct p_arg){ 1, PROTO_ARG_BYTES, 0, { some_bytes, 4 } });
+	p_put_arg_item(&args, &(struct p_arg){ 2, PROTO_ARG_LOCAL, 64, { 0 } });
+	switch (rand() % 6) {
+	case 0:
+	case 1:
+		SEND(b, svm_create, .id = 8 + (uint32_t)rand() % 2, .context = 1,
+			.size = 256 + some_number());
+		return;
+	case 2:
+		SEND(b, sub_buffer_create, .id = 10, .parent = 8, .origin = some_number() + 1,
+			.size = some_id());
+		return;
+	case 3:
+		SEND(b, kernel_create, .id = 7, .program = 6, .name = TEXT("k"));
+		return;
+	case 4:
+		SEND(b, kernel_svm, .kernel = 7,
+			.allocations = { .ids = reached, .n = (uint32_t)rand() % 3 });
+		return;
+	default:
+		SEND(b, launch, .queue = 2, .kernel = 7, .dims = 1, .global = { { 1, 1, 1 } },
+			.waits = { .ids = waits, .n = rand() % 2 },
+			.args = { args.data, args.len });
+	}
+}
+
 void fuzz_make_input(struct buf *b)
 {
+	static void (*const likely[])(
+		struct buf * b) = { put_likely, put_likely_image, put_likely_svm };
+
 	for (int n = rand() % 30; n >= 0; n--) {
 		for (int i = 0; i < 4; i++)
 			some_ids[i] = some_id();
 		if (rand() % 3)
-			rand() % 2 ? put_likely(b) : put_likely_image(b);
+			likely[rand() % 3](b);
 		else
 			makers[(size_t)rand() % (sizeof makers / sizeof makers[0])](b);
 	}

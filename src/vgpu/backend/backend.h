@@ -40,6 +40,7 @@ struct be_config {
 	unsigned device; // the n-th device that can do it
 	struct be_slices slices;
 	uint8_t *base;         // the page space's mapping
+	bool base_is_fixed;    // that address is the same on every host
 	uint64_t memory_bytes; // the profile's memory: what the guest is told
 	// A watched command is over. Any thread, perhaps before ticket_watch() returns; must not
 	// block.
@@ -124,6 +125,10 @@ struct backend_ops {
 	// Appends the info items of hello_host: every constant answer.
 	int (*info)(struct backend *be, struct buf *items);
 
+	// The address at which kernels see the page space, the same on every host, where coarse-grained
+	// shared virtual memory can lie in it: for a device whose buffers are the mapping itself. 0: not.
+	uint64_t (*svm_base)(const struct backend *be);
+
 	// `parent` NULL: of the whole device. The backend's own: a part stays until close().
 	cl_int (*part_new)(struct backend *be, struct be_part *parent,
 		const struct be_partition *how, struct be_part **ret);
@@ -176,6 +181,9 @@ struct backend_ops {
 	cl_int (*kernel_set)(struct be_kernel *k, uint32_t index, const void *bytes, size_t n);
 	cl_int (*kernel_set_mem)(struct be_kernel *k, uint32_t index, struct be_mem *m);
 	cl_int (*kernel_set_sampler)(struct be_kernel *k, uint32_t index, struct be_sampler *s);
+	// A pointer to byte `offset` of memory at svm_base().
+	cl_int (*kernel_set_svm)(
+		struct be_kernel *k, uint32_t index, struct be_mem *m, size_t offset);
 
 	cl_int (*launch)(struct be_queue *q, const struct be_launch *l, struct be_ticket **ret);
 	cl_int (*copy)(struct be_queue *q, struct be_mem *from, size_t from_offset,

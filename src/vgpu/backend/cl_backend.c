@@ -91,6 +91,17 @@ static const struct be_device *cl_device(const struct backend *be)
 	return &((const struct cl_backend *)be)->id;
 }
 
+static uint64_t cl_svm_base(const struct backend *be)
+{
+	const struct cl_backend *b = (const struct cl_backend *)be;
+	cl_device_svm_capabilities can = 0;
+
+	if (!b->config.base_is_fixed)
+		return 0;
+	clGetDeviceInfo(b->device, CL_DEVICE_SVM_CAPABILITIES, sizeof can, &can, NULL);
+	return can & CL_DEVICE_SVM_COARSE_GRAIN_BUFFER ? (uintptr_t)b->config.base : 0;
+}
+
 // ---- queues and memory
 
 static void cl_queue_free(struct be_queue *q)
@@ -239,6 +250,12 @@ static cl_int cl_kernel_set_mem(struct be_kernel *k, uint32_t index, struct be_m
 	return clSetKernelArg((cl_kernel)k, index, sizeof(cl_mem), &mem);
 }
 
+static cl_int cl_kernel_set_svm(
+	struct be_kernel *k, uint32_t index, struct be_mem *m, size_t offset)
+{
+	return clSetKernelArgSVMPointer((cl_kernel)k, index, m->at + offset);
+}
+
 // ---- commands
 
 static cl_int cl_launch(struct be_queue *q, const struct be_launch *l, struct be_ticket **ret)
@@ -330,6 +347,7 @@ const struct backend_ops backend_cl = {
 	.warm_up = cl_backend_warm_up,
 	.device = cl_device,
 	.info = cl_backend_info,
+	.svm_base = cl_svm_base,
 	.part_new = cl_part_new,
 	.queue_new = cl_queue_new,
 	.queue_free = cl_queue_free,
@@ -354,6 +372,7 @@ const struct backend_ops backend_cl = {
 	.kernel_set = cl_kernel_set,
 	.kernel_set_mem = cl_kernel_set_mem,
 	.kernel_set_sampler = cl_kernel_set_sampler,
+	.kernel_set_svm = cl_kernel_set_svm,
 	.launch = cl_launch,
 	.copy = cl_copy,
 	.copy_rect = cl_copy_rect,

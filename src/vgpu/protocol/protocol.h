@@ -60,6 +60,7 @@ enum {
 	PROTO_INFO_FORMATS_WRITE = 3,
 	PROTO_INFO_FORMATS_READ = 4,
 	PROTO_INFO_FORMATS_BOTH = 5, // CL_MEM_KERNEL_READ_AND_WRITE
+	PROTO_INFO_SVM = 6, // param 0: where it lies: u64 address, u64 bytes; none: there is none
 };
 enum {
 	PROTO_ARG_BYTES = 0,
@@ -67,6 +68,7 @@ enum {
 	PROTO_ARG_LOCAL = 2,
 	PROTO_ARG_IMAGE = 3,
 	PROTO_ARG_SAMPLER = 4,
+	PROTO_ARG_SVM = 5, // a byte of an allocation
 };
 
 enum p_direction { TO_HOST, TO_GUEST };

@@ -121,6 +121,20 @@ int buffer_new(struct session *s, uint64_t serial, uint64_t flags, uint64_t size
 	return 0;
 }
 
+int buffer_new_svm(struct session *s, uint64_t serial, uint64_t flags, uint64_t size,
+	const struct page_run *claim, struct buffer **ret)
+{
+	uint64_t base = s->v->be->ops->svm_base(s->v->be);
+
+	if (!base && claim)
+		return -EOPNOTSUPP;
+	int r = base ? buffer_new(s, serial, flags, size, claim, ret)
+		     : buffer_new_failed(s, serial, flags, size, ret);
+	if (r == 0 && (*ret)->run.count)
+		(*ret)->svm = base + (*ret)->run.first * PAGE_BYTES;
+	return r;
+}
+
 int buffer_new_failed(
 	struct session *s, uint64_t serial, uint64_t flags, uint64_t size, struct buffer **ret)
 {
@@ -129,6 +143,18 @@ int buffer_new_failed(
 	if (r == 0)
 		(*ret)->o.failed = CL_MEM_OBJECT_ALLOCATION_FAILURE;
 	return r;
+}
+
+// Parts of shared virtual memory need no alignment: to the device they are buffers of their own.
+static int32_t make_part(struct buffer *b)
+{
+	const struct buffer *parent = b->parent;
+	struct backend *be = b->o.session->v->be;
+
+	if (parent->svm)
+		return be->ops->mem_new(
+			be, b->flags, parent->run.first * PAGE_BYTES + b->origin, b->size, &b->mem);
+	return be->ops->mem_sub(parent->mem, b->flags, b->origin, b->size, &b->mem);
 }
 
 int buffer_new_sub(struct buffer *parent, uint64_t serial, uint64_t flags, uint64_t origin,
@@ -145,12 +171,12 @@ int buffer_new_sub(struct buffer *parent, uint64_t serial, uint64_t flags, uint6
 	b->origin = origin;
 	if (parent->o.failed != CL_SUCCESS)
 		b->o.failed = parent->o.failed;
-	else if (parent->parent)
+	else if (parent->parent && !parent->parent->svm)
 		b->o.failed = CL_INVALID_MEM_OBJECT;
 	else if (!buffer_holds(parent, origin, size))
 		b->o.failed = size ? CL_INVALID_VALUE : CL_INVALID_BUFFER_SIZE;
 	if (b->o.failed == CL_SUCCESS)
-		b->o.failed = s->v->be->ops->mem_sub(parent->mem, b->flags, origin, size, &b->mem);
+		b->o.failed = make_part(b);
 	*ret = b;
 	return 0;
 }

@@ -16,6 +16,7 @@ struct buffer {
 	struct object o; // must be first
 	uint64_t flags;  // as the guest gave them, without those about host pointers
 	uint64_t size;
+	uint64_t svm;          // shared virtual memory: its address; 0: it is none
 	struct buffer *parent; // of a sub-buffer or a 1D buffer image: a reference
 	uint64_t origin;       // in the parent
 	struct page_run run;   // count 0 with a parent, or when the allocation failed
@@ -31,6 +32,9 @@ int buffer_new(struct session *s, uint64_t serial, uint64_t flags, uint64_t size
 // One whose allocation failed at the source.
 int buffer_new_failed(
 	struct session *s, uint64_t serial, uint64_t flags, uint64_t size, struct buffer **ret);
+// Shared virtual memory, otherwise as buffer_new(). -EOPNOTSUPP for a claim where the device has none.
+int buffer_new_svm(struct session *s, uint64_t serial, uint64_t flags, uint64_t size,
+	const struct page_run *claim, struct buffer **ret);
 int buffer_new_sub(struct buffer *parent, uint64_t serial, uint64_t flags, uint64_t origin,
 	uint64_t size, struct buffer **ret);
 

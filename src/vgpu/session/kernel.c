@@ -63,6 +63,7 @@ enum object_type arg_object_type(uint32_t kind)
 {
 	switch (kind) {
 	case PROTO_ARG_BUFFER:
+	case PROTO_ARG_SVM:
 		return OBJECT_BUFFER;
 	case PROTO_ARG_IMAGE:
 		return OBJECT_IMAGE;
@@ -114,6 +115,7 @@ static void destroy(struct object *o)
 	arg_set_unref(k->args);
 	free(k->applied);
 	free(k->kinds);
+	free(k->svm);
 	free(k->name);
 	object_fini(o);
 	object_unref(&p->o);
@@ -175,28 +177,48 @@ void kernel_make(struct kernel *k)
 
 // ---- arguments
 
+static bool svm_holds(const struct object *o, uint64_t offset)
+{
+	const struct buffer *b = (const struct buffer *)o;
+
+	return b->svm && offset < b->size;
+}
+
+// The offset of an SVM argument that names `o`; false where that is not inside it.
+static bool take_offset(struct p_blob bytes, const struct object *o, uint64_t *ret)
+{
+	struct rd r = rd_make(bytes.at, bytes.n);
+
+	*ret = rd_u64(&r);
+	return !r.failed && !r.left && o && svm_holds(o, *ret);
+}
+
 static int change_arg(struct kernel *k, struct session *s, const struct p_arg *m)
 {
 	struct arg_set *set = own_set(k);
 	enum object_type names = arg_object_type(m->kind);
 	struct object *named = NULL;
+	uint64_t offset = 0;
 
 	if (!set)
 		return -ENOMEM;
-	if (m->index >= set->n || m->kind > PROTO_ARG_SAMPLER)
+	if (m->index >= set->n || m->kind > PROTO_ARG_SVM)
 		return -EBADMSG;
 	struct arg *a = &set->args[m->index];
 	if (m->kind == PROTO_ARG_BYTES) {
 		if (arg_set_bytes(a, m->bytes.at, m->bytes.n) < 0)
 			return -ENOMEM;
 	} else {
-		if (names && (m->value || names != OBJECT_BUFFER) &&
+		if (names && (m->value || m->kind != PROTO_ARG_BUFFER) &&
 			!(named = session_find(s, (uint32_t)m->value, names)))
+			return -EBADMSG;
+		if (m->kind == PROTO_ARG_SVM && !take_offset(m->bytes, named, &offset))
 			return -EBADMSG;
 		clear_arg(a);
 		a->kind = m->kind;
 		a->bytes = m->kind == PROTO_ARG_LOCAL ? (uint32_t)m->value : 0;
 		a->value.serial = named ? named->serial : 0;
+		a->offset = offset;
 	}
 	a->version = ++k->versions;
 	return 0;
@@ -219,6 +241,32 @@ int kernel_change_args(struct kernel *k, struct session *s, struct p_blob items)
 	return 0;
 }
 
+int kernel_change_svm(struct kernel *k, struct session *s, const struct p_ids *allocations)
+{
+	uint64_t *serials = calloc(allocations->n + 1, sizeof *serials);
+
+	if (!serials)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < allocations->n; i++) {
+		struct object *o = session_find(s, p_id_at(allocations, i), OBJECT_BUFFER);
+		if (!o || !((struct buffer *)o)->svm) {
+			free(serials);
+			return -EBADMSG;
+		}
+		serials[i] = o->serial;
+	}
+	kernel_set_svm(k, serials, allocations->n);
+	object_touch(&k->o);
+	return 0;
+}
+
+void kernel_set_svm(struct kernel *k, uint64_t *serials, uint32_t n)
+{
+	free(k->svm);
+	k->svm = serials;
+	k->n_svm = n;
+}
+
 // An object that an argument names: a buffer, image or sampler; NULL only for a buffer.
 static int32_t apply_object(struct kernel *k, uint32_t i, const struct arg *a)
 {
@@ -227,7 +275,7 @@ static int32_t apply_object(struct kernel *k, uint32_t i, const struct arg *a)
 	enum object_type type = arg_object_type(a->kind);
 	struct object *o = a->value.serial ? registry_find(&v->registry, a->value.serial) : NULL;
 
-	if (!o && !a->value.serial && type == OBJECT_BUFFER)
+	if (!o && !a->value.serial && a->kind == PROTO_ARG_BUFFER)
 		return ops->kernel_set_mem(k->be, i, NULL);
 	if (!o || o->type != type)
 		return type == OBJECT_SAMPLER ? CL_INVALID_SAMPLER : CL_INVALID_MEM_OBJECT;
@@ -235,7 +283,11 @@ static int32_t apply_object(struct kernel *k, uint32_t i, const struct arg *a)
 		return o->failed;
 	if (type == OBJECT_SAMPLER)
 		return ops->kernel_set_sampler(k->be, i, ((struct sampler *)o)->be);
-	return ops->kernel_set_mem(k->be, i, ((struct buffer *)o)->mem);
+	struct be_mem *mem = ((struct buffer *)o)->mem;
+	if (a->kind != PROTO_ARG_SVM)
+		return ops->kernel_set_mem(k->be, i, mem);
+	return svm_holds(o, a->offset) ? ops->kernel_set_svm(k->be, i, mem, a->offset)
+				       : CL_INVALID_ARG_VALUE;
 }
 
 static int32_t apply(struct kernel *k, uint32_t i, const struct arg *a)
@@ -244,7 +296,7 @@ static int32_t apply(struct kernel *k, uint32_t i, const struct arg *a)
 
 	if (!a->version)
 		return CL_INVALID_KERNEL_ARGS;
-	if (k->kinds[i] != (int8_t)a->kind)
+	if (k->kinds[i] != (a->kind == PROTO_ARG_SVM ? PROTO_ARG_BUFFER : (int8_t)a->kind))
 		return CL_INVALID_ARG_VALUE;
 	switch (a->kind) {
 	case PROTO_ARG_BYTES:

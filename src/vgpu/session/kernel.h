@@ -17,8 +17,9 @@ struct arg {
 	uint32_t kind;    // PROTO_ARG_*
 	uint32_t bytes;   // of BYTES and LOCAL
 	uint64_t version; // grows with every change; 0: never set
+	uint64_t offset;  // SVM: in the allocation
 	union {
-		uint64_t serial; // BUFFER (0 is NULL), IMAGE, SAMPLER
+		uint64_t serial; // BUFFER (0 is NULL), IMAGE, SAMPLER, SVM
 		uint8_t small[16];
 		uint8_t *large; // more than 16 bytes; owned
 	} value;
@@ -40,6 +41,8 @@ struct kernel {
 	int8_t *kinds;        // what each argument must be: PROTO_ARG_*, -1: not supported
 	uint64_t shapes[KERNEL_SHAPES]; // hashes of what launches were specialised for
 	uint32_t n_shapes;
+	uint64_t *svm; // serials of what its launches reach by pointers, besides arguments
+	uint32_t n_svm;
 	bool busy; // being launched on the worker's thread: not to be touched
 };
 
@@ -50,6 +53,10 @@ void kernel_make(struct kernel *k);
 
 // Applies arg items to the current set. 0, -ENOMEM, or -EBADMSG: an index or object that is not.
 int kernel_change_args(struct kernel *k, struct session *s, struct p_blob items);
+// The same for what launches reach by pointers.
+int kernel_change_svm(struct kernel *k, struct session *s, const struct p_ids *allocations);
+// Takes over the list, which is on the heap.
+void kernel_set_svm(struct kernel *k, uint64_t *serials, uint32_t n);
 // Sets what differs on the device's kernel. CL_SUCCESS or why not.
 int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set);
 // Notes what the driver specialises code for: true when it may have to compile for this launch. A
@@ -60,6 +67,6 @@ bool kernel_note_shape(struct kernel *k, const struct be_launch *how);
 const uint8_t *arg_bytes(const struct arg *a);      // of BYTES
 struct arg_set *arg_set_new(uint32_t n);            // one reference
 struct arg_set *arg_set_unref(struct arg_set *set); // NULL-safe, returns NULL
-// What the argument names: OBJECT_BUFFER, _IMAGE, _SAMPLER by its kind; 0 for what names nothing.
+// What the argument names: OBJECT_BUFFER (SVM too), _IMAGE, _SAMPLER by its kind; 0 for what names nothing.
 enum object_type arg_object_type(uint32_t kind);
 int arg_set_bytes(struct arg *a, const void *bytes, size_t n); // makes it BYTES; 0 or -ENOMEM

@@ -282,7 +282,7 @@ void session_place(struct session *s, uint32_t seq, uint32_t id, uint64_t offset
 {
 	struct p_place m = { id, seq, offset };
 
-	if (s->port && s->shares)
+	if (s->port)
 		p_put_place(port_out(s->port), 0, 0, &m);
 }
 

@@ -59,7 +59,7 @@ void session_answer(struct session *s, uint32_t seq, int32_t status, uint64_t by
 void session_answer_data(struct session *s, uint32_t seq, const struct buf *body);
 void session_failed(struct session *s, uint32_t id, int32_t status);
 void session_wanted(struct session *s, uint32_t seq);
-// Where the new buffer that message `seq` made lies in shared memory; before its answer.
+// Where the new buffer that message `seq` made lies in the vGPU's memory; before its answer.
 void session_place(struct session *s, uint32_t seq, uint32_t id, uint64_t offset);
 void session_event_status(struct session *s, const struct event *e);
 

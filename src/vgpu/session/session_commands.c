@@ -90,6 +90,18 @@ static int hold_args(struct session *s, struct command *c, const struct arg_set 
 	return r;
 }
 
+// What is gone was freed after it was named: the program's own fault.
+static int hold_svm(struct session *s, struct command *c, const struct kernel *k)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < k->n_svm; i++) {
+		struct object *o = registry_find(&s->v->registry, k->svm[i]);
+		r = o && o->type == OBJECT_BUFFER ? command_hold(c, o) : 0;
+	}
+	return r;
+}
+
 static int prepare_launch(struct session *s, struct command *c, const struct p_launch *m)
 {
 	struct kernel *k = (struct kernel *)session_find(s, m->kernel, OBJECT_KERNEL);
@@ -114,7 +126,8 @@ static int prepare_launch(struct session *s, struct command *c, const struct p_l
 		.global = m->global,
 		.local = m->local };
 	k->args->refs++;
-	return hold_args(s, c, k->args);
+	int held = hold_args(s, c, k->args);
+	return held < 0 ? held : hold_svm(s, c, k);
 }
 
 // ---- transfers

@@ -95,6 +95,18 @@ int session_on_buffer_create(
 	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
 	int r = buffer_new(s, 0, m->flags, m->size, NULL, &b);
+	if (r == 0 && b->o.failed == CL_SUCCESS && s->shares)
+		session_place(s, f->seq, m->id, b->run.first * PAGE_BYTES);
+	return finish_create(s, f, r, m->id, &b->o);
+}
+
+int session_on_svm_create(struct session *s, const struct p_frame *f, const struct p_svm_create *m)
+{
+	struct buffer *b = NULL;
+
+	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
+		return -EBADMSG;
+	int r = buffer_new_svm(s, 0, m->flags, m->size, NULL, &b);
 	if (r == 0 && b->o.failed == CL_SUCCESS)
 		session_place(s, f->seq, m->id, b->run.first * PAGE_BYTES);
 	return finish_create(s, f, r, m->id, &b->o);

@@ -269,3 +269,12 @@ int session_on_kernel_args(
 	session_return_credit(s, f->length);
 	return kernel_change_args(k, s, m->args);
 }
+
+int session_on_kernel_svm(struct session *s, const struct p_frame *f, const struct p_kernel_svm *m)
+{
+	struct kernel *k = (struct kernel *)session_find(s, m->kernel, OBJECT_KERNEL);
+	if (!k)
+		return session_breach(s, "no kernel %u", m->kernel);
+	session_return_credit(s, f->length);
+	return kernel_change_svm(k, s, &m->allocations);
+}

@@ -156,13 +156,14 @@ static int apply_buffer(struct session *s, uint64_t serial, struct object **o, s
 	} else if (m.count) {
 		if (m.count > page_space_pages(s->v->space) || m.size > m.count * PAGE_BYTES)
 			return -EBADMSG;
-		err = buffer_new(s, serial, m.flags, m.size, &run, &b);
+		err = (m.svm ? buffer_new_svm : buffer_new)(s, serial, m.flags, m.size, &run, &b);
 	} else {
 		err = buffer_new_failed(s, serial, m.flags, m.size, &b);
 	}
-	if (b)
-		*o = &b->o;
-	return err;
+	if (!b)
+		return err;
+	*o = &b->o;
+	return b->svm == m.svm ? err : -EOPNOTSUPP; // guests have stored pointers into it
 }
 
 static int apply_image(struct session *s, uint64_t serial, struct object **o, struct rd *r)
@@ -319,7 +320,7 @@ int state_get_args(struct p_blob items, uint32_t n, struct arg_set **ret)
 		struct s_arg m;
 		struct arg *a = &set->args[i];
 		err = s_get_arg(&r, &m);
-		if (err == 0 && m.kind > PROTO_ARG_SAMPLER)
+		if (err == 0 && m.kind > PROTO_ARG_SVM)
 			err = -EBADMSG;
 		if (err < 0)
 			break;
@@ -331,12 +332,29 @@ int state_get_args(struct p_blob items, uint32_t n, struct arg_set **ret)
 		a->kind = m.kind;
 		a->bytes = m.kind == PROTO_ARG_LOCAL ? (uint32_t)m.value : 0;
 		a->value.serial = arg_object_type(m.kind) ? m.value : 0;
+		a->offset = m.offset;
 	}
 	if (err < 0)
 		arg_set_unref(set);
 	else
 		*ret = set;
 	return err;
+}
+
+static int get_svm(struct kernel *k, struct p_blob list)
+{
+	struct rd r = rd_make(list.at, list.n);
+	uint32_t n = (uint32_t)(list.n / 8);
+
+	if (list.n % 8 || n > PROTO_IDS_MAX)
+		return -EBADMSG;
+	uint64_t *serials = calloc(n + 1, sizeof *serials);
+	if (!serials)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		serials[i] = rd_u64(&r);
+	kernel_set_svm(k, serials, n);
+	return 0;
 }
 
 static int apply_kernel(struct session *s, uint64_t serial, struct object **o, struct rd *r)
@@ -366,7 +384,7 @@ static int apply_kernel(struct session *s, uint64_t serial, struct object **o, s
 	for (uint32_t i = 0; set && i < set->n; i++)
 		if (set->args[i].version)
 			set->args[i].version = ++k->versions;
-	return 0;
+	return get_svm(k, m.svm);
 }
 
 static int apply_event(struct session *s, uint64_t serial, struct object **o, struct rd *r)

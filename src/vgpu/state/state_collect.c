@@ -69,7 +69,8 @@ static void put_buffer(struct buf *b, const struct buffer *m)
 				.parent = m->parent ? m->parent->o.serial : 0,
 				.origin = m->origin,
 				.first = m->run.first,
-				.count = m->run.count });
+				.count = m->run.count,
+				.svm = m->svm });
 }
 
 static void put_image(struct buf *b, const struct image *m)
@@ -142,21 +143,25 @@ void state_put_args(struct buf *items, const struct arg_set *set)
 			m.bytes = (struct p_blob){ arg_bytes(a), a->bytes };
 		else
 			m.value = a->kind == PROTO_ARG_LOCAL ? a->bytes : a->value.serial;
+		m.offset = a->offset;
 		s_put_arg(items, &m);
 	}
 }
 
 static void put_kernel(struct buf *b, const struct kernel *k)
 {
-	_cleanup_buf_ struct buf items = { 0 };
+	_cleanup_buf_ struct buf items = { 0 }, svm = { 0 };
 
 	state_put_args(&items, k->args);
+	for (uint32_t i = 0; i < k->n_svm; i++)
+		buf_put_u64(&svm, k->svm[i]);
 	s_put_kernel(b, &(struct s_kernel){ .program = k->program->o.serial,
 				.name = text_blob(k->name),
 				.args = k->args ? k->args->n : 0,
 				.has_args = k->args != NULL,
-				.items = state_blob(&items) });
-	if (items.failed)
+				.items = state_blob(&items),
+				.svm = state_blob(&svm) });
+	if (items.failed || svm.failed)
 		b->failed = true;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pages/page_space.h"
 #include "vgpu/protocol/protocol.h"
 
 struct fake {
@@ -49,6 +50,12 @@ static const struct be_device *fake_device(const struct backend *be)
 static int fake_info(struct backend *be, struct buf *items)
 {
 	return 0;
+}
+
+// Not where it is: two vGPUs of one process have it.
+static uint64_t fake_svm_base(const struct backend *be)
+{
+	return PAGE_SPACE_BASE;
 }
 
 static cl_int fake_part_new(struct backend *be, struct be_part *parent,
@@ -196,6 +203,11 @@ static cl_int fake_set_sampler(struct be_kernel *k, uint32_t index, struct be_sa
 	return CL_SUCCESS;
 }
 
+static cl_int fake_set_svm(struct be_kernel *k, uint32_t index, struct be_mem *m, size_t offset)
+{
+	return CL_SUCCESS;
+}
+
 static cl_int fake_command(struct be_ticket **ret)
 {
 	*ret = (struct be_ticket *)&thing;
@@ -261,6 +273,7 @@ const struct backend_ops backend_fake = {
 	.warm_up = fake_warm_up,
 	.device = fake_device,
 	.info = fake_info,
+	.svm_base = fake_svm_base,
 	.part_new = fake_part_new,
 	.queue_new = fake_queue_new,
 	.queue_free = fake_queue_any,
@@ -285,6 +298,7 @@ const struct backend_ops backend_fake = {
 	.kernel_set = fake_set,
 	.kernel_set_mem = fake_set_mem,
 	.kernel_set_sampler = fake_set_sampler,
+	.kernel_set_svm = fake_set_svm,
 	.launch = fake_launch,
 	.copy = fake_copy,
 	.copy_rect = fake_copy_rect,
