@@ -441,34 +441,105 @@ static void native_kernels_have_parts_and_waits(void)
 	OK(clReleaseMemObject(m[1]));
 }
 
-static void no_shared_virtual_memory(void)
+// PoCL 3.1 checks little of it, and has more of it than a vGPU can.
+static void shared_virtual_memory_is_coarse_grained(void)
 {
-	cl_device_svm_capabilities can = 1;
-	cl_program p;
-	char at[64];
-	const void *pointer = at;
+	cl_device_svm_capabilities can = 0;
 
 	OK(clGetDeviceInfo(c.device, CL_DEVICE_SVM_CAPABILITIES, sizeof can, &can, NULL));
-	CHECK_EQ(can, 0);
-	CHECK(!clSVMAlloc(c.context, CL_MEM_READ_WRITE, 64, 0));
-	clSVMFree(c.context, NULL);
-	OK(build("kernel void k(global int *o) { *o = 1; }", "", &p));
+	CHECK_EQ(can, CL_DEVICE_SVM_COARSE_GRAIN_BUFFER);
+	CHECK(!clSVMAlloc(c.context, CL_MEM_ALLOC_HOST_PTR, 64, 0));
+	CHECK(!clSVMAlloc(c.context, CL_MEM_SVM_FINE_GRAIN_BUFFER, 64, 0));
+	CHECK(!clSVMAlloc(c.context, CL_MEM_SVM_FINE_GRAIN_BUFFER | CL_MEM_SVM_ATOMICS, 64, 0));
+}
+
+static void only_shared_virtual_memory_is_taken_for_it(void)
+{
+	char *at = clSVMAlloc(c.context, 0, 64, 0), plain[64];
+	const void *wrong = plain, *end = at + 64;
+
+	CHECK(at);
+	CHECK_EQ(clEnqueueSVMMap(c.queue, CL_TRUE, CL_MAP_READ, plain, 4, 0, NULL, NULL),
+		CL_INVALID_VALUE);
+	CHECK_EQ(clEnqueueSVMMap(c.queue, CL_TRUE, CL_MAP_READ, at, 65, 0, NULL, NULL),
+		CL_INVALID_VALUE);
+	CHECK_EQ(clEnqueueSVMMap(c.queue, CL_TRUE, 1u << 20, at, 64, 0, NULL, NULL),
+		CL_INVALID_VALUE);
+	CHECK_EQ(clEnqueueSVMUnmap(c.queue, at, 0, NULL, NULL), CL_INVALID_VALUE);
+	CHECK_EQ(
+		clEnqueueSVMMemFill(c.queue, plain, "1234", 4, 8, 0, NULL, NULL), CL_INVALID_VALUE);
+	CHECK_EQ(clEnqueueSVMMemFill(c.queue, at + 2, "1234", 4, 8, 0, NULL, NULL),
+		CL_INVALID_VALUE);
+	CHECK_EQ(clEnqueueSVMMemcpy(c.queue, CL_TRUE, at + 32, plain, 33, 0, NULL, NULL),
+		CL_INVALID_VALUE);
+	CHECK_EQ(clEnqueueSVMMemcpy(c.queue, CL_TRUE, plain, at, 0, 0, NULL, NULL),
+		CL_INVALID_VALUE);
+	CHECK_EQ(clEnqueueSVMMigrateMem(c.queue, 1, &wrong, NULL, 0, 0, NULL, NULL),
+		CL_INVALID_VALUE);
+	CHECK_EQ(
+		clEnqueueSVMMigrateMem(c.queue, 1, &end, NULL, 0, 0, NULL, NULL), CL_INVALID_VALUE);
+	CHECK_EQ(clEnqueueSVMMemFill(c.queue, at, NULL, 4, 8, 0, NULL, NULL), CL_INVALID_VALUE);
+	clSVMFree(c.context, plain);
+	clSVMFree(c.context, at + 1);
+	clSVMFree(c.context, at);
+	clSVMFree(c.context, at);
+}
+
+// A freed allocation is no argument, and no launch runs with it.
+static void kernels_take_only_shared_virtual_memory(void)
+{
+	const size_t one = 1;
+	cl_bool on = CL_TRUE;
+	cl_program p;
+	char plain[64], *at = clSVMAlloc(c.context, 0, 64, 0);
+	const void *wrong = plain, *right = at;
+
+	OK(build("kernel void k(global int *o, int v, local int *l) { *o = v; }", "", &p));
 	cl_kernel k = cl_kernel_of(p, "k");
-	CHECK_EQ(clSetKernelArgSVMPointer(k, 0, at), CL_INVALID_OPERATION);
-	CHECK_EQ(clSetKernelExecInfo(k, CL_KERNEL_EXEC_INFO_SVM_PTRS, sizeof pointer, &pointer),
+	CHECK_EQ(clSetKernelArgSVMPointer(k, 0, plain), CL_INVALID_ARG_VALUE);
+	CHECK_EQ(clSetKernelArgSVMPointer(k, 0, at + 64), CL_INVALID_ARG_VALUE);
+	CHECK_EQ(clSetKernelArgSVMPointer(k, 1, at), CL_INVALID_ARG_VALUE);
+	CHECK_EQ(clSetKernelArgSVMPointer(k, 2, at), CL_INVALID_ARG_VALUE);
+	OK(clSetKernelArgSVMPointer(k, 0, at + 4));
+	OK(clSetKernelArg(k, 1, sizeof(cl_int), &(cl_int){ 1 }));
+	OK(clSetKernelArg(k, 2, 16, NULL));
+	CHECK_EQ(clSetKernelExecInfo(k, CL_KERNEL_EXEC_INFO_SVM_PTRS, sizeof wrong, &wrong),
+		CL_INVALID_VALUE);
+	CHECK_EQ(clSetKernelExecInfo(k, CL_KERNEL_EXEC_INFO_SVM_PTRS, 3, &right), CL_INVALID_VALUE);
+	CHECK_EQ(clSetKernelExecInfo(k, CL_KERNEL_EXEC_INFO_SVM_PTRS, sizeof right, NULL),
+		CL_INVALID_VALUE);
+	CHECK_EQ(clSetKernelExecInfo(k, 0x1234, sizeof right, &right), CL_INVALID_VALUE);
+	CHECK_EQ(clSetKernelExecInfo(k, CL_KERNEL_EXEC_INFO_SVM_FINE_GRAIN_SYSTEM, sizeof on, &on),
 		CL_INVALID_OPERATION);
-	CHECK_EQ(clEnqueueSVMMemcpy(c.queue, CL_TRUE, at, at, 4, 0, NULL, NULL),
-		CL_INVALID_OPERATION);
-	CHECK_EQ(clEnqueueSVMMemFill(c.queue, at, at, 4, 8, 0, NULL, NULL), CL_INVALID_OPERATION);
-	CHECK_EQ(clEnqueueSVMMap(c.queue, CL_TRUE, CL_MAP_READ, at, 4, 0, NULL, NULL),
-		CL_INVALID_OPERATION);
-	CHECK_EQ(clEnqueueSVMUnmap(c.queue, at, 0, NULL, NULL), CL_INVALID_OPERATION);
-	CHECK_EQ(clEnqueueSVMMigrateMem(c.queue, 1, &pointer, NULL, 0, 0, NULL, NULL),
-		CL_INVALID_OPERATION);
-	CHECK_EQ(clEnqueueSVMFree(c.queue, 0, NULL, NULL, NULL, 0, NULL, NULL),
-		CL_INVALID_OPERATION);
+	OK(clSetKernelExecInfo(k, CL_KERNEL_EXEC_INFO_SVM_PTRS, sizeof right, &right));
+	OK(clEnqueueNDRangeKernel(c.queue, k, 1, NULL, &one, NULL, 0, NULL, NULL));
+	OK(clFinish(c.queue));
+	clSVMFree(c.context, at);
+	CHECK_EQ(clEnqueueNDRangeKernel(c.queue, k, 1, NULL, &one, NULL, 0, NULL, NULL),
+		CL_INVALID_KERNEL_ARGS);
+	OK(clSetKernelExecInfo(k, CL_KERNEL_EXEC_INFO_SVM_PTRS, 0, NULL));
 	OK(clReleaseKernel(k));
 	OK(clReleaseProgram(p));
+}
+
+// A command that fails frees nothing, and what waits for it hears so.
+static void freeing_that_fails_frees_nothing(void)
+{
+	cl_event gate = clCreateUserEvent(c.context, &err), e;
+	void *at = clSVMAlloc(c.context, 0, 64, 0);
+	cl_int status;
+
+	OK(err);
+	OK(clEnqueueSVMFree(c.queue, 1, &at, NULL, NULL, 1, &gate, &e));
+	OK(clSetUserEventStatus(gate, -7));
+	CHECK_EQ(clWaitForEvents(1, &e), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+	OK(clGetEventInfo(e, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL));
+	CHECK(status < 0);
+	OK(clEnqueueSVMMemFill(c.queue, at, "1234", 4, 64, 0, NULL, NULL));
+	OK(clFinish(c.queue));
+	OK(clReleaseEvent(gate));
+	OK(clReleaseEvent(e));
+	clSVMFree(c.context, at);
 }
 
 // PoCL 3.1 ends the process when it is asked for a queue on the device; its built-in kernels do not
@@ -568,7 +639,10 @@ int main(void)
 	RUN(only_reported_languages_compile);
 	RUN(a_clone_has_the_arguments_of_that_moment);
 	RUN(native_kernels_have_parts_and_waits);
-	RUN(no_shared_virtual_memory);
+	RUN(shared_virtual_memory_is_coarse_grained);
+	RUN(only_shared_virtual_memory_is_taken_for_it);
+	RUN(kernels_take_only_shared_virtual_memory);
+	RUN(freeing_that_fails_frees_nothing);
 	RUN(no_device_queues_il_or_built_in_kernels);
 	cl_teardown(&c);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenCL 1.2, section 5.7.2: clSetKernelArg. Nothing is sent: changed arguments travel with the next
+// OpenCL 3.0, section 5.9.2: clSetKernelArg and clSetKernelArgSVMPointer. Nothing is sent: changed arguments travel with the next
 // launch, and one that is set to what it was is not changed.
 #include <stdlib.h>
 #include <string.h>
 #include "guest/stream/session.h"
 #include "guest/cl/argtype.h"
+#include "guest/cl/svm.h"
 #include "guest/cl/types.h"
 #include "vgpu/protocol/protocol.h"
 
@@ -31,17 +32,19 @@ static cl_int set_local(cl_kernel k, struct kernel_arg *a, size_t size, const vo
 	return CL_SUCCESS;
 }
 
-// An object that the argument names; NULL for a buffer that is none.
-static void set_object(
-	cl_kernel k, struct kernel_arg *a, uint32_t kind, const struct object *object)
+// An object that the argument names; NULL for a buffer that is none. `offset`: of shared virtual memory.
+static void set_object(cl_kernel k, struct kernel_arg *a, uint32_t kind,
+	const struct object *object, uint64_t offset)
 {
 	uint32_t id = object ? object->id : 0, serial = object ? object->serial : 0;
 
-	if (a->state != ARG_UNSET && a->kind == kind && a->value == id && a->serial == serial)
+	if (a->state != ARG_UNSET && a->kind == kind && a->value == id && a->serial == serial &&
+		a->offset == offset)
 		return;
 	a->kind = kind;
 	a->value = id;
 	a->serial = serial;
+	a->offset = offset;
 	changed(k, a);
 }
 
@@ -60,7 +63,7 @@ static cl_int set_buffer(cl_kernel k, struct kernel_arg *a, size_t size, const v
 		return CL_INVALID_MEM_OBJECT;
 	if (m && m->type != CL_MEM_OBJECT_BUFFER)
 		return CL_INVALID_ARG_VALUE;
-	set_object(k, a, PROTO_ARG_BUFFER, m ? &m->o : NULL);
+	set_object(k, a, PROTO_ARG_BUFFER, m ? &m->o : NULL, 0);
 	return CL_SUCCESS;
 }
 
@@ -85,7 +88,7 @@ static cl_int set_image(cl_kernel k, struct kernel_arg *a, const struct kernel_a
 	if ((info->access == CL_KERNEL_ARG_ACCESS_READ_ONLY && m->flags & CL_MEM_WRITE_ONLY) ||
 		(info->access == CL_KERNEL_ARG_ACCESS_WRITE_ONLY && m->flags & CL_MEM_READ_ONLY))
 		return CL_INVALID_ARG_VALUE;
-	set_object(k, a, PROTO_ARG_IMAGE, &m->o);
+	set_object(k, a, PROTO_ARG_IMAGE, &m->o, 0);
 	return CL_SUCCESS;
 }
 
@@ -103,7 +106,7 @@ static cl_int set_sampler(cl_kernel k, struct kernel_arg *a, size_t size, const 
 		return err;
 	if (s->context != k->context)
 		return CL_INVALID_SAMPLER;
-	set_object(k, a, PROTO_ARG_SAMPLER, &s->o);
+	set_object(k, a, PROTO_ARG_SAMPLER, &s->o, 0);
 	return CL_SUCCESS;
 }
 
@@ -125,6 +128,32 @@ static cl_int set_bytes(cl_kernel k, struct kernel_arg *a, size_t size, const vo
 	a->kind = PROTO_ARG_BYTES;
 	a->value = 0;
 	changed(k, a);
+	return CL_SUCCESS;
+}
+
+static bool is_pointer(const struct kernel_arg_info *info)
+{
+	return info->access == CL_KERNEL_ARG_ACCESS_NONE &&
+	       (info->address == CL_KERNEL_ARG_ADDRESS_GLOBAL ||
+		       info->address == CL_KERNEL_ARG_ADDRESS_CONSTANT);
+}
+
+cl_int ferry_clSetKernelArgSVMPointer(cl_kernel k, cl_uint index, const void *value)
+{
+	LOCKED;
+	cl_int err = object_check(k, &kernel_class);
+
+	if (err)
+		return err;
+	if (!svm_is_there())
+		return CL_INVALID_OPERATION;
+	if (index >= k->info->n_args)
+		return CL_INVALID_ARG_INDEX;
+	cl_mem m = value ? svm_at(value, k->context) : NULL;
+	if (!is_pointer(&k->info->args[index]) || (value && !m))
+		return CL_INVALID_ARG_VALUE;
+	set_object(k, &k->args[index], m ? PROTO_ARG_SVM : PROTO_ARG_BUFFER, m ? &m->o : NULL,
+		m ? svm_offset(m, value) : 0);
 	return CL_SUCCESS;
 }
 

@@ -8,11 +8,13 @@
 #include "base/cleanup.h"
 #include "guest/cl/info.h"
 #include "guest/cl/queue.h"
+#include "guest/cl/svm.h"
 #include "guest/stream/direct.h"
 #include "guest/stream/request.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
 #include "guest/stream/transfer.h"
+#include "guest/stream/window.h"
 
 #define ACCESS_FLAGS      (CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY)
 #define HOST_PTR_FLAGS    (CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR)
@@ -31,6 +33,9 @@ static void destroy(struct object *o)
 		free(map);
 	}
 	mem_shadow_drop(m);
+	if (m->is_svm && m->host_ptr)
+		window_give(m->host_ptr, m->size);
+	object_unref(m->svm);
 	object_unref(m->parent);
 	object_unref(m->context);
 }
@@ -129,7 +134,7 @@ cl_mem_flags mem_host_flags(cl_mem m)
 	return m->flags & ~HOST_PTR_FLAGS;
 }
 
-static cl_int announce(cl_mem m)
+cl_int mem_announce(cl_mem m)
 {
 	struct p_buffer_create msg = { m->o.id, m->context->o.id, mem_host_flags(m), m->size };
 	bool ask = m->size >= MEM_ASK_BYTES;
@@ -164,16 +169,50 @@ static cl_int fill_in(cl_mem m, const void *host_ptr)
 	return err ? err : queue_finish(q);
 }
 
+static cl_int announce_part(cl_mem m, cl_mem of, size_t origin)
+{
+	struct p_sub_buffer_create msg = { m->o.id, of->o.id, mem_host_flags(m), origin, m->size };
+	cl_int err = send_sub_buffer_create(0, &msg, NULL);
+
+	m->o.announced = !err;
+	return err;
+}
+
+// Memory of the program's, whose contents become the buffer's.
+static cl_int make(cl_mem m, void *host_ptr)
+{
+	cl_int err = mem_announce(m);
+
+	if (m->flags & CL_MEM_USE_HOST_PTR)
+		m->host_ptr = host_ptr;
+	return !err && host_ptr ? fill_in(m, host_ptr) : err;
+}
+
+// Shared virtual memory is the device's already: the buffer is a part of it.
+static cl_int make_over(cl_mem m, cl_mem svm, void *host_ptr)
+{
+	size_t origin = (size_t)((uint8_t *)host_ptr - (uint8_t *)svm->host_ptr);
+
+	m->host_ptr = host_ptr;
+	m->uses_svm = CL_TRUE;
+	m->svm = svm;
+	object_ref(svm);
+	if (m->size > svm->size - origin)
+		return CL_INVALID_BUFFER_SIZE;
+	if (svm->direct)
+		m->direct = svm->direct + origin;
+	return announce_part(m, svm, origin);
+}
+
 static cl_mem create(
 	cl_context c, cl_mem_flags flags, size_t size, void *host_ptr, cl_int *errcode_ret)
 {
 	cl_mem m = mem_new(c, CL_MEM_OBJECT_BUFFER, flags, size);
-	cl_int err = m ? announce(m) : CL_OUT_OF_HOST_MEMORY;
+	cl_mem svm = flags & CL_MEM_USE_HOST_PTR ? svm_at(host_ptr, c) : NULL;
+	cl_int err = !m    ? CL_OUT_OF_HOST_MEMORY
+		     : svm ? make_over(m, svm, host_ptr)
+			   : make(m, host_ptr);
 
-	if (m && flags & CL_MEM_USE_HOST_PTR)
-		m->host_ptr = host_ptr;
-	if (!err && host_ptr)
-		err = fill_in(m, host_ptr);
 	refuse(errcode_ret, err);
 	if (!err)
 		return m;
@@ -242,16 +281,6 @@ static cl_int check_sub(cl_mem parent, cl_buffer_create_type type, const cl_buff
 	return align && region->origin % align ? CL_MISALIGNED_SUB_BUFFER_OFFSET : CL_SUCCESS;
 }
 
-static cl_int announce_sub(cl_mem m)
-{
-	struct p_sub_buffer_create msg = { m->o.id, m->parent->o.id, mem_host_flags(m), m->origin,
-		m->size };
-	cl_int err = send_sub_buffer_create(0, &msg, NULL);
-
-	m->o.announced = !err;
-	return err;
-}
-
 cl_mem ferry_clCreateSubBuffer(cl_mem parent, cl_mem_flags flags, cl_buffer_create_type type,
 	const void *info, cl_int *errcode_ret)
 {
@@ -271,7 +300,8 @@ cl_mem ferry_clCreateSubBuffer(cl_mem parent, cl_mem_flags flags, cl_buffer_crea
 	m->origin = region->origin;
 	if (parent->host_ptr)
 		m->host_ptr = (char *)parent->host_ptr + m->origin;
-	err = announce_sub(m);
+	m->uses_svm = parent->uses_svm;
+	err = announce_part(m, parent, m->origin);
 	refuse(errcode_ret, err);
 	if (!err)
 		return m;

@@ -188,6 +188,18 @@ cl_int ferry_clSetUserEventStatus(cl_event e, cl_int status)
 	return e->status <= CL_COMPLETE ? CL_INVALID_OPERATION : user_event_set(e, status);
 }
 
+static bool is_over(const void *arg)
+{
+	return ((cl_event)arg)->status <= CL_COMPLETE;
+}
+
+cl_int event_wait(cl_event e)
+{
+	cl_int err = session_wait(is_over, e);
+
+	return !err && e->status < 0 ? e->status : err;
+}
+
 struct event_list {
 	cl_uint n;
 	const cl_event *at;

@@ -30,6 +30,8 @@ static inline uint32_t event_id(cl_event e)
 cl_int event_commit(cl_event e, cl_event *wanted, cl_int err, uint32_t seq);
 // Whether there are user events that the program has not set.
 bool events_unset(void);
+// Waits until it is over: its status where that is an error, or the session's end.
+cl_int event_wait(cl_event e);
 // The event of that number, NULL when there is none.
 cl_event event_find(uint32_t id);
 // It is over (status <= 0): callbacks, and the stream's reference.

@@ -6,6 +6,7 @@
 #include "guest/cl/device.h"
 #include "guest/cl/info.h"
 #include "guest/cl/program.h"
+#include "guest/cl/svm.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
 
@@ -16,6 +17,7 @@ static void destroy(struct object *o)
 	for (cl_uint i = 0; k->args && i < k->info->n_args; i++)
 		free(k->args[i].bytes);
 	free(k->args);
+	free(k->svm);
 	k->program->attached--;
 	build_unref(k->build);
 	object_unref(k->program);
@@ -131,6 +133,8 @@ cl_kernel ferry_clCloneKernel(cl_kernel from, cl_int *errcode_ret)
 		err = kernel_new(&k, from->program, from->info);
 	if (!err)
 		err = copy_args(k, from);
+	if (!err)
+		err = svm_name_copy(k, from);
 	refuse(errcode_ret, err);
 	if (!err)
 		return k;

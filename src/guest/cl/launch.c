@@ -2,6 +2,7 @@
 // OpenCL 1.2, section 5.8: launching kernels.
 #include <string.h>
 #include "base/cleanup.h"
+#include "guest/cl/svm.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
 #include "guest/stream/transfer.h"
@@ -80,12 +81,19 @@ static cl_int check_args(cl_kernel k)
 		return CL_INVALID_KERNEL_ARGS;
 	for (cl_uint i = 0; i < k->info->n_args; i++) {
 		const struct kernel_arg *a = &k->args[i];
-		bool names = a->kind == PROTO_ARG_BUFFER || a->kind == PROTO_ARG_IMAGE ||
-			     a->kind == PROTO_ARG_SAMPLER;
+		bool names = a->kind != PROTO_ARG_BYTES && a->kind != PROTO_ARG_LOCAL;
 		if (names && a->value && !object_alive((uint32_t)a->value, a->serial))
 			return CL_INVALID_KERNEL_ARGS;
 	}
 	return CL_SUCCESS;
+}
+
+// An allocation's offset, little-endian.
+static struct p_blob put_offset(const struct kernel_arg *a, uint8_t to[8])
+{
+	for (int i = 0; i < 8; i++)
+		to[i] = (uint8_t)(a->offset >> 8 * i);
+	return (struct p_blob){ to, 8 };
 }
 
 // Packs changed arguments from *at on until the next does not fit. Scratch memory under the lock,
@@ -101,7 +109,10 @@ static struct p_blob pack_args(cl_kernel k, cl_uint *at)
 		size_t before = scratch.len;
 		if (a->state != ARG_CHANGED)
 			continue;
-		if (a->kind != PROTO_ARG_BYTES)
+		uint8_t offset[8];
+		if (a->kind == PROTO_ARG_SVM)
+			item.bytes = put_offset(a, offset);
+		else if (a->kind != PROTO_ARG_BYTES)
 			item.bytes = (struct p_blob){ NULL, 0 };
 		if (p_put_arg_item(&scratch, &item) < 0 || scratch.len > PROTO_ARGS_MAX) {
 			scratch.len = before;
@@ -124,8 +135,11 @@ static cl_int send_args(cl_kernel k, struct p_blob *ret_last)
 	cl_uint at = 0;
 
 	*ret_last = (struct p_blob){ NULL, 0 };
+	cl_int err = k->svm_changed ? svm_names_send(k) : CL_SUCCESS;
+	if (err)
+		return err;
 	while (k->n_changed) {
-		cl_int err = session_room(1);
+		err = session_room(1);
 		if (err)
 			return err;
 		cl_uint from = at;
@@ -170,18 +184,6 @@ static cl_int launch(struct command *c, cl_kernel k, const struct grid *g)
 	return command_end(c, err);
 }
 
-// "The kernel command will trivially succeed after its event dependencies are satisfied" (OpenCL 3.0,
-// section 5.8).
-static cl_int launch_nothing(struct command *c)
-{
-	cl_int err = command_event(c);
-
-	if (err)
-		return err;
-	struct p_marker m = { c->queue->o.id, event_id(c->event), waits_ids(&c->waits) };
-	return command_end(c, send_marker(0, &m, &c->seq));
-}
-
 static cl_int enqueue(cl_command_queue q, cl_command_type type, cl_kernel k, cl_uint dims,
 	const size_t *offset, const size_t *global, const size_t *local, cl_uint n,
 	const cl_event *list, cl_event *event)
@@ -199,7 +201,9 @@ static cl_int enqueue(cl_command_queue q, cl_command_type type, cl_kernel k, cl_
 		err = check_args(k);
 	if (err)
 		return err;
-	return g.empty ? launch_nothing(&c) : launch(&c, k, &g);
+	// "The kernel command will trivially succeed after its event dependencies are satisfied" (OpenCL
+	// 3.0, section 5.8).
+	return g.empty ? command_marker(&c) : launch(&c, k, &g);
 }
 
 cl_int ferry_clEnqueueNDRangeKernel(cl_command_queue q, cl_kernel k, cl_uint dims,

@@ -9,7 +9,6 @@
 #include "guest/cl/memory.h"
 #include "guest/stream/direct.h"
 #include "guest/stream/later.h"
-#include "guest/stream/send.h"
 #include "guest/stream/session.h"
 
 #define MAP_WRITES (CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION)
@@ -32,15 +31,7 @@ cl_int map_check_flags(cl_mem m, cl_map_flags flags)
 // No bytes move, but the program wants an event or has something to wait for.
 cl_int map_only_order(struct command *c)
 {
-	struct p_marker msg = { .queue = c->queue->o.id, .waits = waits_ids(&c->waits) };
-
-	if (!c->wanted && !c->waits.n)
-		return CL_SUCCESS;
-	cl_int err = command_event(c);
-	if (err)
-		return err;
-	msg.event = event_id(c->event);
-	return command_end(c, send_marker(0, &msg, &c->seq));
+	return c->wanted || c->waits.n ? command_marker(c) : CL_SUCCESS;
 }
 
 static struct mapping *mapping_new(
@@ -90,6 +81,17 @@ static cl_int check_range(cl_mem m, size_t offset, size_t size)
 	return !size || offset > m->size || size > m->size - offset ? CL_INVALID_VALUE : CL_SUCCESS;
 }
 
+void *map_buffer(struct command *c, cl_mem m, bool blocking, cl_map_flags flags, size_t offset,
+	size_t size, cl_int *errcode_ret)
+{
+	bool direct = direct_may_map(c, m, blocking);
+	struct mapping *map = mapping_new(m, flags, offset, size, direct);
+
+	if (!map)
+		return refuse(errcode_ret, CL_MAP_FAILURE);
+	return map_end(m, map, fetch(c, m, map, blocking), errcode_ret);
+}
+
 void *ferry_clEnqueueMapBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, cl_map_flags flags,
 	size_t offset, size_t size, cl_uint n, const cl_event *list, cl_event *event,
 	cl_int *errcode_ret)
@@ -106,11 +108,7 @@ void *ferry_clEnqueueMapBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, c
 		err = check_range(m, offset, size);
 	if (err)
 		return refuse(errcode_ret, err);
-	bool direct = direct_may_map(&c, m, blocking);
-	struct mapping *map = mapping_new(m, flags, offset, size, direct);
-	if (!map)
-		return refuse(errcode_ret, CL_MAP_FAILURE);
-	return map_end(m, map, fetch(&c, m, map, blocking), errcode_ret);
+	return map_buffer(&c, m, blocking, flags, offset, size, errcode_ret);
 }
 
 static void unlink_mapping(cl_mem m, struct mapping **at)
@@ -145,6 +143,20 @@ static cl_int store(struct command *c, cl_mem m, const struct mapping *map)
 	return transfer_flat(c, m, map->offset, &r, true, false);
 }
 
+cl_int map_undo(struct command *c, cl_mem m, const void *at)
+{
+	struct mapping **map = find_mapping(m, at);
+
+	if (!map)
+		return CL_INVALID_VALUE;
+	cl_int err = store(c, m, *map);
+	// Sending may have given the lock up: look again before taking it out.
+	map = find_mapping(m, at);
+	if (!err && map)
+		unlink_mapping(m, map);
+	return err;
+}
+
 cl_int ferry_clEnqueueUnmapMemObject(
 	cl_command_queue q, cl_mem m, void *ptr, cl_uint n, const cl_event *list, cl_event *event)
 {
@@ -154,15 +166,5 @@ cl_int ferry_clEnqueueUnmapMemObject(
 
 	if (!err)
 		err = mem_check(m, q->context);
-	if (err)
-		return err;
-	struct mapping **map = find_mapping(m, ptr);
-	if (!map)
-		return CL_INVALID_VALUE;
-	err = store(&c, m, *map);
-	// Sending may have given the lock up: look again before taking it out.
-	map = find_mapping(m, ptr);
-	if (!err && map)
-		unlink_mapping(m, map);
-	return err;
+	return err ? err : map_undo(&c, m, ptr);
 }

@@ -14,5 +14,10 @@ cl_int map_only_order(struct command *c);
 // heap.
 void *map_end(cl_mem m, struct mapping *map, cl_int err, cl_int *errcode_ret);
 
+// Maps a part of a buffer, whose bounds and flags were found valid; unmaps what is mapped at `at`.
+void *map_buffer(struct command *c, cl_mem m, bool blocking, cl_map_flags flags, size_t offset,
+	size_t size, cl_int *errcode_ret);
+cl_int map_undo(struct command *c, cl_mem m, const void *at);
+
 // image_map.c: writes what was mapped back.
 cl_int map_image_store(struct command *c, cl_mem m, const struct mapping *map);

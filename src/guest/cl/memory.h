@@ -20,6 +20,8 @@ cl_int mem_check_access(cl_mem m, bool write);
 cl_int mem_check_flags(cl_mem_flags flags, bool host_ptr);
 // Not known to the host yet. NULL: no memory.
 cl_mem mem_new(cl_context c, cl_mem_object_type type, cl_mem_flags flags, size_t size);
+// Makes it known to the host, which is asked at once where it is large. Its extent is new.
+cl_int mem_announce(cl_mem m);
 // Flags as the host hears them.
 cl_mem_flags mem_host_flags(cl_mem m);
 // What a part of it does not say it inherits; what it says must not widen: CL_INVALID_VALUE.

@@ -9,7 +9,6 @@
 #include "guest/cl/memory.h"
 #include "guest/cl/queue.h"
 #include "guest/stream/direct.h"
-#include "guest/stream/send.h"
 #include "guest/stream/session.h"
 #include "guest/stream/transfer.h"
 
@@ -178,16 +177,6 @@ static struct native *native_new(const struct native_call *a, cl_context c)
 	return NULL;
 }
 
-static cl_int send_order(struct command *c)
-{
-	cl_int err = command_event(c);
-
-	if (err)
-		return err;
-	struct p_marker m = { c->queue->o.id, event_id(c->event), waits_ids(&c->waits) };
-	return command_end(c, send_marker(0, &m, &c->seq));
-}
-
 // Both markers in one go: no other thread's command comes between them.
 static cl_int send_both(struct native *k, struct command *before, cl_event *wanted)
 {
@@ -198,12 +187,12 @@ static cl_int send_both(struct native *k, struct command *before, cl_event *want
 	if (err)
 		return err;
 	before->wanted = &k->ready;
-	err = send_order(before);
+	err = command_marker(before);
 	if (err)
 		return err;
 	end.number = ++q->begun;
 	end.waits.ids[end.waits.n++] = k->ran->o.id;
-	err = send_order(&end);
+	err = command_marker(&end);
 	k->end = end.event;
 	if (!err && k->end)
 		object_ref(k->end);

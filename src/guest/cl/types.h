@@ -111,10 +111,13 @@ struct _cl_mem {
 	size_t size, origin;
 	struct image_info image; // of an image
 	uint32_t seq;            // of the message that made it
+	uint64_t place;  // of its first byte in the vGPU's memory, once the host has said it
 	uint8_t *direct; // its first byte in memory shared with the host; NULL: not known to be
 	void *host_ptr;  // the program's, with CL_MEM_USE_HOST_PTR
 	cl_uint map_count;
-	cl_bool uses_svm;    // CL_FALSE
+	cl_bool uses_svm;
+	bool is_svm;         // it is a clSVMAlloc's, at host_ptr: no program has the handle
+	cl_mem svm;          // which of those it lies in, with CL_MEM_USE_HOST_PTR; or NULL
 	bool has_properties; // it was made with a list of them, which is empty: there are none
 	struct mapping *mappings;
 	void *shadow; // the mapped contents, `size` bytes; with a parent, inside its
@@ -178,9 +181,15 @@ struct kernel_arg {
 	enum arg_state state;
 	uint32_t kind; // PROTO_ARG_*
 	uint64_t value;
+	uint64_t offset; // PROTO_ARG_SVM
 	uint32_t serial; // of the object with that number; the argument keeps no reference
 	uint8_t *bytes;
 	size_t n;
+};
+
+// What a kernel reaches by pointers, without a reference.
+struct svm_name {
+	uint32_t id, serial;
 };
 
 struct _cl_kernel {
@@ -192,6 +201,9 @@ struct _cl_kernel {
 	struct kernel_arg *args;
 	cl_uint n_changed; // in state ARG_CHANGED
 	cl_uint n_unset;
+	struct svm_name *svm; // clSetKernelExecInfo
+	cl_uint n_svm;
+	bool svm_changed; // the host does not know it yet
 };
 
 struct _cl_event {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this device does not have: built-in kernels, sub-groups, SVM,
-// pipes, and sharing with OpenGL, EGL or Direct3D. Each call returns the error that the
+// What this device does not have: built-in kernels, sub-groups, pipes, and sharing with OpenGL, EGL or Direct3D. Each call returns the error that the
 // specification names for a device without the feature (OpenCL 1.2, sections 5.6 and 5.8;
 // the extension specification for sharing; OpenCL 3.0, section 4.2 for what came later).
 #include "guest/cl/dispatch.h"
@@ -83,32 +82,8 @@ REFUSE_NEW(cl_mem, clCreatePipe, CL_INVALID_OPERATION, cl_context c, cl_mem_flag
 	cl_uint packet, cl_uint packets, const cl_pipe_properties *properties, ERR)
 REFUSE(clGetPipeInfo, CL_INVALID_MEM_OBJECT, cl_mem pipe, cl_pipe_info param, size_t size,
 	void *value, size_t *size_ret)
-REFUSE(clEnqueueSVMFree, CL_INVALID_OPERATION, cl_command_queue q, cl_uint n, void *pointers[],
-	void(CL_CALLBACK *fn)(cl_command_queue, cl_uint, void *[], void *), void *user_data, WAITS)
-REFUSE(clEnqueueSVMMemcpy, CL_INVALID_OPERATION, cl_command_queue q, cl_bool blocking, void *to,
-	const void *from, size_t size, WAITS)
-REFUSE(clEnqueueSVMMemFill, CL_INVALID_OPERATION, cl_command_queue q, void *to, const void *pattern,
-	size_t pattern_size, size_t size, WAITS)
-REFUSE(clEnqueueSVMMap, CL_INVALID_OPERATION, cl_command_queue q, cl_bool blocking,
-	cl_map_flags flags, void *ptr, size_t size, WAITS)
-REFUSE(clEnqueueSVMUnmap, CL_INVALID_OPERATION, cl_command_queue q, void *ptr, WAITS)
-REFUSE(clEnqueueSVMMigrateMem, CL_INVALID_OPERATION, cl_command_queue q, cl_uint n,
-	const void **pointers, const size_t *sizes, cl_mem_migration_flags flags, WAITS)
-REFUSE(clSetKernelArgSVMPointer, CL_INVALID_OPERATION, cl_kernel k, cl_uint index,
-	const void *value)
-REFUSE(clSetKernelExecInfo, CL_INVALID_OPERATION, cl_kernel k, cl_kernel_exec_info param,
-	size_t size, const void *value)
 REFUSE(clGetDeviceAndHostTimer, CL_INVALID_OPERATION, cl_device_id d, cl_ulong *device_time,
 	cl_ulong *host_time)
 REFUSE(clGetHostTimer, CL_INVALID_OPERATION, cl_device_id d, cl_ulong *host_time)
 REFUSE(clSetDefaultDeviceCommandQueue, CL_INVALID_OPERATION, cl_context c, cl_device_id d,
 	cl_command_queue q)
-
-void *ferry_clSVMAlloc(cl_context c, cl_svm_mem_flags flags, size_t size, cl_uint alignment)
-{
-	return NULL;
-}
-
-void ferry_clSVMFree(cl_context c, void *ptr)
-{
-}

@@ -7,18 +7,32 @@
 #include "guest/cl/queue.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
+#include "guest/stream/window.h"
 
 static struct {
 	uint8_t *at; // NULL: nothing is shared
 	uint64_t bytes;
 } shared;
 
+// At the addresses of shared virtual memory where they are free, else anywhere: then there is none.
+static void *map(int fd, uint64_t bytes)
+{
+	const int flags = MAP_SHARED | MAP_NORESERVE;
+	uint64_t where = 0, n = 0;
+	bool fixed = window_where(&where, &n) && n == bytes;
+	void *at = mmap((void *)(uintptr_t)where, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (fixed && at == (void *)(uintptr_t)where)
+		window_is_direct();
+	return at;
+}
+
 void direct_begin(int fd, uint64_t bytes)
 {
 	void *at = MAP_FAILED;
 
 	if (fd >= 0 && bytes && bytes <= SIZE_MAX && !shared.at)
-		at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+		at = map(fd, bytes);
 	if (fd >= 0)
 		close(fd);
 	if (at == MAP_FAILED)
@@ -29,6 +43,7 @@ void direct_begin(int fd, uint64_t bytes)
 
 void direct_place(cl_mem m, uint64_t offset)
 {
+	m->place = offset;
 	if (shared.at && offset <= shared.bytes && m->size <= shared.bytes - offset)
 		m->direct = shared.at + offset;
 }
@@ -55,17 +70,14 @@ bool direct_may(const struct command *c, cl_mem m)
 bool direct_may_map(const struct command *c, cl_mem m, bool blocking)
 {
 	// What the program gave with CL_MEM_USE_HOST_PTR is where it expects the bytes.
-	if (!shared.at || m->flags & CL_MEM_USE_HOST_PTR || !is_simple(c))
+	if (m->flags & CL_MEM_USE_HOST_PTR && direct_at(m) != m->host_ptr)
+		return false;
+	if (!shared.at || !is_simple(c))
 		return false;
 	// The place comes before any later answer. A failure shows in what the map does next.
 	if (blocking && !direct_at(m))
 		queue_finish(c->queue);
 	return direct_at(m);
-}
-
-static bool event_ended(const void *arg)
-{
-	return ((cl_event)arg)->status <= CL_COMPLETE;
 }
 
 bool direct_idle(const struct command *c)
@@ -93,9 +105,7 @@ cl_int direct_wait(struct command *c)
 	uint64_t before = queue_sent(c->queue);
 	cl_event e = c->event;
 	object_ref(e);
-	err = session_wait(event_ended, e);
-	if (!err && e->status < 0)
-		err = e->status;
+	err = event_wait(e);
 	if (!err)
 		queue_note_ended(c->queue, before);
 	object_unref(e);

@@ -16,7 +16,7 @@
 // The host offers `bytes` of memory behind `fd`, which becomes ours. -1, or memory that cannot be mapped:
 // nothing is shared.
 void direct_begin(int fd, uint64_t bytes);
-// Where the buffer lies in it.
+// Where the buffer lies in the vGPU's memory, shared or not.
 void direct_place(cl_mem m, uint64_t offset);
 
 // The buffer's first byte there; NULL when it is not known to be shared.

@@ -44,6 +44,16 @@ cl_int command_end(struct command *c, cl_int err)
 	return event_commit(c->event, c->wanted, err, c->seq);
 }
 
+cl_int command_marker(struct command *c)
+{
+	cl_int err = command_event(c);
+
+	if (err)
+		return err;
+	struct p_marker m = { c->queue->o.id, event_id(c->event), waits_ids(&c->waits) };
+	return command_end(c, send_marker(0, &m, &c->seq));
+}
+
 // ---- sending bytes
 
 static bool is_flat(const struct region *r)

@@ -41,7 +41,6 @@ static const struct {
 	cl_device_info param;
 	size_t bytes;
 } zeros[] = {
-	{ CL_DEVICE_SVM_CAPABILITIES, sizeof(cl_device_svm_capabilities) },
 	{ CL_DEVICE_DEVICE_ENQUEUE_CAPABILITIES, sizeof(cl_device_device_enqueue_capabilities) },
 	{ CL_DEVICE_QUEUE_ON_DEVICE_PROPERTIES, sizeof(cl_command_queue_properties) },
 	{ CL_DEVICE_QUEUE_ON_DEVICE_PREFERRED_SIZE, sizeof(cl_uint) },
@@ -168,6 +167,15 @@ static void put_extensions(struct cl_backend *b, struct buf *items, const char *
 	put_names(items, PROTO_INFO_PLATFORM, CL_PLATFORM_EXTENSIONS_WITH_VERSION, &icd);
 }
 
+// What needs stores of the host's and the device's in one memory is not the vGPU's: fine grain, atomics.
+static void put_svm(struct cl_backend *b, struct buf *items)
+{
+	const cl_device_svm_capabilities can =
+		b->be.ops->svm_base(&b->be) ? CL_DEVICE_SVM_COARSE_GRAIN_BUFFER : 0;
+
+	info_put(items, PROTO_INFO_DEVICE, CL_DEVICE_SVM_CAPABILITIES, &can, sizeof can);
+}
+
 bool cl_backend_is_3(struct cl_backend *b)
 {
 	cl_version v = 0;
@@ -194,6 +202,7 @@ void cl_backend_info_3(struct cl_backend *b, struct buf *items, const char *exte
 		info_put_device(b, items, passed_on[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(zeros); i++)
 		info_put(items, PROTO_INFO_DEVICE, zeros[i].param, &zero, zeros[i].bytes);
+	put_svm(b, items);
 	put_c_versions(b, items);
 	put_features(b, items);
 	put_extensions(b, items, extensions);

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenCL 3.0, sections 5.6.1 (allocating) and 5.9.2 (what a kernel reaches by pointers).
+#include "guest/cl/svm.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "guest/cl/memory.h"
+#include "guest/stream/request.h"
+#include "guest/stream/send.h"
+#include "guest/stream/session.h"
+#include "guest/stream/window.h"
+
+#define KERNEL_ACCESS (CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY)
+#define NO_PLACE      UINT64_MAX // the host has not said one
+
+// ---- all allocations, by address
+
+static struct {
+	cl_mem *at;
+	size_t n, cap;
+} all;
+
+// How many begin at or before it.
+static size_t count_to(const void *at)
+{
+	size_t low = 0, high = all.n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if ((uintptr_t)all.at[middle]->host_ptr <= (uintptr_t)at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool enter(cl_mem m)
+{
+	if (all.n == all.cap) {
+		size_t cap = all.cap ? all.cap * 2 : 64;
+		cl_mem *at = realloc(all.at, cap * sizeof *at);
+		if (!at)
+			return false;
+		all.at = at;
+		all.cap = cap;
+	}
+	size_t i = count_to(m->host_ptr);
+	memmove(&all.at[i + 1], &all.at[i], (all.n - i) * sizeof *all.at);
+	all.at[i] = m;
+	all.n++;
+	return true;
+}
+
+cl_mem svm_at(const void *at, cl_context c)
+{
+	size_t i = count_to(at);
+	cl_mem m = i ? all.at[i - 1] : NULL;
+
+	return m && m->context == c && svm_offset(m, at) < m->size ? m : NULL;
+}
+
+// ---- allocating
+
+bool svm_is_there(void)
+{
+	uint64_t at, bytes;
+
+	return window_where(&at, &bytes);
+}
+
+static bool is_valid(cl_svm_mem_flags flags, size_t size, cl_uint alignment)
+{
+	const struct device_limits *limits = device_limits();
+
+	return !(flags & ~(cl_svm_mem_flags)KERNEL_ACCESS) && __builtin_popcountll(flags) <= 1 &&
+	       size && size <= limits->alloc_bytes && !(alignment & (alignment - 1)) &&
+	       alignment <= limits->base_align_bits / 8;
+}
+
+static cl_int announce(cl_mem m)
+{
+	struct p_svm_create msg = { m->o.id, m->context->o.id, mem_host_flags(m), m->size };
+	struct request answer = { 0 };
+
+	session_send_releases(); // their memory may be what this needs
+	cl_int err = send_svm_create(P_ANSWER, &msg, &m->seq);
+	if (err)
+		return err;
+	m->o.announced = true;
+	request_begin(&answer, m->seq);
+	return request_wait(&answer);
+}
+
+static bool make(cl_mem m)
+{
+	m->place = NO_PLACE;
+	if (announce(m) || m->place == NO_PLACE)
+		return false;
+	m->host_ptr = window_take(m->place, m->size);
+	return m->host_ptr && enter(m);
+}
+
+void *ferry_clSVMAlloc(cl_context c, cl_svm_mem_flags flags, size_t size, cl_uint alignment)
+{
+	LOCKED;
+	if (object_check(c, &context_class) || !svm_is_there() || !is_valid(flags, size, alignment))
+		return NULL;
+	cl_mem m = mem_new(c, CL_MEM_OBJECT_BUFFER, flags | CL_MEM_USE_HOST_PTR, size);
+	if (!m)
+		return NULL;
+	m->is_svm = true;
+	if (make(m))
+		return m->host_ptr;
+	object_unref(m);
+	return NULL;
+}
+
+void svm_free(void *at)
+{
+	size_t i = count_to(at);
+	cl_mem m = i ? all.at[i - 1] : NULL;
+
+	if (!m || m->host_ptr != at)
+		return;
+	memmove(&all.at[i - 1], &all.at[i], (all.n - i) * sizeof *all.at);
+	all.n--;
+	size_t size = m->size;
+	object_unref(m);
+	if (size >= MEM_ASK_BYTES)
+		session_flush();
+}
+
+void ferry_clSVMFree(cl_context c, void *at)
+{
+	LOCKED;
+	svm_free(at);
+}
+
+// ---- what a kernel reaches by pointers
+
+static cl_int set_names(cl_kernel k, const struct svm_name *names, size_t n)
+{
+	struct svm_name *copy = malloc(n * sizeof *copy + 1);
+
+	if (!copy)
+		return CL_OUT_OF_HOST_MEMORY;
+	if (n)
+		memcpy(copy, names, n * sizeof *copy);
+	k->svm_changed |= n || k->n_svm;
+	free(k->svm);
+	k->svm = copy;
+	k->n_svm = (cl_uint)n;
+	return CL_SUCCESS;
+}
+
+cl_int svm_name_copy(cl_kernel to, cl_kernel from)
+{
+	return set_names(to, from->svm, from->n_svm);
+}
+
+// An allocation that is gone meanwhile was freed by the program, which may no longer use it.
+cl_int svm_names_send(cl_kernel k)
+{
+	static uint32_t ids[PROTO_IDS_MAX];
+	struct p_kernel_svm m = { .kernel = k->o.id, .allocations = { .ids = ids } };
+	cl_int err = session_room(1); // the list is not to change while the lock is given up
+
+	for (cl_uint i = 0; !err && i < k->n_svm; i++)
+		if (object_alive(k->svm[i].id, k->svm[i].serial))
+			ids[m.allocations.n++] = k->svm[i].id;
+	if (!err)
+		err = send_kernel_svm(0, &m, NULL);
+	k->svm_changed &= err != CL_SUCCESS;
+	return err;
+}
+
+static cl_int name_pointers(cl_kernel k, const void *const *pointers, size_t n)
+{
+	struct svm_name *names = malloc(n * sizeof *names + 1);
+	cl_int err = names ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+
+	for (size_t i = 0; !err && i < n; i++) {
+		cl_mem m = svm_at(pointers[i], k->context);
+		if (m)
+			names[i] = (struct svm_name){ m->o.id, m->o.serial };
+		else
+			err = CL_INVALID_VALUE;
+	}
+	if (!err)
+		err = set_names(k, names, n);
+	free(names);
+	return err;
+}
+
+static cl_int set_fine_grain(size_t size, const void *value)
+{
+	cl_bool on;
+
+	if (size != sizeof on || !value)
+		return CL_INVALID_VALUE;
+	memcpy(&on, value, sizeof on);
+	return on ? CL_INVALID_OPERATION : CL_SUCCESS;
+}
+
+cl_int ferry_clSetKernelExecInfo(
+	cl_kernel k, cl_kernel_exec_info param, size_t size, const void *value)
+{
+	LOCKED;
+	cl_int err = object_check(k, &kernel_class);
+
+	if (err)
+		return err;
+	if (!svm_is_there())
+		return CL_INVALID_OPERATION;
+	if (param == CL_KERNEL_EXEC_INFO_SVM_FINE_GRAIN_SYSTEM)
+		return set_fine_grain(size, value);
+	if (param != CL_KERNEL_EXEC_INFO_SVM_PTRS || size % sizeof(void *) || !size != !value)
+		return CL_INVALID_VALUE;
+	if (size / sizeof(void *) > PROTO_IDS_MAX)
+		return CL_OUT_OF_RESOURCES;
+	return name_pointers(k, value, size / sizeof(void *));
+}
