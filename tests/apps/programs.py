@@ -81,7 +81,7 @@ def overlaid(seconds: float) -> list[str]:
 # ---- this repository's own, tests/api
 
 _API = ("buffers", "core3", "devices", "errors", "events", "images", "kernels", "native", "printf", "processes", "programs", "queries",
-        "strict", "threads", "transfers")
+        "strict", "svm", "threads", "transfers")
 
 
 # ---- all

@@ -16,7 +16,7 @@ from lab.ferry import Answer, Ferry, Running
 
 LOG_LINE = "vGPU Page Transfer Start"
 VM = "vm"
-OVERLAY_PROGRAMS = ("tests/e2e/pattern", "tests/e2e/frames", "tests/e2e/memory", "workloads/train/llm-train")
+OVERLAY_PROGRAMS = ("tests/e2e/pattern", "tests/e2e/frames", "tests/e2e/lists", "tests/e2e/memory", "workloads/train/llm-train")
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root for network namespaces")

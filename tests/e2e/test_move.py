@@ -147,20 +147,27 @@ class MoveTest(VmTest):
         self.wait("the memory of all of them", lambda: self.memory("a") == 0, 3)
 
     def test_8_images_and_samplers_move(self) -> None:
-        """Images that kernels step into one another, a sampler, and a region that stays mapped: there and back."""
-        self.ferry.guest("a", VM, "sh", "-c", "frames --idle-us 3000 >/tmp/frames 2>&1 & echo $! >/tmp/frames.pid")
+        """Images that kernels step into one another, a sampler, and a region that stays mapped."""
+        self.goes_there_and_back("frames")
+
+    def test_8_shared_virtual_memory_moves(self) -> None:
+        """A list that kernels walk and the host has linked: its pointers are right wherever it is. And mapped memory."""
+        self.goes_there_and_back("lists")
+
+    def goes_there_and_back(self, program: str) -> None:
+        self.ferry.guest("a", VM, "sh", "-c", f"{program} --idle-us 3000 >/tmp/{program} 2>&1 & echo $! >/tmp/{program}.pid")
 
         def last(host: str) -> str:
-            return self.ferry.guest(host, VM, "tail", "-n", "1", "/tmp/frames")[1].strip()
+            return self.ferry.guest(host, VM, "tail", "-n", "1", f"/tmp/{program}")[1].strip()
 
-        self.wait("the first frame", lambda: last("a").startswith("step"), 60)
+        self.wait("the first step", lambda: last("a").startswith("step"), 60)
         for source, destination in (("a", "b"), ("b", "a")):
             self.assertTrue(self.migrate(source, destination, "--verify")["verified"])
             before = last(destination)
-            self.wait("the next frame", lambda at=destination, was=before: last(at) != was, 30)
-        self.ferry.guest("a", VM, "sh", "-c", "kill -TERM $(cat /tmp/frames.pid)")
-        self.wait("the verdict", lambda: last("a").startswith("frames"), 60)
-        self.assertRegex(last("a"), r"frames ok \d+")
+            self.wait("the next step", lambda at=destination, was=before: last(at) != was, 30)
+        self.ferry.guest("a", VM, "sh", "-c", f"kill -TERM $(cat /tmp/{program}.pid)")
+        self.wait("the verdict", lambda: last("a").startswith(program), 60)
+        self.assertRegex(last("a"), rf"{program} ok \d+")
 
 
 class PlainVmTest(VmTest):

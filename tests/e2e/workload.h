@@ -3,7 +3,9 @@
 // times a second at most, goes on until SIGTERM, and then looks whether all is as it must be.
 #pragma once
 
+#ifndef CL_TARGET_OPENCL_VERSION
 #define CL_TARGET_OPENCL_VERSION 120
+#endif
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #include <CL/cl.h>
 #include <signal.h>

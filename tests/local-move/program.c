@@ -213,6 +213,7 @@ static void one_round(uint32_t round)
 	rectangles(round);
 	images_round(round);
 	large_round(round);
+	svm_round(round);
 	if (round % 20 == 11)
 		in_bulk(round);
 	if (round % 10 == 3)
@@ -239,8 +240,10 @@ int main(int argc, char **argv)
 	fill(b, 2);
 	images_begin();
 	standing_begin();
+	svm_begin();
 	for (; !ended && (!rounds || round < rounds); round++)
 		one_round(round);
 	standing_end();
+	svm_end();
 	printf("%u rounds %016llx\n", round, (unsigned long long)sum);
 }

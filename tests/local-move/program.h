@@ -2,7 +2,9 @@
 // What the parts of the program share: the device, and one number into which every result goes.
 #pragma once
 
+#ifndef CL_TARGET_OPENCL_VERSION
 #define CL_TARGET_OPENCL_VERSION 120
+#endif
 #include <CL/cl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -54,5 +56,10 @@ void images_round(uint32_t round);
 void standing_begin(void);
 void standing_round(uint32_t round);
 void standing_end(void); // each callback came once
+// Lists in shared virtual memory, walked by the device and the host; a region mapped, and commands that wait,
+// from one round to a later one.
+void svm_begin(void);
+void svm_round(uint32_t round);
+void svm_end(void);
 // 64 MiB that a kernel has written, read in one command.
 void large_round(uint32_t round);
