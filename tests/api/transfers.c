@@ -237,6 +237,32 @@ static void an_out_of_order_queue_does_the_same(void)
 	OK(clReleaseCommandQueue(q));
 }
 
+// The first waits for the program's word and then for kernels; the bytes of the second, which is sent
+// meanwhile, do not keep its own from coming.
+static void a_large_write_follows_one_that_waits(void)
+{
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, BYTES, NULL);
+	cl_mem other = cl_buffer(&c, CL_MEM_READ_WRITE, BYTES, NULL);
+	cl_int err;
+	cl_event word = clCreateUserEvent(c.context, &err);
+
+	OK(err);
+	fill(5);
+	memcpy(got, data, BYTES);
+	OK(clEnqueueMarkerWithWaitList(c.queue, 1, &word, NULL));
+	for (int i = 0; i < 5; i++)
+		run(c.queue, slow, m, 1);
+	OK(clEnqueueWriteBuffer(c.queue, other, CL_FALSE, 0, BYTES, data, 0, NULL, NULL));
+	OK(clSetUserEventStatus(word, CL_COMPLETE));
+	OK(clEnqueueWriteBuffer(c.queue, m, CL_TRUE, 0, BYTES, got, 0, NULL, NULL));
+	memset(got, 0, BYTES);
+	OK(clEnqueueReadBuffer(c.queue, other, CL_TRUE, 0, BYTES, got, 0, NULL, NULL));
+	expect(got, N, 5);
+	OK(clReleaseEvent(word));
+	OK(clReleaseMemObject(other));
+	OK(clReleaseMemObject(m));
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -258,6 +284,7 @@ int main(void)
 	RUN(parts_of_a_buffer_are_the_buffer);
 	RUN(memory_of_the_programs_own_is_mapped_in_place);
 	RUN(an_out_of_order_queue_does_the_same);
+	RUN(a_large_write_follows_one_that_waits);
 	free(data);
 	free(got);
 	OK(clReleaseKernel(add));

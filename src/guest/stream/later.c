@@ -112,6 +112,11 @@ static bool touches(const struct later *l, const uint8_t *at, size_t n)
 	return r->base < at + n && at < r->base + length;
 }
 
+bool later_any(void)
+{
+	return first != NULL;
+}
+
 bool later_holds(const void *at, size_t n)
 {
 	for (const struct later *l = first; l; l = l->next)

@@ -21,6 +21,8 @@ void later_begin(struct later *l, uint32_t seq);
 void later_wanted(uint32_t seq);
 // Sends what was asked for, as far as the credit goes.
 void later_pump(void);
+// Whether there are any that have not gone.
+bool later_any(void);
 // Whether bytes there are still to be sent; waits until none are.
 bool later_holds(const void *at, size_t n);
 cl_int later_wait(const void *at, size_t n);

@@ -90,6 +90,18 @@ static cl_int send_straight(const struct p_data *m, uint64_t *offset)
 	return err;
 }
 
+// Bytes that the host takes only in their turn, perhaps after a write that goes later (later.h): they leave
+// credit for that one.
+static uint64_t credit_for_later(void)
+{
+	return later_any() && !events_unset() ? session.credit_most / 2 : 0;
+}
+
+static bool leaves_credit(const void *arg)
+{
+	return session.credit >= credit_for_later() + PROTO_FRAME_MAX;
+}
+
 cl_int transfer_rest(uint32_t stream, const struct region *r, uint64_t offset)
 {
 	uint64_t total = region_bytes(r);
@@ -100,6 +112,12 @@ cl_int transfer_rest(uint32_t stream, const struct region *r, uint64_t offset)
 		struct p_data m = { stream, offset, { r->base + offset, n } };
 		// later_needed() has counted the credit: nobody may take of it before the last byte.
 		bool straight = is_flat(r) && n > PROTO_DATA_MAX && !events_unset();
+		if (credit_for_later()) {
+			straight = false; // would take all there is
+			err = session_wait(leaves_credit, NULL);
+		}
+		if (err)
+			break;
 		err = straight ? send_straight(&m, &offset) : transfer_some(stream, r, &offset);
 	}
 	return err;

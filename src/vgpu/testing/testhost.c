@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 30000
+#define PATIENCE_MS 120000
 #define CHANNELS    2
 
 static void connect_control(struct testhost *h, const char *path)
