@@ -242,7 +242,7 @@ class Story:
                 raise DemoError("the guest did not mount the disk with hashcat")
             time.sleep(0.3)
         self.ferry.guest("a", "hashcat", "sh", "-c", hashcat.command())
-        if not self.hashcat_until("a", lambda log: 0 < hashcat.progress(log) < 60, 150, "compiles its kernels"):
+        if not self.hashcat_until("a", lambda log: 0 < hashcat.progress(log) < 60, 300, "compiles its kernels"):
             return
         m = self.migrate("hashcat", "a", "b", "hashcat")
         host = "b" if m["outcome"] == "completed" else "a"
