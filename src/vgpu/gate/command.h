@@ -22,6 +22,8 @@ struct launch {
 	struct kernel *kernel; // among the refs
 	struct arg_set *args;  // as of the message; a reference, NULL once given
 	uint32_t dims;
+	bool is_new;    // the driver may compile for it,
+	uint64_t shape; // for launches like it
 	struct p_vec3 offset, global, local;
 };
 

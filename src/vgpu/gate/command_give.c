@@ -32,9 +32,8 @@ int32_t command_prepare(struct command *c, bool *ret_slow)
 		return err;
 	l->args = arg_set_unref(l->args);
 	struct be_launch how = launch_of(l);
-	*ret_slow = kernel_note_shape(l->kernel, &how);
-	if (*ret_slow)
-		program_specialised(l->kernel->program);
+	l->shape = kernel_shape(l->kernel, &how);
+	*ret_slow = l->is_new = kernel_note_shape(l->kernel, l->shape);
 	return CL_SUCCESS;
 }
 

@@ -326,7 +326,7 @@ int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set)
 
 #define FEW_GROUPS 65535 // below, PoCL 3.1 specialises (grid_width_specialization_limit)
 
-static uint64_t shape_of(const struct be_launch *how)
+uint64_t kernel_shape(const struct kernel *k, const struct be_launch *how)
 {
 	uint64_t key[8] = { how->dims, how->has_local };
 
@@ -336,18 +336,16 @@ static uint64_t shape_of(const struct be_launch *how)
 		key[5] |= how->offset[i] != 0;
 		key[6] |= how->global[i] / local >= FEW_GROUPS;
 	}
-	return XXH3_64bits(key, sizeof key);
+	return XXH3_64bits_withSeed(key, sizeof key, XXH3_64bits(k->name, strlen(k->name)));
 }
 
-bool kernel_note_shape(struct kernel *k, const struct be_launch *how)
+bool kernel_note_shape(struct kernel *k, uint64_t shape)
 {
-	uint64_t shape = shape_of(how);
-
 	for (uint32_t i = 0; i < k->n_shapes; i++)
 		if (k->shapes[i] == shape)
 			return false;
 	if (k->n_shapes == KERNEL_SHAPES)
 		return false; // global sizes that change all the time, most likely
 	k->shapes[k->n_shapes++] = shape;
-	return true;
+	return !program_has_shape(k->program, shape);
 }

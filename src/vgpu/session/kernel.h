@@ -39,7 +39,7 @@ struct kernel {
 	uint64_t versions;    // the last one given out
 	uint64_t *applied;    // versions that the device's kernel has, by index
 	int8_t *kinds;        // what each argument must be: PROTO_ARG_*, -1: not supported
-	uint64_t shapes[KERNEL_SHAPES]; // hashes of what launches were specialised for
+	uint64_t shapes[KERNEL_SHAPES]; // of its launches
 	uint32_t n_shapes;
 	uint64_t *svm; // serials of what its launches reach by pointers, besides arguments
 	uint32_t n_svm;
@@ -59,10 +59,13 @@ int kernel_change_svm(struct kernel *k, struct session *s, const struct p_ids *a
 void kernel_set_svm(struct kernel *k, uint64_t *serials, uint32_t n);
 // Sets what differs on the device's kernel. CL_SUCCESS or why not.
 int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set);
-// Notes what the driver specialises code for: true when it may have to compile for this launch. A
-// driver that compiles at a kernel's first launch (PoCL does, for seconds) looks at the local size,
-// at whether there is an offset, and at whether the groups are few.
-bool kernel_note_shape(struct kernel *k, const struct be_launch *how);
+// A hash of what the driver specialises this launch's code for: the kernel and, for a driver that
+// compiles at the first launch (PoCL does, for seconds), the local size, whether there is an offset,
+// and whether the groups are few.
+uint64_t kernel_shape(const struct kernel *k, const struct be_launch *how);
+// True when the driver may have to compile for a launch of this shape: the kernel had none yet, and its
+// program has no code for it.
+bool kernel_note_shape(struct kernel *k, uint64_t shape);
 
 const uint8_t *arg_bytes(const struct arg *a);      // of BYTES
 struct arg_set *arg_set_new(uint32_t n);            // one reference

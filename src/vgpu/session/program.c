@@ -45,6 +45,7 @@ static void destroy(struct object *o)
 	buf_free(&p->questions);
 	buf_free(&p->text);
 	buf_free(&p->native);
+	buf_free(&p->shapes);
 	object_fini(o);
 	free(p);
 }
@@ -67,14 +68,24 @@ int program_new(struct session *s, uint64_t serial, enum program_origin origin, 
 	return 0;
 }
 
-int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t shapes)
+int program_set_native(struct program *p, struct p_blob native, struct p_blob shapes)
 {
 	struct buf *to = p->building ? &p->next_native : &p->native;
 
 	buf_reset(to);
-	buf_put(to, bytes, n);
-	p->native_shapes = n ? shapes : 0;
-	return to->failed ? -ENOMEM : 0;
+	buf_put(to, native.at, native.n);
+	buf_reset(&p->shapes);
+	if (native.n)
+		buf_put(&p->shapes, shapes.at, shapes.n);
+	p->native_shapes = p->shapes.len / sizeof(uint64_t);
+	return to->failed || p->shapes.failed ? -ENOMEM : 0;
+}
+
+void program_forget_native(struct program *p)
+{
+	buf_free(&p->native);
+	buf_reset(&p->shapes);
+	p->native_shapes = 0;
 }
 
 bool program_is_complete(const struct program *p)
@@ -97,10 +108,20 @@ const struct build_request *program_request(const struct program *p)
 	return p->again ? &p->next_request : &p->request;
 }
 
-void program_specialised(struct program *p)
+bool program_has_shape(const struct program *p, uint64_t shape)
 {
-	p->shapes++;
-	object_touch(&p->o);
+	struct rd r = rd_make(p->shapes.data, p->shapes.len);
+
+	while (r.left)
+		if (rd_u64(&r) == shape)
+			return true;
+	return false;
+}
+
+void program_specialised(struct program *p, uint64_t shape)
+{
+	if (p->shapes.len < PROGRAM_SHAPES * sizeof shape && !program_has_shape(p, shape))
+		buf_put_u64(&p->shapes, shape);
 }
 
 // A binary holds the name too: of the function that is called.

@@ -5,7 +5,10 @@
 
 #include "base/buf.h"
 #include "vgpu/backend/backend.h"
+#include "vgpu/protocol/protocol.h"
 #include "vgpu/session/object.h"
+
+#define PROGRAM_SHAPES 1024 // remembered of all its kernels
 
 enum program_origin { PROGRAM_SOURCE, PROGRAM_BINARY, PROGRAM_LINKED };
 
@@ -45,9 +48,9 @@ struct program {
 	bool wants_answer;
 	uint64_t builds;     // how often one was asked for
 	struct buf restored; // an incoming one's answer, given when this host owns it
-	uint64_t shapes;     // how often a launch made the driver specialise it
-	struct buf native;   // taken when `shapes` was native_shapes; empty: none
-	uint64_t native_shapes;
+	struct buf shapes;   // u64 each: what launches made the driver specialise it for, in order
+	struct buf native;   // holds the code for the first native_shapes of them; empty: none
+	size_t native_shapes;
 	bool taking_native;
 	struct buf questions; // seqs (u32) of the guest's program_query_binary not answered yet
 	// While it is being built: a better record came, or a guest asked that does not know of a
@@ -67,8 +70,10 @@ bool program_is_complete(const struct program *p); // its text is here
 bool program_is_executable(const struct program *p);
 bool program_is_busy(const struct program *p); // is being built, as far as its guest knows
 const struct build_request *program_request(const struct program *p); // what it was last asked
-// A launch made the driver specialise it: a native binary taken before is worth less.
-void program_specialised(struct program *p);
+// A launch of this shape (kernel_shape()) is over, so the driver has code for it now: a native binary
+// taken before is worth less.
+void program_specialised(struct program *p, uint64_t shape);
+bool program_has_shape(const struct program *p, uint64_t shape);
 
 // Starts a build on the worker, or when the one under way is over. Takes over the request's members,
 // also on error. An incoming program's native binary is used in the compiler's place. The answer goes
@@ -84,8 +89,11 @@ void build_request_free(struct build_request *r);
 // The program's session is over: programs that are each other's headers let go of each other.
 void program_forget_request(struct program *p);
 
-// An incoming native binary, or none: used by the next build.
-int program_set_native(struct program *p, const void *bytes, size_t n, uint64_t shapes);
+// An incoming native binary and the shapes that it holds, or none: used by the next build, and taken
+// along by a later move for as long as no launch has another shape.
+int program_set_native(struct program *p, struct p_blob native, struct p_blob shapes);
+// What is built now is not what the native binary, if there is one, was taken of.
+void program_forget_native(struct program *p);
 
 // This host owns it now: gives the answers that the guest waits for, if it does.
 void program_own(struct program *p);

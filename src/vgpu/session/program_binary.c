@@ -12,7 +12,8 @@
 struct binary_job {
 	struct program *p; // a reference
 	struct backend *be;
-	uint64_t shapes, builds; // the program's, when it began
+	size_t shapes;   // the program's, when it began
+	uint64_t builds; // the same
 	uint32_t seq;
 	bool answers; // a guest's query; otherwise for a move
 	void (*done)(void *arg);
@@ -139,7 +140,7 @@ static int start_binary(struct program *p, const struct binary_job *what)
 	*j = *what;
 	j->p = p;
 	j->be = v->be;
-	j->shapes = p->shapes;
+	j->shapes = p->shapes.len / sizeof(uint64_t);
 	j->builds = p->builds;
 	int r = copy_origin(&j->from, p);
 	if (r == 0)
@@ -154,7 +155,7 @@ static int start_binary(struct program *p, const struct binary_job *what)
 
 int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
 {
-	bool current = p->native.len && p->native_shapes == p->shapes;
+	bool current = p->native.len && p->native_shapes * sizeof(uint64_t) == p->shapes.len;
 
 	if (current || p->taking_native || !program_is_executable(p)) {
 		done(arg);

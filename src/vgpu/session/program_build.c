@@ -147,7 +147,6 @@ static void build_again(struct program *p)
 // The driver does not take its native binary.
 static void build_from_parts(struct program *p)
 {
-	buf_free(&p->native);
 	start_or_fail(p, &p->request, BUILD_INCOMING);
 }
 
@@ -197,6 +196,8 @@ static void end_build(void *arg)
 	p->build_result = b->result;
 	p->executable = b->executable;
 	p->from_native = b->from_native;
+	if (!p->from_native && !p->again)
+		program_forget_native(p);
 	object_touch(&p->o);
 	if (b->purpose == BUILD_INCOMING)
 		keep_answer(b);
@@ -320,6 +321,6 @@ int program_start_build(
 		tell_restored(v);
 	}
 	if (purpose == BUILD_ASKED)
-		buf_free(&p->native); // of the build before
+		program_forget_native(p);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "vgpu/gate/command.h"
 #include "vgpu/session/device.h"
 #include "vgpu/session/port.h"
+#include "vgpu/session/program.h"
 #include "vgpu/session/session.h"
 #include "vgpu/session/transfer.h"
 #include "vgpu/session/worker.h"
@@ -442,6 +443,15 @@ static void add_offset(struct be_times *t, int64_t offset)
 		*fields[i] += (uint64_t)offset;
 }
 
+// A driver may compile as late as when it runs the kernel.
+static void note_code(const struct command *c)
+{
+	const struct launch *l = &c->u.launch;
+
+	if (c->op == p_op_launch && l->is_new)
+		program_specialised(l->kernel->program, l->shape);
+}
+
 static void end_given(struct command *c)
 {
 	struct queue *q = c->queue;
@@ -464,6 +474,8 @@ static void end_given(struct command *c)
 		if (c->queued_ns < times.queued)
 			times.queued = c->queued_ns;
 	}
+	if (status >= CL_COMPLETE)
+		note_code(c);
 	end_command(c, status > CL_COMPLETE ? CL_COMPLETE : status, &times);
 }
 

@@ -267,18 +267,17 @@ static int apply_program_build(struct program *p, const struct s_program *m)
 {
 	struct build_request request = { 0 };
 	bool anew = m->requested && m->builds != p->builds;
-	bool better = m->native.n && m->native_shapes > p->native_shapes;
+	bool better = m->native.n && m->shapes.n / sizeof(uint64_t) > p->native_shapes;
 	int err = 0;
 
 	p->answer_seq = m->answer_seq;
 	p->wants_answer = m->wants_answer;
-	p->shapes = m->shapes;
 	p->builds = m->builds;
 	if (!better && !anew)
 		return 0;
 	err = get_request(p->o.session, &request, m);
 	if (err == 0) // none: what there was is of an earlier build
-		err = program_set_native(p, m->native.at, m->native.n, m->native_shapes);
+		err = program_set_native(p, m->native, m->shapes);
 	if (err == 0)
 		err = build(p, &request, m->result);
 	build_request_free(&request);
@@ -294,6 +293,8 @@ static int apply_program(struct session *s, uint64_t serial, struct object **o, 
 		m.text.n > m.total || (m.requested && m.text.n != m.total))
 		return -EBADMSG;
 	if (m.questions.n % 4 || (m.questions.n && !m.requested))
+		return -EBADMSG;
+	if (m.shapes.n % sizeof(uint64_t) || m.shapes.n > PROGRAM_SHAPES * sizeof(uint64_t))
 		return -EBADMSG;
 	if (p && (m.total != p->total || m.text.n < p->text.len))
 		return -EBADMSG; // a text only grows: the worker may be reading it

@@ -107,6 +107,7 @@ static void put_program(struct buf *b, const struct program *p, bool natives)
 {
 	_cleanup_buf_ struct buf inputs = { 0 }, names = { 0 };
 	const struct build_request *r = program_request(p);
+	struct p_blob none = { 0 }, shapes = { p->shapes.data, p->native_shapes * sizeof(uint64_t) };
 
 	for (uint32_t i = 0; i < r->n_inputs; i++) {
 		state_put_serial(&inputs, &r->inputs[i]->o);
@@ -126,9 +127,8 @@ static void put_program(struct buf *b, const struct program *p, bool natives)
 				 .wants_answer = p->wants_answer,
 				 .answer_seq = p->answer_seq,
 				 .executable = p->executable,
-				 .shapes = p->shapes,
-				 .native_shapes = p->native_shapes,
-				 .native = natives ? state_blob(&p->native) : (struct p_blob){ 0 },
+				 .native = natives ? state_blob(&p->native) : none,
+				 .shapes = natives ? shapes : none,
 				 .questions = state_blob(&p->questions) });
 	if (inputs.failed || names.failed)
 		b->failed = true;

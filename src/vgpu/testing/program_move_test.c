@@ -20,7 +20,7 @@ struct be_program {
 };
 
 static struct backend_ops device;
-static atomic_int builds, compiles, links;
+static atomic_int builds, compiles, links, takes;
 static atomic_bool refuses_natives;
 static atomic_bool holds; // compilations wait
 static atomic_bool holds_binaries;
@@ -119,18 +119,24 @@ static int note_result(struct be_program *p, struct buf *body)
 						     : CL_PROGRAM_BINARY_TYPE_EXECUTABLE });
 }
 
+static void put_binary(const struct be_origin *from, struct buf *binary)
+{
+	if (from->binary)
+		buf_put(binary, from->bytes.data, from->bytes.len);
+	else if (from->kind == BE_LINK)
+		for (uint32_t i = 0; i < from->n_inputs; i++)
+			put_binary(&from->inputs[i], binary);
+	else
+		buf_put(binary, from->options, strlen(from->options));
+}
+
 // The bytes are what it was made with.
 static cl_int note_get_binary(struct backend *be, const struct be_origin *from, struct buf *binary)
 {
 	while (atomic_load(&holds_binaries))
 		usleep(1000);
-	if (from->binary)
-		buf_put(binary, from->bytes.data, from->bytes.len);
-	else if (from->kind == BE_LINK)
-		for (uint32_t i = 0; i < from->n_inputs; i++)
-			note_get_binary(be, &from->inputs[i], binary);
-	else
-		buf_put(binary, from->options, strlen(from->options));
+	atomic_fetch_add(&takes, 1);
+	put_binary(from, binary);
 	return CL_SUCCESS;
 }
 
@@ -184,7 +190,7 @@ static void end(struct run *r)
 
 static void forget_counts(void)
 {
-	builds = compiles = links = 0;
+	builds = compiles = links = takes = 0;
 }
 
 static void feed(struct run *r)
@@ -263,7 +269,7 @@ static void link_of_two(struct run *r)
 	CHECK_EQ(answer(r, link_program(r, 10, WAITS(11, 12))), CL_SUCCESS);
 }
 
-static void launch(struct run *r, uint32_t kernel)
+static void launch_as(struct run *r, uint32_t kernel, uint64_t local)
 {
 	_cleanup_buf_ struct buf args = { 0 };
 	uint32_t four = 4;
@@ -271,7 +277,8 @@ static void launch(struct run *r, uint32_t kernel)
 	p_put_arg_item(&args, &(struct p_arg){ 0, PROTO_ARG_BUFFER, 3, { 0 } });
 	p_put_arg_item(&args, &(struct p_arg){ 1, PROTO_ARG_BYTES, 0, BYTES(&four, 4) });
 	p_put_arg_item(&args, &(struct p_arg){ 2, PROTO_ARG_LOCAL, 64, { 0 } });
-	SEND(r, launch, 0, .queue = 2, .kernel = kernel, .dims = 1, .global = { { 1, 1, 1 } },
+	SEND(r, launch, 0, .queue = 2, .kernel = kernel, .dims = 1, .global = { { 8, 1, 1 } },
+		.local = { { local, local ? 1 : 0, local ? 1 : 0 } },
 		.args = BYTES(args.data, args.len));
 }
 
@@ -280,16 +287,21 @@ static uint32_t finish(struct run *r)
 	return SEND(r, finish, 0, .queue = 2);
 }
 
-// What a kernel of this program is made of that is made now and launched.
-static const char *runs(struct run *r, uint32_t program)
+// What a kernel of this program is made of that is made now and launched with this local size.
+static const char *runs_as(struct run *r, uint32_t program, uint64_t local)
 {
 	running[0] = 0;
 	CHECK_EQ(answer(r, new_kernel(r, program)), CL_SUCCESS);
-	launch(r, 99);
+	launch_as(r, 99, local);
 	CHECK_EQ(answer(r, finish(r)), CL_SUCCESS);
 	SEND(r, release, 0, .objects = WAITS(99));
 	feed(r);
 	return running;
+}
+
+static const char *runs(struct run *r, uint32_t program)
+{
+	return runs_as(r, program, 0);
 }
 
 // ---- moving
@@ -445,6 +457,80 @@ static void parts_are_compiled_when_the_guest_links_them(void)
 	CHECK_EQ(compiles, 2);
 	CHECK_STR(runs(&r, 21), "ba");
 	CHECK_STR(runs(&r, 10), "ab");
+	end(&r);
+}
+
+static void launch_again(struct run *r)
+{
+	CHECK_STR(runs_as(r, 10, 4), "a");
+	CHECK_STR(runs(r, 10), "a");
+}
+
+static void a_binary_is_taken_again_only_when_a_launch_has_another_shape(void)
+{
+	struct run r;
+	struct testvgpu to;
+
+	begin(&r);
+	source(&r, 10, "text");
+	CHECK_EQ(answer(&r, build(&r, 10, "a")), CL_SUCCESS);
+	launch_again(&r);
+	move(&r);
+	CHECK_EQ(takes, 1);
+	launch_again(&r);
+	leave(&r, &to, launch_again);
+	arrive(&r, &to);
+	CHECK_EQ(takes, 0);
+	CHECK_STR(runs_as(&r, 10, 2), "a");
+	move(&r);
+	CHECK_EQ(takes, 1);
+	move(&r);
+	CHECK_EQ(builds + compiles + takes, 0);
+	CHECK_STR(runs_as(&r, 10, 2), "a");
+	end(&r);
+}
+
+static void launch_in_another_shape(struct run *r)
+{
+	CHECK_STR(runs_as(r, 10, 4), "a");
+}
+
+static void a_better_binary_follows_in_the_next_round(void)
+{
+	struct run r;
+	struct testvgpu to;
+
+	begin(&r);
+	source(&r, 10, "text");
+	CHECK_EQ(answer(&r, build(&r, 10, "a")), CL_SUCCESS);
+	CHECK_STR(runs(&r, 10), "a");
+	leave(&r, &to, launch_in_another_shape);
+	arrive(&r, &to);
+	CHECK_EQ(takes, 2);
+	launch_again(&r);
+	move(&r); // it had both
+	CHECK_EQ(takes, 0);
+	end(&r);
+}
+
+// What was refused is not passed on, and what launches had code for is compiled here again.
+static void a_binary_is_taken_anew_where_the_one_before_was_refused(void)
+{
+	struct run r;
+
+	begin(&r);
+	source(&r, 10, "text");
+	CHECK_EQ(answer(&r, build(&r, 10, "a")), CL_SUCCESS);
+	launch_again(&r);
+	atomic_store(&refuses_natives, true);
+	move(&r);
+	CHECK_EQ(builds, 1);
+	atomic_store(&refuses_natives, false);
+	launch_again(&r);
+	move(&r);
+	CHECK_EQ(takes, 1);
+	CHECK_EQ(builds, 0);
+	launch_again(&r);
 	end(&r);
 }
 
@@ -617,6 +703,9 @@ int main(void)
 	RUN(parts_are_not_compiled_where_the_binary_came_along);
 	RUN(parts_are_compiled_where_the_driver_refuses_the_binary);
 	RUN(parts_are_compiled_when_the_guest_links_them);
+	RUN(a_binary_is_taken_again_only_when_a_launch_has_another_shape);
+	RUN(a_better_binary_follows_in_the_next_round);
+	RUN(a_binary_is_taken_anew_where_the_one_before_was_refused);
 	RUN(a_part_that_failed_is_no_part_afterwards);
 	RUN(a_parts_binary_is_had_after_a_move);
 	RUN(a_part_can_be_used_while_it_is_compiled);
