@@ -98,6 +98,12 @@ bool program_is_executable(const struct program *p)
 	return p->executable && !p->building;
 }
 
+bool program_is_compiled(const struct program *p)
+{
+	return p->requested && !p->building && !p->deferred && p->request.kind == BE_COMPILE &&
+	       p->build_result == CL_SUCCESS;
+}
+
 bool program_is_busy(const struct program *p)
 {
 	return p->building && (!p->deferred || p->again);

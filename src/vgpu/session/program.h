@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs: text or binary, built on the worker's thread; and the native binary, taken after the
-// guest's launches, that spares the destination of a move the compiler. Main thread only.
+// guest's launches, that spares the destination of a move the compiler. A compiled program's holds what
+// a linker takes. Main thread only.
 #pragma once
 
 #include "base/buf.h"
@@ -43,7 +44,6 @@ struct program {
 	bool deferred;
 	int32_t build_result; // of the last build: what clBuildProgram returned
 	bool executable;
-	bool from_native;    // this process made it of `native`
 	uint32_t answer_seq; // while a guest waits for the build's answer
 	bool wants_answer;
 	uint64_t builds;     // how often one was asked for
@@ -68,7 +68,8 @@ int program_new(struct session *s, uint64_t serial, enum program_origin origin, 
 bool program_prints(struct program *p);
 bool program_is_complete(const struct program *p); // its text is here
 bool program_is_executable(const struct program *p);
-bool program_is_busy(const struct program *p); // is being built, as far as its guest knows
+bool program_is_compiled(const struct program *p); // by clCompileProgram, in this process
+bool program_is_busy(const struct program *p);     // is being built, as far as its guest knows
 const struct build_request *program_request(const struct program *p); // what it was last asked
 // A launch of this shape (kernel_shape()) is over, so the driver has code for it now: a native binary
 // taken before is worth less.

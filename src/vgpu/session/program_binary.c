@@ -96,7 +96,7 @@ static void end_binary(void *arg)
 	ports_pump(v);
 }
 
-static int copy_origin(struct be_origin *to, const struct program *p);
+static int copy_input(struct be_origin *to, const struct program *p);
 
 static int copy_inputs(struct be_origin *to, const struct build_request *how)
 {
@@ -108,7 +108,7 @@ static int copy_inputs(struct be_origin *to, const struct build_request *how)
 		to->n_inputs = i + 1;
 		if (to->names && !(to->names[i] = strdup(how->names[i])))
 			return -ENOMEM;
-		int r = copy_origin(&to->inputs[i], how->inputs[i]);
+		int r = copy_input(&to->inputs[i], how->inputs[i]);
 		if (r < 0)
 			return r;
 	}
@@ -118,16 +118,25 @@ static int copy_inputs(struct be_origin *to, const struct build_request *how)
 // What `p` was made of, all the way down. free_origin() afterwards, also on error.
 static int copy_origin(struct be_origin *to, const struct program *p)
 {
-	const struct buf *made_of = p->from_native ? &p->native : &p->text;
-
-	*to = (struct be_origin){ .binary = p->from_native || p->origin == PROGRAM_BINARY,
+	*to = (struct be_origin){ .binary = p->origin == PROGRAM_BINARY,
 		.built = p->requested,
-		.kind = p->from_native ? BE_BUILD : p->request.kind };
+		.kind = p->request.kind };
 	to->options = strdup(p->request.options ? p->request.options : "");
-	buf_put(&to->bytes, made_of->data, made_of->len);
+	buf_put(&to->bytes, p->text.data, p->text.len);
 	if (!to->options || to->bytes.failed)
 		return -ENOMEM;
-	return p->from_native ? 0 : copy_inputs(to, &p->request);
+	return copy_inputs(to, &p->request);
+}
+
+// A part that came compiled goes in as it came: only what is linked of the very same parts has its
+// functions in PoCL's cache.
+static int copy_input(struct be_origin *to, const struct program *p)
+{
+	if (p->request.kind != BE_COMPILE || !p->native.len)
+		return copy_origin(to, p);
+	*to = (struct be_origin){ .binary = true, .kind = BE_LOAD, .options = strdup("") };
+	buf_put(&to->bytes, p->native.data, p->native.len);
+	return !to->options || to->bytes.failed ? -ENOMEM : 0;
 }
 
 static int start_binary(struct program *p, const struct binary_job *what)
@@ -153,11 +162,19 @@ static int start_binary(struct program *p, const struct binary_job *what)
 	return 0;
 }
 
+// What the driver made of a binary has no other one, whatever was launched.
+static bool has_current_native(const struct program *p)
+{
+	bool complete = p->native_shapes * sizeof(uint64_t) == p->shapes.len;
+
+	return p->native.len && (complete || p->origin == PROGRAM_BINARY);
+}
+
 int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
 {
-	bool current = p->native.len && p->native_shapes * sizeof(uint64_t) == p->shapes.len;
+	bool there_is_one = program_is_executable(p) || program_is_compiled(p);
 
-	if (current || p->taking_native || !program_is_executable(p)) {
+	if (!there_is_one || has_current_native(p) || p->taking_native) {
 		done(arg);
 		return 0;
 	}

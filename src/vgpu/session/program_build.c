@@ -62,7 +62,7 @@ static int32_t build_from_text(struct build *b)
 
 static bool has_native(const struct program *p, enum build_purpose purpose)
 {
-	return purpose == BUILD_INCOMING && p->native.len;
+	return purpose != BUILD_ASKED && p->native.len;
 }
 
 // A native binary needs no compiler; where the driver does not take it, its source does.
@@ -70,7 +70,8 @@ static bool restore_native(struct build *b)
 {
 	struct program *p = b->p;
 	const struct backend_ops *ops = b->be->ops;
-	struct be_build how = { .kind = BE_BUILD, .options = b->how.options };
+	struct be_build how = { .kind = b->how.kind == BE_COMPILE ? BE_LOAD : BE_BUILD,
+		.options = b->how.options };
 
 	if (!has_native(p, b->purpose))
 		return false;
@@ -195,8 +196,7 @@ static void end_build(void *arg)
 	p->building = p->deferred = false;
 	p->build_result = b->result;
 	p->executable = b->executable;
-	p->from_native = b->from_native;
-	if (!p->from_native && !p->again)
+	if (!b->from_native && !p->again)
 		program_forget_native(p);
 	object_touch(&p->o);
 	if (b->purpose == BUILD_INCOMING)

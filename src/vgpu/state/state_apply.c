@@ -267,7 +267,8 @@ static int apply_program_build(struct program *p, const struct s_program *m)
 {
 	struct build_request request = { 0 };
 	bool anew = m->requested && m->builds != p->builds;
-	bool better = m->native.n && m->shapes.n / sizeof(uint64_t) > p->native_shapes;
+	bool better = m->native.n && (m->shapes.n / sizeof(uint64_t) > p->native_shapes ||
+					     (p->deferred && !p->native.len));
 	int err = 0;
 
 	p->answer_seq = m->answer_seq;

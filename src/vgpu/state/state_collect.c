@@ -107,7 +107,8 @@ static void put_program(struct buf *b, const struct program *p, bool natives)
 {
 	_cleanup_buf_ struct buf inputs = { 0 }, names = { 0 };
 	const struct build_request *r = program_request(p);
-	struct p_blob none = { 0 }, shapes = { p->shapes.data, p->native_shapes * sizeof(uint64_t) };
+	struct p_blob none = { 0 },
+		      shapes = { p->shapes.data, p->native_shapes * sizeof(uint64_t) };
 
 	for (uint32_t i = 0; i < r->n_inputs; i++) {
 		state_put_serial(&inputs, &r->inputs[i]->o);

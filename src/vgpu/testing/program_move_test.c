@@ -26,6 +26,8 @@ static atomic_bool holds; // compilations wait
 static atomic_bool holds_binaries;
 static char running[64];     // made_with of the program whose kernel was made last
 static char last_header[64]; // text of the header that was last compiled with
+static const char
+	*last_input; // what the last part was that a binary was taken of: "native", "text"
 
 static int open_device(const struct be_config *config, struct backend **ret, struct ferry_error *e)
 {
@@ -101,9 +103,11 @@ static cl_int note_build(struct backend *be, struct be_program **p, const struct
 		err = link_parts(p, how);
 	else if (how->kind == BE_COMPILE)
 		err = compile(*p, how);
+	else if (how->kind == BE_LOAD)
+		(*p)->is_built = (*p)->is_native;
 	else if (!(*p)->is_native)
 		atomic_fetch_add(&builds, 1);
-	(*p)->kind = how->kind;
+	(*p)->kind = how->kind == BE_LOAD ? BE_COMPILE : how->kind;
 	if (how->kind == BE_LINK || (*p)->is_native)
 		return err;
 	snprintf((*p)->made_with, sizeof(*p)->made_with, "%s", how->options);
@@ -124,8 +128,10 @@ static void put_binary(const struct be_origin *from, struct buf *binary)
 	if (from->binary)
 		buf_put(binary, from->bytes.data, from->bytes.len);
 	else if (from->kind == BE_LINK)
-		for (uint32_t i = 0; i < from->n_inputs; i++)
+		for (uint32_t i = 0; i < from->n_inputs; i++) {
+			last_input = from->inputs[i].binary ? "native" : "text";
 			put_binary(&from->inputs[i], binary);
+		}
 	else
 		buf_put(binary, from->options, strlen(from->options));
 }
@@ -442,6 +448,29 @@ static void parts_are_compiled_where_the_driver_refuses_the_binary(void)
 	end(&r);
 }
 
+static void link_parts_again(struct run *r, int late)
+{
+	CHECK_EQ(answer(r, link_program(r, 20, WAITS(12))), CL_SUCCESS);
+	CHECK_EQ(compiles, late);
+	CHECK_STR(runs(r, 20), "b");
+	CHECK_EQ(answer(r, link_program(r, 21, WAITS(12, 11))), CL_SUCCESS);
+	CHECK_EQ(compiles, 2 * late);
+	CHECK_STR(runs(r, 21), "ba");
+	CHECK_STR(runs(r, 10), "ab");
+}
+
+static void parts_come_compiled_for_what_the_guest_links_of_them(void)
+{
+	struct run r;
+
+	begin(&r);
+	link_of_two(&r);
+	move(&r);
+	move(&r);
+	link_parts_again(&r, 0);
+	end(&r);
+}
+
 static void parts_are_compiled_when_the_guest_links_them(void)
 {
 	struct run r;
@@ -450,13 +479,28 @@ static void parts_are_compiled_when_the_guest_links_them(void)
 	link_of_two(&r);
 	move(&r);
 	move(&r);
-	CHECK_EQ(answer(&r, link_program(&r, 20, WAITS(12))), CL_SUCCESS);
-	CHECK_EQ(compiles, 1);
-	CHECK_STR(runs(&r, 20), "b");
-	CHECK_EQ(answer(&r, link_program(&r, 21, WAITS(12, 11))), CL_SUCCESS);
-	CHECK_EQ(compiles, 2);
-	CHECK_STR(runs(&r, 21), "ba");
-	CHECK_STR(runs(&r, 10), "ab");
+	atomic_store(&refuses_natives, true);
+	link_parts_again(&r, 1);
+	end(&r);
+}
+
+// A program linked of binaries is taken of the same ones again.
+static void a_linked_program_is_taken_again_without_its_parts_being_compiled(void)
+{
+	struct run r;
+
+	begin(&r);
+	link_of_two(&r);
+	move(&r);
+	CHECK_EQ(takes, 3);
+	move(&r);
+	CHECK_EQ(takes, 0);
+	CHECK_STR(runs_as(&r, 10, 4), "ab");
+	move(&r);
+	CHECK_EQ(takes, 1);
+	CHECK_STR(last_input, "native");
+	CHECK_EQ(compiles + links + builds, 0);
+	CHECK_STR(runs_as(&r, 10, 4), "ab");
 	end(&r);
 }
 
@@ -557,11 +601,11 @@ static void a_parts_binary_is_had_after_a_move(void)
 
 	begin(&r);
 	source(&r, 11, "text");
-	CHECK_EQ(answer(&r, compile_part(&r, 11, "")), CL_SUCCESS);
+	CHECK_EQ(answer(&r, compile_part(&r, 11, "a")), CL_SUCCESS);
 	move(&r);
 	uint32_t query = SEND(&r, program_query_binary, 0, .program = 11);
 	CHECK_EQ(answer(&r, query), CL_SUCCESS);
-	CHECK_EQ(compiles, 1);
+	CHECK_EQ(compiles, 0);
 	end(&r);
 }
 
@@ -574,6 +618,7 @@ static void a_part_can_be_used_while_it_is_compiled(void)
 	source(&r, 11, "text");
 	CHECK_EQ(answer(&r, compile_part(&r, 11, "a")), CL_SUCCESS);
 	move(&r);
+	atomic_store(&refuses_natives, true);
 	atomic_store(&holds, true);
 	uint32_t first = link_program(&r, 20, WAITS(11));
 	uint32_t second = link_program(&r, 21, WAITS(11));
@@ -604,6 +649,7 @@ static void a_part_that_is_compiled_late_moves_on(void)
 	source(&r, 11, "text");
 	CHECK_EQ(answer(&r, compile_part(&r, 11, "a")), CL_SUCCESS);
 	move(&r);
+	atomic_store(&refuses_natives, true);
 	atomic_store(&holds, true);
 	uint32_t linked = link_program(&r, 20, WAITS(11));
 	uint32_t anew = compile_part(&r, 11, "b");
@@ -702,7 +748,9 @@ int main(void)
 	RUN(linked_programs_move);
 	RUN(parts_are_not_compiled_where_the_binary_came_along);
 	RUN(parts_are_compiled_where_the_driver_refuses_the_binary);
+	RUN(parts_come_compiled_for_what_the_guest_links_of_them);
 	RUN(parts_are_compiled_when_the_guest_links_them);
+	RUN(a_linked_program_is_taken_again_without_its_parts_being_compiled);
 	RUN(a_binary_is_taken_again_only_when_a_launch_has_another_shape);
 	RUN(a_better_binary_follows_in_the_next_round);
 	RUN(a_binary_is_taken_anew_where_the_one_before_was_refused);

@@ -54,7 +54,7 @@ void testhost_start_sized(struct testhost *h, const char *program, bool incoming
 	char path[PATH_MAX + 16], env[PATH_MAX + 32], memory[24], number[12];
 	struct process_fd fds[2 * TESTHOST_PORTS_MAX];
 
-	*h = (struct testhost){ .control = -1 };
+	*h = (struct testhost){ .control = -1, .takes_binaries = true };
 	CHECK_EQ(temporary_make(&h->folder, "/tmp", "ferry-testhost-", &e), 0);
 	snprintf(path, sizeof path, "%s/control", h->folder.path);
 	snprintf(env, sizeof env, "POCL_CACHE_DIR=%s/cl-cache", h->folder.path);
@@ -184,7 +184,7 @@ static void open_channels(struct testhost *from, struct testhost *to, int rounds
 	json_decref(testhost_call(from, "move.begin",
 		json_pack("{s:s, s:s, s:i, s:i, s:i, s:b}", "migration", "00", "mode",
 			rounds ? "precopy" : "stop-copy", "channels", CHANNELS,
-			"bandwidth_bytes_per_s", 0, "index", 0, "binaries", 1),
+			"bandwidth_bytes_per_s", 0, "index", 0, "binaries", to->takes_binaries),
 		source, CHANNELS));
 	for (int i = 0; i < CHANNELS; i++) {
 		close(source[i]);

@@ -18,6 +18,7 @@ struct testhost {
 		int port; // the first, and for most tests the only one
 		int ports[TESTHOST_PORTS_MAX];
 	};
+	bool takes_binaries; // the driver's: the device there is as here. True unless a test says no
 	struct temporary folder;
 	struct buf in;
 };
