@@ -154,6 +154,12 @@ int round_plan_look(struct round_plan *p, struct page_space *s, const struct bit
 	return plan_extents(p, s, NULL, candidates, ROUND_PLAN_FIND_HOLES);
 }
 
+void round_plan_clear(struct round_plan *p)
+{
+	p->n = 0;
+	p->read_pages = 0;
+}
+
 void round_plan_destroy(struct round_plan *p)
 {
 	free(p->work);

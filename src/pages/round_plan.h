@@ -40,4 +40,5 @@ int round_plan_make(struct round_plan *p, struct page_space *s, const struct bit
 	enum round_plan_holes holes);
 // Replaces the plan by only what is to be read, to count it: notes and memory stay as they are.
 int round_plan_look(struct round_plan *p, struct page_space *s, const struct bitmap *candidates);
+void round_plan_clear(struct round_plan *p); // empty, memory kept
 void round_plan_destroy(struct round_plan *p);

@@ -104,6 +104,25 @@ void control_end_move(struct control *c)
 	refuse_move(c, &e);
 }
 
+static void on_ahead(void *arg, const struct move_round_result *r, const struct ferry_error *e)
+{
+	struct control *c = arg;
+
+	if (r)
+		control_answer(c, take_ask(&c->move_ask), NULL);
+	else
+		refuse_move(c, e);
+}
+
+// Has no rounds in which object state could go before the stun.
+static void send_ahead(struct control *c)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+
+	if (move_source_ahead(c->source, on_ahead, c, &e) < 0)
+		refuse_move(c, &e);
+}
+
 static void begin(struct control *c)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
@@ -116,7 +135,10 @@ static void begin(struct control *c)
 		refuse_move(c, &e);
 		return;
 	}
-	control_answer(c, take_ask(&c->move_ask), NULL);
+	if (c->spec.mode == MOVE_STOP_COPY)
+		send_ahead(c);
+	else
+		control_answer(c, take_ask(&c->move_ask), NULL);
 }
 
 static int parse_begin(struct control *c, const json_t *args, size_t n_fds, struct ferry_error *e)

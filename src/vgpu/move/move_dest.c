@@ -105,8 +105,8 @@ static void tell_round(struct move_dest *d)
 		return;
 	d->told_round = round;
 	if (!quiet)
-		log_line_to(
-			d->vm_log, "Migrate_ReadState: vGPU Page Transfer Start. round=%u", round);
+		log_line_to(d->vm_log, "Migrate_ReadState: vGPU Page Transfer Start. round=%u",
+			++d->lines);
 	if (d->events.round)
 		d->events.round(d->events.arg, round);
 }

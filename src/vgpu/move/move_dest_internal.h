@@ -45,7 +45,7 @@ struct move_dest {
 	// Main thread only.
 	struct move_pool *pool;     // the receivers
 	struct move_pool *populate; // one thread that faults memory in
-	uint32_t told_round;
+	uint32_t told_round, lines; // lines: in vm_log
 	bool told_received, failed, ended;
 	unsigned calls;      // of ours on the stack
 	int64_t all_here_ns; // when the round under way had arrived; 0: not yet

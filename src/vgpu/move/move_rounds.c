@@ -102,7 +102,7 @@ static int make_opening(struct move_source *m, bool final, struct ferry_error *e
 {
 	uint64_t generation = page_space_generation(m->space);
 	bool same = m->announced && m->announced_generation == generation;
-	bool quiet = m->mode == MOVE_SINGLE_PASS && m->round > 1;
+	bool quiet = m->ahead || (m->mode == MOVE_SINGLE_PASS && m->round > 1);
 	int rc;
 
 	move_opening_reset(&m->opening);
@@ -115,7 +115,7 @@ static int make_opening(struct move_source *m, bool final, struct ferry_error *e
 	m->announced_generation = generation;
 	if (!quiet)
 		log_line_to(m->vm_log, "Migrate_ReadState: vGPU Page Transfer Start. round=%u",
-			m->round);
+			++m->lines);
 	return move_opening_objects(&m->opening, &m->objects, m->round, final, e);
 }
 
@@ -131,6 +131,8 @@ static int start_sending(struct move_source *m, struct move_batch_mode mode, boo
 		rc = make_opening(m, final, e);
 	if (rc)
 		return rc;
+	if (m->ahead)
+		round_plan_clear(&m->plan);
 	m->batch_mode = mode;
 	m->next = next;
 	m->final = final;
@@ -219,6 +221,26 @@ int move_source_step_round(struct move_source *m, struct ferry_error *e)
 	return rc ? rc : start_sending(m, mode, false, round_sent, e);
 }
 
+// --- Stop-copy --------------------------------------------------------------------------------
+
+static int report_ahead(struct move_source *m, struct ferry_error *e)
+{
+	(void)e;
+	add_up(m);
+	m->ahead = false;
+	return move_source_report(m, MOVE_IDLE);
+}
+
+// Nothing was sent before, so there is no page that must be named now.
+int move_source_step_ahead(struct move_source *m, struct ferry_error *e)
+{
+	struct move_batch_mode mode = { .live = true };
+
+	m->ahead = true;
+	all_allocated(m, &m->dirty);
+	return start_sending(m, mode, false, report_ahead, e);
+}
+
 // --- Single-pass ------------------------------------------------------------------------------
 
 static int send_cold(struct move_source *m, struct ferry_error *e)
@@ -304,7 +326,7 @@ int move_source_step_final(struct move_source *m, struct ferry_error *e)
 
 	if (m->round > 1 && m->mode == MOVE_SINGLE_PASS)
 		return look(m, send_final_whole, e);
-	if (m->round == 1) { // stop-copy, or no round was made
+	if (m->round == 1 || m->mode == MOVE_STOP_COPY) { // no page was sent yet
 		all_allocated(m, &m->dirty);
 	} else {
 		bitmap_clear_all(&m->dirty);

@@ -261,6 +261,17 @@ int move_source_round(
 		m, m->mode == MOVE_PRECOPY ? move_source_step_round : move_source_step_watch, e);
 }
 
+int move_source_ahead(struct move_source *m, move_round_fn fn, void *arg, struct ferry_error *e)
+{
+	bool right = m->mode == MOVE_STOP_COPY && m->round == 0;
+	int rc = check_start(m, right, "sending objects ahead", e);
+
+	if (rc)
+		return rc;
+	begin_call(m, fn, arg);
+	return start_with(m, move_source_step_ahead, e);
+}
+
 int move_source_set_rate(struct move_source *m, uint64_t bandwidth, struct ferry_error *e)
 {
 	if (!bandwidth || !m->channels.rate)

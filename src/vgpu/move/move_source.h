@@ -65,6 +65,11 @@ int move_source_begin(
 int move_source_round(
 	struct move_source *m, uint32_t n, move_round_fn fn, void *arg, struct ferry_error *e);
 
+// Stop-copy, once, before the final part: sends the object state, and which pages will come, but no
+// page; answers when the destination has built what it got, so that its compiler is no part of the
+// stun. No round of pages: no line in the log. -EINVAL "bad-state" otherwise.
+int move_source_ahead(struct move_source *m, move_round_fn fn, void *arg, struct ferry_error *e);
+
 // Changes spec.bandwidth, at any time and for what waits to be sent, too. -EINVAL "no-rate" for 0, and
 // where the move was begun without a limit.
 int move_source_set_rate(struct move_source *m, uint64_t bandwidth, struct ferry_error *e);

@@ -47,9 +47,11 @@ struct move_source {
 	int64_t started_ns, grace_until_ns;
 	struct move_round_result result;
 	uint64_t sent_bytes, announced_generation;
-	bool announced, ended, final; // final: the round being sent is the last
-	unsigned calls;               // of ours on the stack
-	struct tracker *tracker;      // NULL in stop-copy
+	bool announced, ended;
+	bool ahead, final;       // the round being sent: objects only; the last
+	uint32_t lines;          // in vm_log
+	unsigned calls;          // of ours on the stack
+	struct tracker *tracker; // NULL in stop-copy
 	struct bitmap hot;
 	struct digest_table seen; // single-pass without an exact tracker: as of the watch's begin
 	struct move_pool *pool;
@@ -86,6 +88,7 @@ void move_source_answer(
 int move_source_report(struct move_source *m, enum move_phase to);
 // First steps of calls, and what follows MOVE_WATCHING.
 int move_source_step_round(struct move_source *m, struct ferry_error *e);
+int move_source_step_ahead(struct move_source *m, struct ferry_error *e);
 int move_source_step_watch(struct move_source *m, struct ferry_error *e);
 int move_source_step_watch_over(struct move_source *m, struct ferry_error *e);
 int move_source_step_final(struct move_source *m, struct ferry_error *e);

@@ -61,13 +61,15 @@ static void precopy(const struct tracker_ops *tracker, size_t channels)
 	testmove_tear_down(&t);
 }
 
-static void other_mode(const struct tracker_ops *tracker, enum move_mode mode)
+static void other_mode(const struct tracker_ops *tracker, enum move_mode mode, bool ahead)
 {
 	testmove_set_up(&t, tracker, mode, 2);
 	testmove_open(&t);
 	usleep(5000);
 	if (mode == MOVE_SINGLE_PASS)
 		testmove_round(&t, 1, true);
+	else if (ahead)
+		testmove_ahead(&t, true);
 	CHECK(move_source_round(t.source, 2, testmove_answered, &t, NULL) < 0);
 	testmove_final(&t);
 	testmove_check_equal(&t);
@@ -111,6 +113,28 @@ static void a_round_waits_for_what_it_brought_to_be_built(void)
 	CHECK(t.result.ms < 200); // the wait is not the link's
 	testmove_final(&t);
 	testmove_check_equal(&t);
+	testmove_tear_down(&t);
+}
+
+static void stop_copy_has_all_built_before_its_first_page(void)
+{
+	testmove_set_up(&t, &tracker_digest, MOVE_STOP_COPY, 2);
+	t.building = true;
+	testmove_open(&t);
+	t.answered = false;
+	CHECK_EQ(move_source_ahead(t.source, testmove_answered, &t, NULL), 0);
+	for (int i = 0; i < 1000 && !t.b.applied; i++)
+		loop_once(t.loop, 20);
+	CHECK(!t.answered && t.b.applied > 0);
+	t.building = false;
+	move_dest_settled(t.dest);
+	CHECK(testmove_run_until(&t, &t.answered, true)); // and what changes now goes last
+	CHECK_EQ(t.result.bytes + t.result.zero_bytes, 0);
+	check_logs(0);
+	CHECK_EQ(move_source_ahead(t.source, testmove_answered, &t, NULL), -EINVAL);
+	testmove_final(&t);
+	testmove_check_equal(&t);
+	check_logs(1);
 	testmove_tear_down(&t);
 }
 
@@ -181,8 +205,9 @@ static void with_tracker(const struct tracker_ops *tracker)
 	precopy(tracker, 1);
 	precopy(tracker, 4);
 	printf("ok precopy\n");
-	other_mode(tracker, MOVE_STOP_COPY);
-	other_mode(tracker, MOVE_SINGLE_PASS);
+	other_mode(tracker, MOVE_STOP_COPY, false);
+	other_mode(tracker, MOVE_STOP_COPY, true);
+	other_mode(tracker, MOVE_SINGLE_PASS, false);
 	printf("ok other_mode\n");
 }
 
@@ -191,6 +216,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	RUN(wrong_calls_are_refused);
 	RUN(a_round_waits_for_what_it_brought_to_be_built);
+	RUN(stop_copy_has_all_built_before_its_first_page);
 	RUN(a_new_rate_holds_for_a_round_under_way);
 	RUN(large_objects_and_no_pages);
 	testmove_each_tracker(with_tracker);

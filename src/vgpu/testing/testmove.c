@@ -254,6 +254,14 @@ void testmove_round(struct testmove *t, uint32_t n, bool changing)
 	CHECK_EQ(t->result.n, n);
 }
 
+void testmove_ahead(struct testmove *t, bool changing)
+{
+	t->answered = false;
+	CHECK_EQ(move_source_ahead(t->source, testmove_answered, t, NULL), 0);
+	CHECK(testmove_run_until(t, &t->answered, changing));
+	CHECK(!t->failed);
+}
+
 void testmove_final(struct testmove *t)
 {
 	testmove_drain(t);

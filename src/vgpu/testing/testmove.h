@@ -74,6 +74,8 @@ void testmove_answered(void *arg, const struct move_round_result *r, const struc
 bool testmove_run_until(struct testmove *t, const bool *flag, bool changing);
 // A round that must succeed.
 void testmove_round(struct testmove *t, uint32_t n, bool changing);
+// Objects ahead of stop-copy's only round.
+void testmove_ahead(struct testmove *t, bool changing);
 // Drains, and moves the rest, which must succeed.
 void testmove_final(struct testmove *t);
 // Extents, pages and roots are the same.

@@ -147,6 +147,7 @@ static void move(struct run *r, int rounds, bool binaries)
 	testhost_start(&to, program, true, "auto");
 	to.takes_binaries = binaries;
 	testhost_precopy(&r->host, &to, rounds, NULL, NULL);
+	CHECK(programs(&to) >= 2); // built or unpacked before the guest stops
 	testhost_switch(&r->host, &to);
 	testhost_stop(&r->host);
 	close(r->host.port);
