@@ -4,6 +4,7 @@
 #include "api.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #define THREADS 6
 #define ROUNDS  150
@@ -143,6 +144,53 @@ static void long_writes_do_not_disturb_small_calls(void)
 	pthread_join(bulk[1], NULL);
 }
 
+struct bulk_write {
+	cl_mem m;
+	cl_event gate;
+	const int *words;
+};
+
+static void *write_behind_gate(void *arg)
+{
+	const struct bulk_write *w = arg;
+	const size_t zero[3] = { 0 }, region[3] = { BULK / 1024, 1024, 1 };
+	cl_int err;
+	cl_command_queue q = clCreateCommandQueue(c.context, c.device, 0, &err);
+	OK(err);
+
+	OK(clEnqueueWriteBufferRect(
+		q, w->m, CL_TRUE, zero, zero, region, 0, 0, 0, 0, w->words, 1, &w->gate, NULL));
+	OK(clFinish(q));
+	OK(clReleaseCommandQueue(q));
+	return NULL;
+}
+
+// The write may not begin, and must not keep the other threads' commands from the one that lets it.
+static void a_long_blocking_write_that_waits_disturbs_nobody(void)
+{
+	pthread_t t;
+	cl_int err;
+	int *words = malloc(BULK), *got = malloc(BULK);
+	struct bulk_write w = { cl_buffer(&c, CL_MEM_READ_WRITE, BULK, NULL),
+		clCreateUserEvent(c.context, &err), words };
+
+	OK(err);
+	CHECK(words && got);
+	for (size_t i = 0; i < BULK / sizeof *words; i++)
+		words[i] = (int)i;
+	CHECK_EQ(pthread_create(&t, NULL, write_behind_gate, &w), 0);
+	usleep(300000); // it is in its call by now, most likely
+	work((void *)1);
+	OK(clSetUserEventStatus(w.gate, CL_COMPLETE));
+	pthread_join(t, NULL);
+	OK(clEnqueueReadBuffer(c.queue, w.m, CL_TRUE, 0, BULK, got, 0, NULL, NULL));
+	CHECK(!memcmp(got, words, BULK));
+	OK(clReleaseEvent(w.gate));
+	OK(clReleaseMemObject(w.m));
+	free(words);
+	free(got);
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -152,6 +200,7 @@ int main(void)
 	RUN(threads_do_not_disturb_each_other);
 	RUN(one_thread_frees_another);
 	RUN(long_writes_do_not_disturb_small_calls);
+	RUN(a_long_blocking_write_that_waits_disturbs_nobody);
 	OK(clReleaseMemObject(shared));
 	OK(clReleaseProgram(program));
 	cl_teardown(&c);

@@ -144,6 +144,21 @@ cl_int later_wait(const void *at, size_t n)
 	return session_wait(is_free, &r);
 }
 
+static bool is_sent(const void *arg)
+{
+	const uint32_t *seq = arg;
+
+	for (const struct later *l = first; l; l = l->next)
+		if (l->seq == *seq)
+			return false;
+	return true;
+}
+
+cl_int later_wait_for(uint32_t seq)
+{
+	return session_wait(is_sent, &seq);
+}
+
 void later_drop_all(void)
 {
 	while (first)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes whose bytes stay in the program's memory until the host asks for them. Where a command may wait
 // for a user event, the thread that would wait for credit may be the one that has to set it: such a write
-// takes no credit before its turn has come. Everything needs the session's lock.
+// takes no credit before its turn has come; one that blocks waits for that in its call. Everything needs
+// the session's lock.
 #pragma once
 
 #include "guest/cl/region.h"
@@ -26,5 +27,6 @@ bool later_any(void);
 // Whether bytes there are still to be sent; waits until none are.
 bool later_holds(const void *at, size_t n);
 cl_int later_wait(const void *at, size_t n);
+cl_int later_wait_for(uint32_t seq); // the same for what began with that number
 // The session is over.
 void later_drop_all(void);

@@ -154,6 +154,16 @@ static cl_int write_rest(
 	return err;
 }
 
+// Until its bytes have gone, which they do when its turn has come.
+static cl_int await_later(struct command *c)
+{
+	cl_int err = later_wait_for(c->seq);
+
+	if (err && c->event)
+		object_unref(c->event); // the program never hears of it
+	return err;
+}
+
 static cl_int write_flat(
 	struct command *c, cl_mem m, size_t offset, const struct region *r, struct later *l)
 {
@@ -248,9 +258,9 @@ static cl_int transfer(struct command *c, cl_mem m, size_t offset, const struct 
 		return err;
 	if (!write)
 		return read_into(c, m, offset, at, r, blocking);
-	bool waits = !blocking && later_needed(region_bytes(r));
-	struct later *l = waits ? later_new(m, r) : NULL;
-	return at ? write_box(c, m, at, r, l) : write_flat(c, m, offset, r, l);
+	struct later *l = later_needed(region_bytes(r)) ? later_new(m, r) : NULL;
+	err = at ? write_box(c, m, at, r, l) : write_flat(c, m, offset, r, l);
+	return err || !l || !blocking ? err : await_later(c);
 }
 
 // A write of more bytes than the credit waits for its turn in the call anyway, unless the program could
