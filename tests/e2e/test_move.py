@@ -72,7 +72,8 @@ class MoveTest(VmTest):
         answer = self.begin("a", "b").wait(90)
         self.assertEqual(answer.exit, 0, self.describe(answer))
         built = [p["destination_programs"] for line in answer.lines if "destination_programs" in (p := line.get("progress", {}))]
-        self.assertEqual(built[-1], {"done": 2, "total": 2}, answer.lines)
+        self.assertEqual(built[-1]["done"], built[-1]["total"], answer.lines)
+        self.assertGreaterEqual(built[-1]["total"], 2, answer.lines)  # a launch in the midst of it makes a better binary, which counts again
         self.assert_goes_on("b")
         self.ferry.guest("b", VM, "sh", "-c", "kill -TERM $(cat /tmp/second.pid); sleep 1")
         self.assertRegex(self.ferry.guest("b", VM, "tail", "-n", "1", "/tmp/second")[1], r"pattern ok \d+")
