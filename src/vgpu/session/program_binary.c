@@ -96,7 +96,26 @@ static void end_binary(void *arg)
 	ports_pump(v);
 }
 
-static int copy_input(struct be_origin *to, const struct program *p);
+static int copy_origin(struct be_origin *to, const struct program *p);
+
+// Only its text counts, whatever it was compiled with: two programs can be each other's headers.
+static int copy_header(struct be_origin *to, const struct program *p)
+{
+	*to = (struct be_origin){ .kind = BE_LOAD, .options = strdup("") };
+	buf_put(&to->bytes, p->text.data, p->text.len);
+	return !to->options || to->bytes.failed ? -ENOMEM : 0;
+}
+
+// One that came compiled goes in as it came: only what is linked of the very same parts has its
+// functions in PoCL's cache.
+static int copy_part(struct be_origin *to, const struct program *p)
+{
+	if (p->request.kind != BE_COMPILE || !p->native.len)
+		return copy_origin(to, p);
+	*to = (struct be_origin){ .binary = true, .kind = BE_LOAD, .options = strdup("") };
+	buf_put(&to->bytes, p->native.data, p->native.len);
+	return !to->options || to->bytes.failed ? -ENOMEM : 0;
+}
 
 static int copy_inputs(struct be_origin *to, const struct build_request *how)
 {
@@ -108,7 +127,8 @@ static int copy_inputs(struct be_origin *to, const struct build_request *how)
 		to->n_inputs = i + 1;
 		if (to->names && !(to->names[i] = strdup(how->names[i])))
 			return -ENOMEM;
-		int r = copy_input(&to->inputs[i], how->inputs[i]);
+		int r = how->kind == BE_COMPILE ? copy_header(&to->inputs[i], how->inputs[i])
+						: copy_part(&to->inputs[i], how->inputs[i]);
 		if (r < 0)
 			return r;
 	}
@@ -126,17 +146,6 @@ static int copy_origin(struct be_origin *to, const struct program *p)
 	if (!to->options || to->bytes.failed)
 		return -ENOMEM;
 	return copy_inputs(to, &p->request);
-}
-
-// A part that came compiled goes in as it came: only what is linked of the very same parts has its
-// functions in PoCL's cache.
-static int copy_input(struct be_origin *to, const struct program *p)
-{
-	if (p->request.kind != BE_COMPILE || !p->native.len)
-		return copy_origin(to, p);
-	*to = (struct be_origin){ .binary = true, .kind = BE_LOAD, .options = strdup("") };
-	buf_put(&to->bytes, p->native.data, p->native.len);
-	return !to->options || to->bytes.failed ? -ENOMEM : 0;
 }
 
 static int start_binary(struct program *p, const struct binary_job *what)

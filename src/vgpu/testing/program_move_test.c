@@ -731,6 +731,8 @@ static void programs_can_be_each_others_headers(void)
 	source(&r, 12, "second");
 	CHECK_EQ(answer(&r, compile_with(&r, 11, 12)), CL_SUCCESS);
 	CHECK_EQ(answer(&r, compile_with(&r, 12, 11)), CL_SUCCESS);
+	uint32_t query = SEND(&r, program_query_binary, 0, .program = 11);
+	CHECK_EQ(answer(&r, query), CL_SUCCESS);
 	move(&r);
 	CHECK_EQ(answer(&r, link_program(&r, 10, WAITS(11, 12))), CL_SUCCESS);
 	SEND(&r, release, 0, .objects = WAITS(11, 12));
