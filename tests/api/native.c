@@ -96,7 +96,7 @@ static void one_has_its_place_in_the_queue(void)
 
 static void several_buffers(void)
 {
-	cl_int *own = aligned_alloc(4096, N * sizeof *own);
+	cl_int *own = malloc(N * sizeof *own);
 	cl_mem m[] = { filled(CL_MEM_READ_WRITE, N, 3, NULL),
 		filled(CL_MEM_USE_HOST_PTR, N, 4, own) };
 
