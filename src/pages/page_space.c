@@ -13,10 +13,6 @@
 #define MADV_POPULATE_WRITE 23 // linux/mman.h, Linux 5.14
 #endif
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000 // linux/mman.h, Linux 4.17
-#endif
-
 #define BASE_ALIGN     (2u << 20)
 #define POPULATE_BYTES (16u << 20)
 

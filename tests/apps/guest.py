@@ -22,9 +22,9 @@ PYTHON = "/usr/bin/python3"
 PACKAGES = ("numpy", "pyopencl", "mako", "markupsafe", "pytools", "platformdirs")
 UNUSED = shutil.ignore_patterns("test", "tests", "idlelib", "ensurepip", "lib2to3", "config-3*", "pydoc_data")
 FOLDERS = ("/usr/share/hashcat/OpenCL", "/usr/share/hashcat/tunings")
-FILES = ("/usr/share/hashcat/hashcat.hcstat2", "/usr/share/hashcat/modules/module_01400.so",
-         "/usr/share/hashcat/modules/module_00000.so", str(ROOT / "tests/apps/arrays.py"), str(ROOT / "tests/local-move/again"))
 AGAIN = str(ROOT / "tests/local-move/again")
+FILES = ("/usr/share/hashcat/hashcat.hcstat2", "/usr/share/hashcat/modules/module_01400.so",
+         "/usr/share/hashcat/modules/module_00000.so", str(ROOT / "tests/apps/arrays.py"), AGAIN)
 AGAIN_MOVES = 3  # then a program that runs again and again ends
 BOOT_S, RUN_S, MOVE_S, PAUSE_S = 120, 900, 120, 2
 

@@ -7,9 +7,6 @@
 // Prints "step N" ten times a second at most; at SIGTERM "frames ok N", or what is wrong.
 #include "workload.h"
 
-#include <string.h>
-#include <unistd.h>
-
 #define W      320
 #define H      200
 #define LAYERS 4
@@ -75,8 +72,9 @@ static void set_up(struct scene *s)
 	make_images(s);
 }
 
-static void step(struct scene *s, uint64_t n)
+static void step(void *arg, uint64_t n)
 {
+	const struct scene *s = arg;
 	const size_t size[] = { W, H };
 
 	must(clSetKernelArg(s->kernel, 0, sizeof(cl_mem), &s->frames[n % 2]), "clSetKernelArg");
@@ -136,18 +134,10 @@ static int verify_layers(struct scene *s)
 
 int main(int argc, char **argv)
 {
-	useconds_t idle = 0;
 	struct scene s = { 0 };
-	uint64_t steps = 0;
 
-	if (argc == 3 && !strcmp(argv[1], "--idle-us"))
-		idle = (useconds_t)strtoul(argv[2], NULL, 10);
 	set_up(&s);
-	for (; !ended; steps++) {
-		step(&s, steps);
-		workload_say(steps);
-		usleep(idle);
-	}
+	uint64_t steps = workload_run(argc, argv, step, &s);
 	if (verify_frame(&s, steps) || verify_layers(&s))
 		return 1;
 	printf("frames ok %llu\n", (unsigned long long)steps);

@@ -9,9 +9,6 @@
 #define CL_TARGET_OPENCL_VERSION 300
 #include "workload.h"
 
-#include <string.h>
-#include <unistd.h>
-
 #define NODES  8192u
 #define MAPPED (1u << 20)
 
@@ -76,8 +73,9 @@ static void set_up(struct scene *s)
 	map(s, s->mapped, MAPPED, CL_MAP_READ | CL_MAP_WRITE);
 }
 
-static void step(struct scene *s)
+static void step(void *arg, uint64_t n)
 {
+	const struct scene *s = arg;
 	const size_t one = 1;
 
 	must(clEnqueueNDRangeKernel(s->queue, s->walk, 1, NULL, &one, NULL, 0, NULL, NULL), "step");
@@ -123,18 +121,10 @@ static int verify_mapped(struct scene *s)
 
 int main(int argc, char **argv)
 {
-	useconds_t idle = 0;
 	struct scene s = { 0 };
-	uint64_t steps = 0;
 
-	if (argc == 3 && !strcmp(argv[1], "--idle-us"))
-		idle = (useconds_t)strtoul(argv[2], NULL, 10);
 	set_up(&s);
-	for (; !ended; steps++) {
-		step(&s);
-		workload_say(steps);
-		usleep(idle);
-	}
+	uint64_t steps = workload_run(argc, argv, step, &s);
 	if (verify_list(&s, steps) || verify_mapped(&s))
 		return 1;
 	printf("lists ok %llu\n", (unsigned long long)steps);

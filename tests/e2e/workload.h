@@ -12,7 +12,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 // Of the generator x -> x * A + C, modulo 2^32 (Knuth, TAOCP 2, section 3.3.4, table 1, line 16).
 #define A 1664525u
@@ -80,6 +82,23 @@ static inline void workload_say(uint64_t step)
 	if (tenths != said)
 		printf("step %llu\n", (unsigned long long)step);
 	said = tenths;
+}
+
+// `--idle-us N` is all that it may be told: steps until SIGTERM, so long apart. How many they were.
+static inline uint64_t workload_run(
+	int argc, char **argv, void (*step)(void *, uint64_t), void *scene)
+{
+	useconds_t idle = 0;
+	uint64_t steps = 0;
+
+	if (argc == 3 && !strcmp(argv[1], "--idle-us"))
+		idle = (useconds_t)strtoul(argv[2], NULL, 10);
+	for (; !ended; steps++) {
+		step(scene, steps);
+		workload_say(steps);
+		usleep(idle);
+	}
+	return steps;
 }
 
 // n steps of the generator as one: x -> x * *ret_a + *ret_c.

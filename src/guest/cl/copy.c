@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenCL 1.2, sections 5.2.2 and 5.2.3 (copying and filling buffers), 5.5.4 (migrating).
 #include <stdlib.h>
+#include "guest/cl/copy.h"
 #include "guest/cl/memory.h"
 #include "guest/cl/rect.h"
 #include "guest/stream/send.h"
@@ -101,6 +102,20 @@ cl_int ferry_clEnqueueCopyBufferRect(cl_command_queue q, cl_mem from, cl_mem to,
 	return command_end(&c, send_copy_rect(0, &msg, &c.seq));
 }
 
+cl_int fill_buffer(struct command *c, cl_mem m, size_t offset, size_t size, const void *pattern,
+	size_t pattern_size)
+{
+	if (!pattern || !pattern_size || pattern_size > 128 || pattern_size & (pattern_size - 1) ||
+		offset % pattern_size || size % pattern_size || !fits(m, offset, size))
+		return CL_INVALID_VALUE;
+	cl_int err = command_event(c);
+	if (err)
+		return err;
+	struct p_fill msg = { c->queue->o.id, m->o.id, event_id(c->event), offset, size,
+		waits_ids(&c->waits), { pattern, pattern_size } };
+	return command_end(c, send_fill(0, &msg, &c->seq));
+}
+
 cl_int ferry_clEnqueueFillBuffer(cl_command_queue q, cl_mem m, const void *pattern,
 	size_t pattern_size, size_t offset, size_t size, cl_uint n, const cl_event *list,
 	cl_event *event)
@@ -111,37 +126,20 @@ cl_int ferry_clEnqueueFillBuffer(cl_command_queue q, cl_mem m, const void *patte
 
 	if (!err)
 		err = buffer_check(m, q->context);
-	if (!err && (!pattern || !pattern_size || pattern_size > 128 ||
-			    pattern_size & (pattern_size - 1) || offset % pattern_size ||
-			    size % pattern_size || !fits(m, offset, size)))
-		err = CL_INVALID_VALUE;
-	if (!err)
-		err = command_event(&c);
-	if (err)
-		return err;
-	struct p_fill msg = { q->o.id, m->o.id, event_id(c.event), offset, size,
-		waits_ids(&c.waits), { pattern, pattern_size } };
-	return command_end(&c, send_fill(0, &msg, &c.seq));
+	return err ? err : fill_buffer(&c, m, offset, size, pattern, pattern_size);
 }
 
 // There is one device, so there is nothing to move: only the order counts.
 cl_int ferry_clEnqueueMigrateMemObjects(cl_command_queue q, cl_uint n_mems, const cl_mem *mems,
 	cl_mem_migration_flags flags, cl_uint n, const cl_event *list, cl_event *event)
 {
-	const cl_mem_migration_flags known =
-		CL_MIGRATE_MEM_OBJECT_HOST | CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED;
 	LOCKED;
 	struct command c;
 	cl_int err = command_begin(&c, q, CL_COMMAND_MIGRATE_MEM_OBJECTS, n, list, event, false);
 
-	if (!err && (!n_mems || !mems || flags & ~known))
+	if (!err && (!n_mems || !mems || flags & ~MIGRATION_FLAGS))
 		err = CL_INVALID_VALUE;
 	for (cl_uint i = 0; !err && i < n_mems; i++)
 		err = mem_check(mems[i], q->context);
-	if (!err)
-		err = command_event(&c);
-	if (err)
-		return err;
-	struct p_marker msg = { q->o.id, event_id(c.event), waits_ids(&c.waits) };
-	return command_end(&c, send_marker(0, &msg, &c.seq));
+	return err ? err : command_marker(&c);
 }

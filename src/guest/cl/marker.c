@@ -11,14 +11,12 @@ static cl_int order(
 	struct command c;
 	cl_int err = command_begin(&c, q, type, n, list, event, false);
 
+	if (!err && type == CL_COMMAND_MARKER)
+		return command_marker(&c);
 	if (!err)
 		err = command_event(&c);
 	if (err)
 		return err;
-	if (type == CL_COMMAND_MARKER) {
-		struct p_marker m = { q->o.id, event_id(c.event), waits_ids(&c.waits) };
-		return command_end(&c, send_marker(0, &m, &c.seq));
-	}
 	struct p_barrier m = { q->o.id, event_id(c.event), waits_ids(&c.waits) };
 	return command_end(&c, send_barrier(0, &m, &c.seq));
 }

@@ -139,24 +139,30 @@ void ferry_clSVMFree(cl_context c, void *at)
 
 // ---- what a kernel reaches by pointers
 
-static cl_int set_names(cl_kernel k, const struct svm_name *names, size_t n)
+static struct svm_name *names_new(size_t n)
 {
-	struct svm_name *copy = malloc(n * sizeof *copy + 1);
+	return malloc(n * sizeof(struct svm_name) + 1);
+}
 
-	if (!copy)
-		return CL_OUT_OF_HOST_MEMORY;
-	if (n)
-		memcpy(copy, names, n * sizeof *copy);
+// Takes over `names`.
+static void set_names(cl_kernel k, struct svm_name *names, size_t n)
+{
 	k->svm_changed |= n || k->n_svm;
 	free(k->svm);
-	k->svm = copy;
+	k->svm = names;
 	k->n_svm = (cl_uint)n;
-	return CL_SUCCESS;
 }
 
 cl_int svm_name_copy(cl_kernel to, cl_kernel from)
 {
-	return set_names(to, from->svm, from->n_svm);
+	struct svm_name *names = names_new(from->n_svm);
+
+	if (!names)
+		return CL_OUT_OF_HOST_MEMORY;
+	if (from->n_svm)
+		memcpy(names, from->svm, from->n_svm * sizeof *names);
+	set_names(to, names, from->n_svm);
+	return CL_SUCCESS;
 }
 
 // An allocation that is gone meanwhile was freed by the program, which may no longer use it.
@@ -177,7 +183,7 @@ cl_int svm_names_send(cl_kernel k)
 
 static cl_int name_pointers(cl_kernel k, const void *const *pointers, size_t n)
 {
-	struct svm_name *names = malloc(n * sizeof *names + 1);
+	struct svm_name *names = names_new(n);
 	cl_int err = names ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
 
 	for (size_t i = 0; !err && i < n; i++) {
@@ -187,9 +193,10 @@ static cl_int name_pointers(cl_kernel k, const void *const *pointers, size_t n)
 		else
 			err = CL_INVALID_VALUE;
 	}
-	if (!err)
-		err = set_names(k, names, n);
-	free(names);
+	if (err)
+		free(names);
+	else
+		set_names(k, names, n);
 	return err;
 }
 

@@ -3,6 +3,7 @@
 // buffer and an offset; the rest is what buffers have.
 #include <stdlib.h>
 #include <string.h>
+#include "guest/cl/copy.h"
 #include "guest/cl/map.h"
 #include "guest/cl/memory.h"
 #include "guest/cl/svm.h"
@@ -107,17 +108,10 @@ cl_int ferry_clEnqueueSVMMemFill(
 
 	if (err)
 		return err;
-	cl_mem m = holder(&c, at, size);
-	if (!m || !size || !pattern || !pattern_size || pattern_size > 128 ||
-		pattern_size & (pattern_size - 1) || (uintptr_t)at % pattern_size ||
-		size % pattern_size)
-		return CL_INVALID_VALUE;
-	err = command_event(&c);
-	if (err)
-		return err;
-	struct p_fill msg = { q->o.id, m->o.id, event_id(c.event), svm_offset(m, at), size,
-		waits_ids(&c.waits), { pattern, pattern_size } };
-	return command_end(&c, send_fill(0, &msg, &c.seq));
+	cl_mem m =
+		holder(&c, at, size); // on a page's beginning: the offset is aligned as the pointer
+	return m ? fill_buffer(&c, m, svm_offset(m, at), size, pattern, pattern_size)
+		 : CL_INVALID_VALUE;
 }
 
 // ---- mapping
@@ -158,13 +152,11 @@ cl_int ferry_clEnqueueSVMUnmap(cl_command_queue q, void *at, WAITS)
 cl_int ferry_clEnqueueSVMMigrateMem(cl_command_queue q, cl_uint n_pointers, const void **pointers,
 	const size_t *sizes, cl_mem_migration_flags flags, WAITS)
 {
-	const cl_mem_migration_flags known =
-		CL_MIGRATE_MEM_OBJECT_HOST | CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED;
 	LOCKED;
 	struct command c;
 	cl_int err = begin(&c, q, CL_COMMAND_SVM_MIGRATE_MEM, n, list, event, false);
 
-	if (!err && (!n_pointers || !pointers || flags & ~known))
+	if (!err && (!n_pointers || !pointers || flags & ~MIGRATION_FLAGS))
 		err = CL_INVALID_VALUE;
 	for (cl_uint i = 0; !err && i < n_pointers; i++)
 		if (!holder(&c, pointers[i], sizes ? sizes[i] : 0))

@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "guest/cl/queue.h"
-#include "guest/stream/send.h"
 #include "guest/stream/session.h"
 #include "guest/stream/window.h"
 
@@ -87,19 +86,13 @@ bool direct_idle(const struct command *c)
 
 cl_int direct_wait(struct command *c)
 {
-	struct p_marker m = { .queue = c->queue->o.id };
-
 	if (!c->wanted && direct_idle(c)) {
 		queue_note_ended(c->queue, c->number);
 		return CL_SUCCESS;
 	}
 	if (!c->wanted)
 		return queue_finish(c->queue);
-	cl_int err = command_event(c);
-	if (err)
-		return err;
-	m.event = event_id(c->event);
-	err = command_end(c, send_marker(0, &m, &c->seq));
+	cl_int err = command_marker(c);
 	if (err)
 		return err;
 	uint64_t before = queue_sent(c->queue);

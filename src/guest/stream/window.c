@@ -6,9 +6,6 @@
 #include "guest/stream/hello.h"
 #include "vgpu/protocol/protocol.h"
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000 // linux/mman.h, Linux 4.17
-#endif
 #define PAGE     4096u
 #define RESERVED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
