@@ -194,6 +194,14 @@ struct backend_ops {
 	cl_int (*fill)(struct be_queue *q, struct be_mem *m, const void *pattern, size_t pattern_n,
 		size_t offset, size_t n, struct be_ticket **ret);
 
+	// The bytes at `to` or `from` are the command's until it is over.
+	cl_int (*read)(struct be_queue *q, struct be_mem *m, size_t offset, void *to, size_t n,
+		struct be_ticket **ret);
+	cl_int (*write)(struct be_queue *q, struct be_mem *m, size_t offset, const void *from,
+		size_t n, struct be_ticket **ret);
+	// Does nothing, in its turn.
+	cl_int (*mark)(struct be_queue *q, struct be_ticket **ret);
+
 	// `color`: 16 bytes; pixels.
 	cl_int (*image_fill)(struct be_queue *q, struct be_mem *m, const void *color,
 		const size_t origin[3], const size_t region[3], struct be_ticket **ret);

@@ -287,6 +287,25 @@ static cl_int cl_fill(struct be_queue *q, struct be_mem *m, const void *pattern,
 		cl_queue(q), m->mem, pattern, pattern_n, offset, n, 0, NULL, (cl_event *)ret);
 }
 
+static cl_int cl_read(struct be_queue *q, struct be_mem *m, size_t offset, void *to, size_t n,
+	struct be_ticket **ret)
+{
+	return clEnqueueReadBuffer(
+		cl_queue(q), m->mem, CL_FALSE, offset, n, to, 0, NULL, (cl_event *)ret);
+}
+
+static cl_int cl_write(struct be_queue *q, struct be_mem *m, size_t offset, const void *from,
+	size_t n, struct be_ticket **ret)
+{
+	return clEnqueueWriteBuffer(
+		cl_queue(q), m->mem, CL_FALSE, offset, n, from, 0, NULL, (cl_event *)ret);
+}
+
+static cl_int cl_mark(struct be_queue *q, struct be_ticket **ret)
+{
+	return clEnqueueMarkerWithWaitList(cl_queue(q), 0, NULL, (cl_event *)ret);
+}
+
 struct watcher {
 	struct cl_backend *b;
 	void *token;
@@ -377,6 +396,9 @@ const struct backend_ops backend_cl = {
 	.copy = cl_copy,
 	.copy_rect = cl_copy_rect,
 	.fill = cl_fill,
+	.read = cl_read,
+	.write = cl_write,
+	.mark = cl_mark,
 	.image_fill = cl_image_fill,
 	.ticket_watch = cl_ticket_watch,
 	.ticket_status = cl_ticket_status,

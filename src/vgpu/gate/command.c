@@ -55,6 +55,11 @@ bool command_is_local(const struct command *c)
 	return command_is_transfer(c) || command_is_order(c);
 }
 
+bool command_answers(const struct command *c)
+{
+	return c->op == p_op_finish || (command_is_transfer(c) && !command_is_write(c));
+}
+
 static void unlink_live(struct command *c)
 {
 	struct queue *q = c->queue;

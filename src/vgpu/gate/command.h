@@ -97,7 +97,8 @@ int command_wait_for(struct command *c, struct event *e);
 bool command_is_transfer(const struct command *c); // read, write, and their rectangles
 bool command_is_write(const struct command *c);
 bool command_is_order(const struct command *c); // marker, barrier, finish
-bool command_is_local(const struct command *c); // executed here, not by the driver
+bool command_is_local(const struct command *c); // may be executed here, not by the driver
+bool command_answers(const struct command *c);  // the guest waits for its end, event or not
 
 // Makes what the driver needs (command_give.c): CL_SUCCESS, or why it cannot run. *ret_slow when the
 // driver may compile in command_give().

@@ -2,6 +2,7 @@
 // From a command's fields to the driver's call.
 #include "vgpu/gate/command.h"
 #include "vgpu/session/program.h"
+#include "vgpu/session/transfer.h"
 #include "vgpu/vgpu.h"
 
 static struct be_launch launch_of(const struct launch *l)
@@ -90,6 +91,14 @@ int32_t command_give(struct command *c)
 			f->pattern_bytes, f->offset, f->size, &c->ticket);
 	case p_op_image_fill:
 		return give_image_fill(c);
+	case p_op_write:
+	case p_op_write_rect:
+	case p_op_read:
+	case p_op_read_rect:
+		return transfer_give(c);
+	case p_op_marker:
+	case p_op_barrier:
+		return c->queue->v->be->ops->mark(c->queue->be, &c->ticket);
 	default:
 		return CL_INVALID_OPERATION;
 	}

@@ -95,7 +95,7 @@ static void end_command(struct command *c, int32_t status, const struct be_times
 {
 	struct session *s = c->queue->o.session;
 	struct vgpu *v = c->queue->v;
-	bool answers = c->op == p_op_finish || (command_is_transfer(c) && !command_is_write(c));
+	bool answers = command_answers(c);
 
 	if (c->cost)
 		session_return_credit(s, c->cost);
@@ -121,7 +121,7 @@ static bool cannot_block(const struct queue *q, const struct event *e)
 	       e->command->state == COMMAND_GIVEN;
 }
 
-static enum waits look_at_waits(const struct command *c)
+static enum waits look_at_waits(const struct command *c, bool by_driver)
 {
 	enum waits result = WAITS_OVER;
 
@@ -129,7 +129,7 @@ static enum waits look_at_waits(const struct command *c)
 		const struct event *e = (const struct event *)c->refs[i];
 		if (e->status < 0)
 			result = WAITS_FAILED;
-		else if (!event_over(e) && (command_is_local(c) || !cannot_block(c->queue, e)))
+		else if (!event_over(e) && (!by_driver || !cannot_block(c->queue, e)))
 			return WAITS_BLOCK;
 	}
 	return result;
@@ -197,10 +197,12 @@ static void was_given(struct command *c)
 	q->last_given = c;
 	if (!q->n_given++)
 		q->mark_ns = clock_now_ns();
-	session_return_credit(q->o.session, c->cost);
-	c->cost = 0;
+	if (!command_is_transfer(c)) { // whose bytes are kept until it is over
+		session_return_credit(q->o.session, c->cost);
+		c->cost = 0;
+	}
 	q->unwatched++;
-	if (c->event || q->unwatched >= q->depth / 2)
+	if (c->event || command_answers(c) || q->unwatched >= q->depth / 2)
 		watch_command(c);
 	mark_dirty(q);
 }
@@ -294,17 +296,30 @@ static bool is_free(const struct command *c)
 	return !c->queue->giving && !(c->op == p_op_launch && c->u.launch.kernel->busy);
 }
 
+// Whether the driver is to execute it. What could as well be executed here goes there where something
+// before it is still at work: those behind it need not wait until this process knows of its end.
+static bool is_for_driver(const struct command *c, bool earlier_over)
+{
+	if (!command_is_local(c))
+		return true;
+	if (earlier_over || c->op == p_op_finish)
+		return false;
+	return command_is_order(c) || transfer_may_give(c);
+}
+
 // True when the command was given or has ended: there may be more to do.
 static bool try_command(struct command *c, bool earlier_over)
 {
+	bool by_driver = is_for_driver(c, earlier_over);
+
 	if (c->status == CL_SUCCESS && c->state == COMMAND_PENDING) {
-		enum waits waits = look_at_waits(c);
+		enum waits waits = look_at_waits(c, by_driver);
 		if (waits == WAITS_BLOCK)
 			return false;
 		if (waits == WAITS_FAILED)
 			c->status = CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
 	}
-	if (c->status == CL_SUCCESS && !command_is_local(c)) {
+	if (c->status == CL_SUCCESS && by_driver) {
 		if (c->queue->n_given >= c->queue->depth || !is_free(c) || !printing_may_begin(c) ||
 			!tokens_may_give(c->queue->v->tokens))
 			return false;
@@ -474,9 +489,11 @@ static void end_given(struct command *c)
 		if (c->queued_ns < times.queued)
 			times.queued = c->queued_ns;
 	}
-	if (status >= CL_COMPLETE)
+	if (status >= CL_COMPLETE) {
 		note_code(c);
-	end_command(c, status > CL_COMPLETE ? CL_COMPLETE : status, &times);
+		status = command_is_transfer(c) ? transfer_collect(c) : CL_COMPLETE;
+	}
+	end_command(c, status, &times);
 }
 
 // `n` commands have ended since the mark: how many may be given ahead from now on.

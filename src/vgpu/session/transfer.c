@@ -130,6 +130,45 @@ bool transfer_run(struct command *c)
 	return command_is_write(c) ? run_write(c) : run_read(c);
 }
 
+_Static_assert(TRANSFER_GIVE_BYTES <= PROTO_DATA_MAX, "a given read is answered in one frame");
+
+bool transfer_may_give(const struct command *c)
+{
+	const struct transfer *t = &c->u.transfer;
+	const struct port *port = c->queue->o.session->port;
+
+	if (t->region.v[1] != 1 || t->region.v[2] != 1 || t->done || t->total > TRANSFER_GIVE_BYTES)
+		return false;
+	return command_is_write(c) ? t->payload.len == t->total
+				   : port && port_backlog(port) < VGPU_ANSWER_AHEAD;
+}
+
+int32_t transfer_give(struct command *c)
+{
+	const struct backend_ops *ops = c->queue->v->be->ops;
+	struct be_queue *q = c->queue->be;
+	struct transfer *t = &c->u.transfer;
+	uint64_t at = t->origin.v[0];
+
+	if (command_is_write(c))
+		return ops->write(q, t->buffer->mem, at, t->payload.data, t->total, &c->ticket);
+	if (!buf_reserve(&t->payload, t->total))
+		return CL_OUT_OF_HOST_MEMORY;
+	return ops->read(q, t->buffer->mem, at, t->payload.data, t->total, &c->ticket);
+}
+
+int32_t transfer_collect(struct command *c)
+{
+	struct transfer *t = &c->u.transfer;
+	struct port *port = c->queue->o.session->port;
+	struct p_answer_data m = { .stream = c->seq, .bytes = { t->payload.data, t->total } };
+
+	if (!command_is_write(c) && port && p_put_answer_data(port_out(port), 0, 0, &m) < 0)
+		return CL_OUT_OF_HOST_MEMORY;
+	t->done = t->total;
+	return CL_COMPLETE;
+}
+
 int transfer_arrived(struct command *c, const uint8_t *bytes, size_t n, uint32_t cost)
 {
 	struct transfer *t = &c->u.transfer;

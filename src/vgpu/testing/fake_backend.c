@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "pages/page_space.h"
 #include "vgpu/protocol/protocol.h"
 
 struct fake {
 	struct backend be;
 	struct be_config config;
+	bool holds;
+	void *held[1024]; // tokens
+	size_t n_held;
 };
 
 struct be_mem {
@@ -240,6 +244,25 @@ static cl_int fake_fill(struct be_queue *q, struct be_mem *m, const void *patter
 	return fake_command(ret);
 }
 
+static cl_int fake_read(struct be_queue *q, struct be_mem *m, size_t offset, void *to, size_t n,
+	struct be_ticket **ret)
+{
+	fake_mem_read(m, offset, to, n);
+	return fake_command(ret);
+}
+
+static cl_int fake_write(struct be_queue *q, struct be_mem *m, size_t offset, const void *from,
+	size_t n, struct be_ticket **ret)
+{
+	fake_mem_write(m, offset, from, n);
+	return fake_command(ret);
+}
+
+static cl_int fake_mark(struct be_queue *q, struct be_ticket **ret)
+{
+	return fake_command(ret);
+}
+
 static cl_int fake_image_fill(struct be_queue *q, struct be_mem *m, const void *color,
 	const size_t origin[3], const size_t region[3], struct be_ticket **ret)
 {
@@ -251,8 +274,28 @@ static cl_int fake_watch(struct backend *be, struct be_ticket *t, void *token)
 {
 	struct fake *f = (struct fake *)be;
 
-	f->config.complete(f->config.arg, token);
+	if (f->holds && f->n_held == ARRAY_SIZE(f->held))
+		return CL_OUT_OF_RESOURCES;
+	if (f->holds)
+		f->held[f->n_held++] = token;
+	else
+		f->config.complete(f->config.arg, token);
 	return CL_SUCCESS;
+}
+
+void fake_hold(struct backend *be)
+{
+	((struct fake *)be)->holds = true;
+}
+
+void fake_release(struct backend *be)
+{
+	struct fake *f = (struct fake *)be;
+
+	for (size_t i = 0; i < f->n_held; i++)
+		f->config.complete(f->config.arg, f->held[i]);
+	f->n_held = 0;
+	f->holds = false;
 }
 
 static cl_int fake_status(struct be_ticket *t, struct be_times *ret)
@@ -303,6 +346,9 @@ const struct backend_ops backend_fake = {
 	.copy = fake_copy,
 	.copy_rect = fake_copy_rect,
 	.fill = fake_fill,
+	.read = fake_read,
+	.write = fake_write,
+	.mark = fake_mark,
 	.image_fill = fake_image_fill,
 	.ticket_watch = fake_watch,
 	.ticket_status = fake_status,
