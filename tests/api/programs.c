@@ -149,6 +149,44 @@ static void parts_are_compiled_and_linked(void)
 	OK(clReleaseProgram(header));
 }
 
+static void two_programs_are_each_others_headers(void)
+{
+	cl_program a = source("#ifndef SIDE\n#define SIDE\n#include \"b.h\"\n"
+			      "kernel void set(global int *x) { *x = VALUE; }\n#endif\n");
+	cl_program b = source("#ifndef SIDE\n#define SIDE\n#include \"a.h\"\n#endif\n"
+			      "#define VALUE 31\n");
+	const char *name_of_a = "a.h", *name_of_b = "b.h";
+	cl_int err;
+
+	OK(clCompileProgram(b, 0, NULL, "", 1, &a, &name_of_a, NULL, NULL));
+	OK(clCompileProgram(a, 0, NULL, "", 1, &b, &name_of_b, NULL, NULL));
+	cl_program p = clLinkProgram(c.context, 0, NULL, "", 1, &a, NULL, NULL, &err);
+	OK(err);
+	CHECK_EQ(first_value(p), 31);
+	OK(clReleaseProgram(p));
+	OK(clReleaseProgram(a));
+	OK(clReleaseProgram(b));
+}
+
+static void an_undefined_function_is_named(void)
+{
+	cl_program p = source("int nowhere(int);\n"
+			      "kernel void set(global int *x) { *x = nowhere(1); }\n"
+			      "kernel void fine(global int *x) { *x = 1; }\n");
+	static char log[65536];
+	cl_int err;
+
+	CHECK_EQ(clBuildProgram(p, 0, NULL, "", NULL, NULL), CL_BUILD_PROGRAM_FAILURE);
+	OK(clGetProgramBuildInfo(p, c.device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL));
+	CHECK(strstr(log, "nowhere"));
+	CHECK(!clCreateKernel(p, "fine", &err) && err == CL_INVALID_PROGRAM_EXECUTABLE);
+	OK(clCompileProgram(p, 0, NULL, "", 0, NULL, NULL, NULL, NULL));
+	CHECK(!clLinkProgram(c.context, 0, NULL, "", 1, &p, NULL, NULL, &err) ||
+		err == CL_LINK_PROGRAM_FAILURE);
+	CHECK_EQ(err, CL_LINK_PROGRAM_FAILURE);
+	OK(clReleaseProgram(p));
+}
+
 static cl_program_binary_type binary_type(cl_program p)
 {
 	cl_program_binary_type type = 99;
@@ -271,6 +309,8 @@ int main(void)
 	RUN(the_kernels_are_listed);
 	RUN(a_binary_is_a_program);
 	RUN(parts_are_compiled_and_linked);
+	RUN(two_programs_are_each_others_headers);
+	RUN(an_undefined_function_is_named);
 	RUN(a_compiled_binary_is_linked);
 	RUN(headers_are_read_by_each_build);
 	RUN(kernels_have_long_names);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the specification says and PoCL 3.1 does not do: 1D buffer images in kernels (it crashes), clones of
+// What the specification says and PoCL 3.1 does not do: 1D buffer images in kernels and queries of them there (it crashes),
+// errors for functions that it declares and nobody defines (it crashes), clones of
 // kernels with local arguments (it reads beyond its arguments, clCloneKernel.c), the errors that it does
 // not return for misuse of images and samplers, parts of buffers in native kernels (it crashes), and those for features of OpenCL 3.0 that the vGPU does
 // not have.
@@ -208,6 +209,107 @@ static void a_buffer_is_an_image(void)
 	CHECK_EQ(bytes[4 * N - 1], 6);
 	OK(clReleaseMemObject(m));
 	OK(clReleaseKernel(k));
+	OK(clReleaseProgram(p));
+}
+
+// Width, channel order and data type, as a kernel sees them.
+static void check_queries(const char *options, const char *access)
+{
+	char text[640];
+	cl_program p;
+	cl_int got[3] = { 0 };
+	cl_mem buffer = cl_buffer(&c, CL_MEM_READ_WRITE, N * 4, NULL);
+	cl_mem o = cl_buffer(&c, CL_MEM_READ_WRITE, sizeof got, NULL);
+	cl_image_desc desc = {
+		.image_type = CL_MEM_OBJECT_IMAGE1D_BUFFER, .image_width = N, .buffer = buffer
+	};
+	cl_mem m = clCreateImage(c.context, CL_MEM_READ_WRITE, &rgba8, &desc, NULL, &err);
+	const size_t one = 1;
+
+	OK(err);
+	snprintf(text, sizeof text,
+		"kernel void k(global int *o, %s image1d_buffer_t i) { o[0] = get_image_width(i);"
+		" o[1] = get_image_channel_order(i); o[2] = get_image_channel_data_type(i); }",
+		access);
+	p = clCreateProgramWithSource(c.context, 1, (const char *[]){ text }, NULL, &err);
+	OK(err);
+	OK(clBuildProgram(p, 1, &c.device, options, NULL, NULL));
+	cl_kernel k = cl_kernel_of(p, "k");
+	OK(clSetKernelArg(k, 0, sizeof o, &o));
+	OK(clSetKernelArg(k, 1, sizeof m, &m));
+	OK(clEnqueueNDRangeKernel(c.queue, k, 1, NULL, &one, NULL, 0, NULL, NULL));
+	OK(clEnqueueReadBuffer(c.queue, o, CL_TRUE, 0, sizeof got, got, 0, NULL, NULL));
+	CHECK(got[0] == N && got[1] == CL_RGBA && got[2] == CL_UNSIGNED_INT8);
+	OK(clReleaseKernel(k));
+	OK(clReleaseProgram(p));
+	OK(clReleaseMemObject(m));
+	OK(clReleaseMemObject(o));
+	OK(clReleaseMemObject(buffer));
+}
+
+static void kernels_ask_about_buffer_images(void)
+{
+	check_queries("", "read_only");
+	check_queries("-Werror -cl-std=CL1.2", "write_only");
+	check_queries("-cl-std=CL3.0", "read_only");
+	check_queries("-cl-std=CL3.0", "read_write");
+}
+
+// What is put before such a program does not show: its lines keep their numbers, and two of its parts
+// can name the type.
+static void programs_with_buffer_images_are_as_they_were(void)
+{
+	const char *texts[] = {
+		"int width(read_only image1d_buffer_t i) { return get_image_width(i); }\n",
+		"#include \"width.h\"\nkernel void k(global int *o, read_only image1d_buffer_t i)\n"
+		"{ o[0] = width(i); o[1] = __LINE__; nowhere_like_it; }\n"
+	};
+	const char *name = "width.h";
+	static char log[65536];
+	cl_program p[2];
+
+	for (int i = 0; i < 2; i++) {
+		p[i] = clCreateProgramWithSource(c.context, 1, &texts[i], NULL, &err);
+		OK(err);
+	}
+	CHECK_EQ(clCompileProgram(p[1], 1, &c.device, "", 1, p, &name, NULL, NULL),
+		CL_COMPILE_PROGRAM_FAILURE);
+	OK(clGetProgramBuildInfo(p[1], c.device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL));
+	CHECK(strstr(log, ":3:") && strstr(log, "nowhere_like_it"));
+	for (int i = 0; i < 2; i++)
+		OK(clReleaseProgram(p[i]));
+}
+
+static void undefined(const char *text)
+{
+	cl_program p = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
+	static char log[65536];
+	cl_build_status status;
+
+	OK(err);
+	CHECK_EQ(clBuildProgram(p, 1, &c.device, "", NULL, NULL), CL_BUILD_PROGRAM_FAILURE);
+	OK(clGetProgramBuildInfo(p, c.device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL));
+	CHECK(strstr(log, "length"));
+	OK(clGetProgramBuildInfo(
+		p, c.device, CL_PROGRAM_BUILD_STATUS, sizeof status, &status, NULL));
+	CHECK_EQ(status, CL_BUILD_ERROR);
+	CHECK(!clCreateKernel(p, "k", &err) && err == CL_INVALID_PROGRAM_EXECUTABLE);
+	OK(clCompileProgram(p, 1, &c.device, "", 0, NULL, NULL, NULL, NULL));
+	cl_program linked = clLinkProgram(c.context, 1, &c.device, "", 1, &p, NULL, NULL, &err);
+	CHECK_EQ(err, CL_LINK_PROGRAM_FAILURE);
+	if (linked)
+		OK(clReleaseProgram(linked));
+	OK(clReleaseProgram(p));
+}
+
+// PoCL's library knows the names of functions that it does not have, and its linker looks no further.
+static void declaring_a_function_does_not_define_it(void)
+{
+	undefined("float __attribute__((overloadable)) length(float8);\n"
+		  "kernel void k(global float *o) { o[0] = length((float8)(o[1])); }");
+	cl_program p = cl_build(&c,
+		"float __attribute__((overloadable)) length(float8 v) { return v.s7; }\n"
+		"kernel void k(global float *o) { o[0] = length((float8)(o[1])); }");
 	OK(clReleaseProgram(p));
 }
 
@@ -630,6 +732,9 @@ int main(void)
 	RUN(wrong_arguments);
 	RUN(wrong_commands);
 	RUN(a_buffer_is_an_image);
+	RUN(kernels_ask_about_buffer_images);
+	RUN(programs_with_buffer_images_are_as_they_were);
+	RUN(declaring_a_function_does_not_define_it);
 	RUN(linked_kernels_take_images);
 	RUN(wrong_properties_of_contexts);
 	RUN(the_whole_device_is_no_part);

@@ -172,6 +172,11 @@ struct backend_ops {
 	cl_int (*program_get_binary)(
 		struct backend *be, const struct be_origin *from, struct buf *binary);
 
+	// Appends the name of a function that a program needs and nobody defines, where that is found
+	// out: the driver ends the process that loads such a program, so it is tried in another one,
+	// which generates all its code. Any thread; waits.
+	void (*program_lacks)(struct backend *be, const struct be_origin *from, struct buf *name);
+
 	cl_int (*kernel_new)(
 		struct be_program *p, const char *name, struct be_kernel **ret, uint32_t *ret_args);
 	// What an argument must be: PROTO_ARG_*, or -1 for what is not supported.

@@ -385,6 +385,7 @@ const struct backend_ops backend_cl = {
 	.build = cl_program_build,
 	.build_result = cl_program_result,
 	.program_get_binary = cl_program_get_binary,
+	.program_lacks = cl_program_lacks,
 	.kernel_new = cl_kernel_new,
 	.kernel_arg_kind = cl_kernel_arg_kind,
 	.kernel_free = cl_kernel_free,

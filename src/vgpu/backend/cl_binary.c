@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/process.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,37 +82,68 @@ static int put_request(int fd, const struct be_origin *from)
 	return b.failed ? -E2BIG : write_whole(fd, b.data, b.len);
 }
 
-static int run_child(const struct process_fd *fds, size_t n_fds, const char *device)
+// Its exit status; -EIO where it has none.
+static int run_child(int request, int result, unsigned device, int log_fd)
 {
 	struct cl_scratch scratch;
+	struct process_fd fds[] = { { request, REQUEST_FD }, { result, RESULT_FD } };
+	char number[16];
 	int status = -1;
 
+	snprintf(number, sizeof number, "%u", device);
 	cl_scratch_make(&scratch);
 	struct process_spec spec = { .argv = (const char *[]){ "/proc/self/exe", CL_BINARY_OPTION,
-					     device, NULL },
+					     number, NULL },
 		.env = (const char *[]){ scratch.folder.path[0] ? scratch.env : NULL, NULL },
-		.log_fd = STDERR_FILENO,
+		.log_fd = log_fd,
 		.fds = fds,
-		.n_fds = n_fds };
+		.n_fds = 2 };
 	int r = process_run(&spec, &status, NULL);
 	cl_scratch_remove(&scratch);
-	return r < 0 || !WIFEXITED(status) || WEXITSTATUS(status) ? -EIO : 0;
+	return r < 0 || !WIFEXITED(status) ? -EIO : WEXITSTATUS(status);
 }
 
 cl_int cl_program_get_binary(struct backend *be, const struct be_origin *from, struct buf *binary)
 {
 	_cleanup_fd_ int request = memfd_create("request", MFD_CLOEXEC);
 	_cleanup_fd_ int result = memfd_create("binary", MFD_CLOEXEC);
-	char device[16];
-	struct process_fd fds[] = { { request, REQUEST_FD }, { result, RESULT_FD } };
 
-	snprintf(device, sizeof device, "%u", cl_of(be)->config.device);
 	if (request < 0 || result < 0 || put_request(request, from) < 0)
 		return CL_OUT_OF_HOST_MEMORY;
-	if (run_child(fds, 2, device) < 0)
+	if (run_child(request, result, cl_of(be)->config.device, STDERR_FILENO) != 0)
 		return CL_INVALID_PROGRAM_EXECUTABLE;
 	return read_whole(result, BINARY_CAP, binary) < 0 ? CL_INVALID_PROGRAM_EXECUTABLE
 							  : CL_SUCCESS;
+}
+
+// Of the loader's message (dlerror(3)), which PoCL prints before it aborts.
+static void put_undefined(const struct buf *words, struct buf *name)
+{
+	static const char mark[] = "undefined symbol: ";
+	const char *end = (const char *)words->data + words->len;
+	const char *at = words->len ? memmem(words->data, words->len, mark, sizeof mark - 1) : NULL;
+
+	if (!at)
+		return;
+	at += sizeof mark - 1;
+	size_t n = 0;
+	while (at + n < end && (isalnum((unsigned char)at[n]) || strchr("_$.", at[n])))
+		n++;
+	buf_put(name, at, n);
+}
+
+void cl_program_lacks(struct backend *be, const struct be_origin *from, struct buf *name)
+{
+	_cleanup_fd_ int request = memfd_create("request", MFD_CLOEXEC);
+	_cleanup_fd_ int result = memfd_create("binary", MFD_CLOEXEC);
+	_cleanup_fd_ int said = memfd_create("said", MFD_CLOEXEC);
+	_cleanup_buf_ struct buf words = { 0 };
+
+	if (request < 0 || result < 0 || said < 0 || put_request(request, from) < 0)
+		return;
+	if (run_child(request, result, cl_of(be)->config.device, said) < 0 &&
+		read_whole(said, REQUEST_CAP, &words) == 0)
+		put_undefined(&words, name);
 }
 
 // ---- in the child

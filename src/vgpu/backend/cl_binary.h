@@ -10,6 +10,9 @@
 // The backend's program_get_binary. Waits for the process: not on the main thread.
 cl_int cl_program_get_binary(struct backend *be, const struct be_origin *from, struct buf *binary);
 
+// The backend's program_lacks. Waits for the process, too.
+void cl_program_lacks(struct backend *be, const struct be_origin *from, struct buf *name);
+
 // The process's whole work: reads what to build from descriptor 3, writes the binary to 4. Returns
 // only when it cannot begin, with an exit status.
 int cl_binary_child(unsigned device);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs on the host's OpenCL: compiling, and everything that the guest may ask of the result.
 #include "vgpu/backend/cl_backend.h"
+#include "vgpu/backend/cl_builtins.h"
 #include "base/cleanup.h"
 #include "vgpu/protocol/protocol.h"
 
@@ -16,10 +17,13 @@ static cl_program cl_program_of(struct be_program *p)
 
 cl_int cl_program_source(struct backend *be, const char *text, size_t n, struct be_program **ret)
 {
+	const char *texts[] = { cl_builtins_before(&cl_of(be)->id, text, n), text };
+	size_t lengths[] = { strlen(texts[0]), n };
+	unsigned first = lengths[0] ? 0 : 1;
 	cl_int err;
 
 	*ret = (struct be_program *)clCreateProgramWithSource(
-		cl_of(be)->context, 1, &text, &n, &err);
+		cl_of(be)->context, 2 - first, texts + first, lengths + first, &err);
 	return err;
 }
 
@@ -104,15 +108,16 @@ static struct be_program *copy_of(struct cl_backend *b, struct be_program *progr
 {
 	size_t n = 0;
 	_cleanup_free_ char *text = NULL;
-	struct be_program *copy = NULL;
+	cl_program copy = NULL;
+	cl_int err;
 
 	clGetProgramInfo(cl_program_of(program), CL_PROGRAM_SOURCE, 0, NULL, &n);
 	if (n > 1)
 		text = calloc(1, n);
 	if (text && clGetProgramInfo(cl_program_of(program), CL_PROGRAM_SOURCE, n, text, NULL) ==
 			    CL_SUCCESS)
-		cl_program_source(&b->be, text, n - 1, &copy);
-	return copy;
+		copy = clCreateProgramWithSource(b->context, 1, (const char **)&text, NULL, &err);
+	return (struct be_program *)copy;
 }
 
 cl_int cl_program_build(struct backend *be, struct be_program **p, const struct be_build *how)

@@ -130,16 +130,53 @@ void program_specialised(struct program *p, uint64_t shape)
 		buf_put_u64(&p->shapes, shape);
 }
 
-// A binary holds the name too: of the function that is called.
-bool program_prints(struct program *p)
+static bool has_word(const struct program *p, const char *word)
+{
+	return p->text.len && memmem(p->text.data, p->text.len, word, strlen(word));
+}
+
+// A binary holds the names of what it calls.
+static unsigned own_words(const struct program *p)
+{
+	bool declares = has_word(p, "overloadable") || has_word(p, "ovld");
+
+	return (has_word(p, "printf") ? SAYS_PRINTF : 0) | (declares ? SAYS_OVERLOADABLE : 0);
+}
+
+// Of a header only the text counts, whatever it was compiled with: two programs can be each other's
+// headers. A library of libraries of more than `depth` counts as saying everything.
+static unsigned words_of(struct program *p, unsigned depth)
 {
 	const struct build_request *r = program_request(p);
-	bool found = p->text.len && memmem(p->text.data, p->text.len, "printf", 6);
+	unsigned words = SAYS_KNOWN | own_words(p);
 
-	if (p->prints != PRINTS_UNKNOWN)
-		return p->prints == PRINTS;
-	for (uint32_t i = 0; !found && i < r->n_inputs; i++)
-		found = program_prints(r->inputs[i]);
-	p->prints = found ? PRINTS : PRINTS_NOT;
-	return found;
+	if (p->says & SAYS_KNOWN)
+		return p->says;
+	if (!depth)
+		return SAYS_KNOWN | SAYS_PRINTF | SAYS_OVERLOADABLE;
+	for (uint32_t i = 0; i < r->n_inputs; i++)
+		words |= r->kind == BE_LINK ? words_of(r->inputs[i], depth - 1)
+					    : own_words(r->inputs[i]);
+	p->says = words;
+	return words;
+}
+
+static bool has_binary_part(const struct program *p)
+{
+	const struct build_request *r = program_request(p);
+
+	for (uint32_t i = 0; i < r->n_inputs; i++)
+		if (r->inputs[i]->origin == PROGRAM_BINARY)
+			return true;
+	return false;
+}
+
+bool program_may_lack(struct program *p)
+{
+	return words_of(p, PROGRAM_DEPTH) & SAYS_OVERLOADABLE || has_binary_part(p);
+}
+
+bool program_prints(struct program *p)
+{
+	return words_of(p, PROGRAM_DEPTH) & SAYS_PRINTF;
 }

@@ -11,6 +11,10 @@
 
 #define PROGRAM_SHAPES 1024 // remembered of all its kernels
 
+#define PROGRAM_DEPTH 4 // of libraries linked into libraries, for what looks into them
+
+enum { SAYS_KNOWN = 1, SAYS_PRINTF = 2, SAYS_OVERLOADABLE = 4 };
+
 enum program_origin { PROGRAM_SOURCE, PROGRAM_BINARY, PROGRAM_LINKED };
 
 // What a build is for.
@@ -32,8 +36,8 @@ struct build_request {
 struct program {
 	struct object o; // must be first
 	enum program_origin origin;
-	struct buf text; // source or the guest's own binary
-	enum { PRINTS_UNKNOWN, PRINTS, PRINTS_NOT } prints;
+	struct buf text;       // source or the guest's own binary
+	unsigned says;         // SAYS_*, with what went into it; 0: not looked yet
 	uint64_t total;        // bytes of text that the guest announced
 	struct be_program *be; // the worker's while building
 	bool building;
@@ -66,6 +70,9 @@ int program_new(struct session *s, uint64_t serial, enum program_origin origin, 
 	struct program **ret);
 // Whether its kernels may print: its text, or that of what went into it, says "printf".
 bool program_prints(struct program *p);
+// Whether it may call what no library defines, which the driver's compiler lets pass: its text declares
+// functions of the kernel language again, or a part of it came as a binary.
+bool program_may_lack(struct program *p);
 bool program_is_complete(const struct program *p); // its text is here
 bool program_is_executable(const struct program *p);
 bool program_is_compiled(const struct program *p); // by clCompileProgram, in this process
@@ -98,6 +105,11 @@ void program_forget_native(struct program *p);
 
 // This host owns it now: gives the answers that the guest waits for, if it does.
 void program_own(struct program *p);
+
+// What it was made of, all the way down: a copy, freed with program_origin_free(), also on error.
+// -E2BIG where that is more than can be built again elsewhere; -ENOMEM.
+int program_origin_copy(struct be_origin *to, const struct program *p);
+void program_origin_free(struct be_origin *o);
 
 // Takes the native binary on the worker when there is a newer one to take; done(arg) then, or at
 // once. The program's `changed` grows when there is something new.

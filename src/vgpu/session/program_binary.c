@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ORIGIN_CAP  (80u << 20) // bytes of all that a program was made of
+#define ORIGIN_COST 256         // of each part, beside its text
+
 struct binary_job {
 	struct program *p; // a reference
 	struct backend *be;
@@ -24,10 +27,10 @@ struct binary_job {
 	struct be_origin from;
 };
 
-static void free_origin(struct be_origin *o)
+void program_origin_free(struct be_origin *o)
 {
 	for (uint32_t i = 0; i < o->n_inputs; i++) {
-		free_origin(&o->inputs[i]);
+		program_origin_free(&o->inputs[i]);
 		if (o->names)
 			free(o->names[i]);
 	}
@@ -40,7 +43,7 @@ static void free_origin(struct be_origin *o)
 static void free_binary_job(struct binary_job *j)
 {
 	buf_free(&j->bytes);
-	free_origin(&j->from);
+	program_origin_free(&j->from);
 	free(j);
 }
 
@@ -96,28 +99,36 @@ static void end_binary(void *arg)
 	ports_pump(v);
 }
 
-static int copy_origin(struct be_origin *to, const struct program *p);
-
-// Only its text counts, whatever it was compiled with: two programs can be each other's headers.
-static int copy_header(struct be_origin *to, const struct program *p)
+static int copy_text(struct be_origin *to, const struct buf *text, size_t *room)
 {
-	*to = (struct be_origin){ .kind = BE_LOAD, .options = strdup("") };
-	buf_put(&to->bytes, p->text.data, p->text.len);
+	if (text->len + ORIGIN_COST > *room)
+		return -E2BIG;
+	*room -= text->len + ORIGIN_COST;
+	if (!to->options)
+		to->options = strdup("");
+	buf_put(&to->bytes, text->data, text->len);
 	return !to->options || to->bytes.failed ? -ENOMEM : 0;
 }
 
-// One that came compiled goes in as it came: only what is linked of the very same parts has its
-// functions in PoCL's cache.
-static int copy_part(struct be_origin *to, const struct program *p)
+static int copy_origin(struct be_origin *to, const struct program *p, unsigned depth, size_t *room);
+
+// Of a header only the text counts, whatever it was compiled with: two programs can be each other's
+// headers. A part that came compiled goes in as it came: only what is linked of the very same parts has
+// its functions in PoCL's cache.
+static int copy_input(
+	struct be_origin *to, int kind, const struct program *p, unsigned depth, size_t *room)
 {
+	*to = (struct be_origin){ .kind = BE_LOAD };
+	if (kind == BE_COMPILE)
+		return copy_text(to, &p->text, room);
 	if (p->request.kind != BE_COMPILE || !p->native.len)
-		return copy_origin(to, p);
-	*to = (struct be_origin){ .binary = true, .kind = BE_LOAD, .options = strdup("") };
-	buf_put(&to->bytes, p->native.data, p->native.len);
-	return !to->options || to->bytes.failed ? -ENOMEM : 0;
+		return copy_origin(to, p, depth, room);
+	to->binary = true;
+	return copy_text(to, &p->native, room);
 }
 
-static int copy_inputs(struct be_origin *to, const struct build_request *how)
+static int copy_inputs(
+	struct be_origin *to, const struct build_request *how, unsigned depth, size_t *room)
 {
 	to->inputs = calloc(how->n_inputs + 1, sizeof *to->inputs);
 	to->names = how->names ? calloc(how->n_inputs + 1, sizeof *to->names) : NULL;
@@ -127,25 +138,31 @@ static int copy_inputs(struct be_origin *to, const struct build_request *how)
 		to->n_inputs = i + 1;
 		if (to->names && !(to->names[i] = strdup(how->names[i])))
 			return -ENOMEM;
-		int r = how->kind == BE_COMPILE ? copy_header(&to->inputs[i], how->inputs[i])
-						: copy_part(&to->inputs[i], how->inputs[i]);
+		int r = copy_input(&to->inputs[i], how->kind, how->inputs[i], depth, room);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-// What `p` was made of, all the way down. free_origin() afterwards, also on error.
-static int copy_origin(struct be_origin *to, const struct program *p)
+static int copy_origin(struct be_origin *to, const struct program *p, unsigned depth, size_t *room)
 {
 	*to = (struct be_origin){ .binary = p->origin == PROGRAM_BINARY,
 		.built = p->requested,
 		.kind = p->request.kind };
-	to->options = strdup(p->request.options ? p->request.options : "");
-	buf_put(&to->bytes, p->text.data, p->text.len);
-	if (!to->options || to->bytes.failed)
+	if (!depth)
+		return -E2BIG;
+	if (p->request.options && !(to->options = strdup(p->request.options)))
 		return -ENOMEM;
-	return copy_inputs(to, &p->request);
+	int r = copy_text(to, &p->text, room);
+	return r < 0 ? r : copy_inputs(to, &p->request, depth - 1, room);
+}
+
+int program_origin_copy(struct be_origin *to, const struct program *p)
+{
+	size_t room = ORIGIN_CAP;
+
+	return copy_origin(to, p, PROGRAM_DEPTH, &room);
 }
 
 static int start_binary(struct program *p, const struct binary_job *what)
@@ -160,7 +177,7 @@ static int start_binary(struct program *p, const struct binary_job *what)
 	j->be = v->be;
 	j->shapes = p->shapes.len / sizeof(uint64_t);
 	j->builds = p->builds;
-	int r = copy_origin(&j->from, p);
+	int r = program_origin_copy(&j->from, p);
 	if (r == 0)
 		r = worker_add(v->worker, run_binary, end_binary, j);
 	if (r < 0) {
@@ -189,7 +206,10 @@ int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
 	}
 	int r = start_binary(p, &(struct binary_job){ .done = done, .arg = arg });
 	p->taking_native = r == 0;
-	return r;
+	if (r != -E2BIG)
+		return r;
+	done(arg); // it moves as its text
+	return 0;
 }
 
 int program_query_binary(struct program *p, uint32_t seq)
@@ -198,6 +218,10 @@ int program_query_binary(struct program *p, uint32_t seq)
 
 	if (r == 0)
 		r = start_binary(p, &(struct binary_job){ .answers = true, .seq = seq });
+	if (r == -E2BIG) {
+		session_answer(p->o.session, seq, CL_OUT_OF_RESOURCES, 0);
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	buf_put_u32(&p->questions, seq); // there is room

@@ -17,6 +17,8 @@ struct build {
 	struct be_build how;
 	struct be_program **inputs;
 	enum build_purpose purpose;
+	bool may_lack; // of that origin
+	struct be_origin origin;
 	bool without_parts; // they may not be compiled: it is made of its native binary, or not yet
 	// Results, the main thread's after run.
 	int32_t result;
@@ -93,6 +95,34 @@ static bool is_executable(const struct buf *body)
 	       m.binary_type == CL_PROGRAM_BINARY_TYPE_EXECUTABLE;
 }
 
+// The answer where nobody defines `name`: the specification's error, and a log that says which.
+static void put_failure(struct build *b, struct buf *name)
+{
+	static const char why[] =
+		": declared, but neither this program nor the driver defines it\n";
+	_cleanup_buf_ struct buf log = { 0 };
+
+	buf_put(&log, "error: undefined function ", strlen("error: undefined function "));
+	buf_put(&log, name->data, name->len);
+	buf_put(&log, why, sizeof why - 1);
+	struct p_build_result m = { .build_status = CL_BUILD_ERROR, .log = { log.data, log.len } };
+	buf_reset(&b->body);
+	p_put_build_result_item(&b->body, &m);
+	b->result = b->how.kind == BE_LINK ? CL_LINK_PROGRAM_FAILURE : CL_BUILD_PROGRAM_FAILURE;
+	b->executable = false;
+}
+
+static void check_functions(struct build *b)
+{
+	_cleanup_buf_ struct buf name = { 0 };
+
+	if (!b->executable || !b->may_lack || b->from_native)
+		return;
+	b->be->ops->program_lacks(b->be, &b->origin, &name);
+	if (name.len)
+		put_failure(b, &name);
+}
+
 static void run_build(void *arg)
 {
 	struct build *b = arg;
@@ -110,6 +140,7 @@ static void run_build(void *arg)
 	if (p->be)
 		ops->build_result(p->be, &b->body);
 	b->executable = is_executable(&b->body);
+	check_functions(b);
 }
 
 static void give_answer(struct program *p, const struct buf *body)
@@ -175,6 +206,7 @@ void program_own(struct program *p)
 
 static void free_build(struct build *b)
 {
+	program_origin_free(&b->origin);
 	buf_free(&b->body);
 	free(b->inputs);
 	free(b);
@@ -289,6 +321,14 @@ static struct build *new_build(struct program *p, enum build_purpose purpose)
 		.inputs = inputs,
 		.names = (const char *const *)p->request.names,
 		.n_inputs = p->request.n_inputs };
+	b->may_lack = p->request.kind != BE_COMPILE && program_may_lack(p);
+	int r = b->may_lack ? program_origin_copy(&b->origin, p) : 0;
+	if (r == -ENOMEM) {
+		free_build(b);
+		return NULL;
+	}
+	b->may_lack = b->may_lack && r == 0;
+	b->origin.built = true;
 	return b;
 }
 
@@ -301,6 +341,7 @@ int program_start_build(
 	bool links = request->kind == BE_LINK, without_parts = links && has_native(p, purpose);
 
 	take_request(&p->request, request);
+	p->says = 0;
 	if (links && !without_parts && need_parts(&p->request, purpose) < 0)
 		return -ENOMEM;
 	struct build *b = new_build(p, purpose);

@@ -168,6 +168,10 @@ static cl_int fake_binary(struct backend *be, const struct be_origin *from, stru
 	return CL_SUCCESS;
 }
 
+static void fake_lacks(struct backend *be, const struct be_origin *from, struct buf *name)
+{
+}
+
 static cl_int fake_kernel_new(
 	struct be_program *p, const char *name, struct be_kernel **ret, uint32_t *ret_args)
 {
@@ -335,6 +339,7 @@ const struct backend_ops backend_fake = {
 	.build = fake_build,
 	.build_result = fake_result,
 	.program_get_binary = fake_binary,
+	.program_lacks = fake_lacks,
 	.kernel_new = fake_kernel_new,
 	.kernel_arg_kind = fake_arg_kind,
 	.kernel_free = fake_kernel_free,

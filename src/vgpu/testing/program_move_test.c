@@ -146,6 +146,14 @@ static cl_int note_get_binary(struct backend *be, const struct be_origin *from, 
 	return CL_SUCCESS;
 }
 
+static void note_lacks(struct backend *be, const struct be_origin *from, struct buf *name)
+{
+	if (from->bytes.len && memmem(from->bytes.data, from->bytes.len, "nobody", 6))
+		buf_put(name, "nobody", 6);
+	for (uint32_t i = 0; i < from->n_inputs; i++)
+		note_lacks(be, &from->inputs[i], name);
+}
+
 static cl_int note_kernel(
 	struct be_program *p, const char *name, struct be_kernel **ret, uint32_t *ret_args)
 {
@@ -163,6 +171,7 @@ static void set_up_device(void)
 	device.build = note_build;
 	device.build_result = note_result;
 	device.program_get_binary = note_get_binary;
+	device.program_lacks = note_lacks;
 	device.kernel_new = note_kernel;
 }
 
@@ -744,6 +753,51 @@ static void programs_can_be_each_others_headers(void)
 	end(&r);
 }
 
+static void what_nobody_defines_fails_on_every_host(void)
+{
+	struct run r;
+
+	begin(&r);
+	source(&r, 11, "overloadable nobody");
+	source(&r, 12, "overloadable somebody");
+	source(&r, 13, "overloadable nobody");
+	CHECK_EQ(answer(&r, build(&r, 11, "")), CL_BUILD_PROGRAM_FAILURE);
+	CHECK_EQ(answer(&r, build(&r, 12, "")), CL_SUCCESS);
+	CHECK_EQ(answer(&r, compile_part(&r, 13, "")), CL_SUCCESS);
+	CHECK_EQ(answer(&r, link_program(&r, 14, WAITS(13))), CL_LINK_PROGRAM_FAILURE);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(answer(&r, new_kernel(&r, 11)), CL_INVALID_PROGRAM_EXECUTABLE);
+		SEND(&r, release, 0, .objects = WAITS(99));
+		CHECK_EQ(answer(&r, new_kernel(&r, 14)), CL_INVALID_PROGRAM_EXECUTABLE);
+		SEND(&r, release, 0, .objects = WAITS(99));
+		CHECK_EQ(answer(&r, new_kernel(&r, 12)), CL_SUCCESS);
+		SEND(&r, release, 0, .objects = WAITS(99));
+		if (i == 0)
+			move(&r);
+	}
+	CHECK_EQ(answer(&r, build(&r, 11, "")), CL_BUILD_PROGRAM_FAILURE);
+	end(&r);
+}
+
+// Each holds the one before twice: nobody follows that all the way down.
+static void libraries_of_libraries_end(void)
+{
+	const uint32_t levels = 18;
+	struct run r;
+
+	begin(&r);
+	source(&r, 10, "part");
+	CHECK_EQ(answer(&r, compile_part(&r, 10, "")), CL_SUCCESS);
+	for (uint32_t i = 0; i < levels; i++)
+		answer(&r, link_program(&r, 11 + i, WAITS(10 + i, 10 + i)));
+	uint32_t query = SEND(&r, program_query_binary, 0, .program = 10 + levels);
+	CHECK_EQ(answer(&r, query), CL_OUT_OF_RESOURCES);
+	move(&r);
+	query = SEND(&r, program_query_binary, 0, .program = 10);
+	CHECK_EQ(answer(&r, query), CL_SUCCESS);
+	end(&r);
+}
+
 int main(void)
 {
 	set_up_device();
@@ -764,6 +818,8 @@ int main(void)
 	RUN(a_loaded_binary_moves);
 	RUN(a_header_moves_with_what_needs_it);
 	RUN(programs_can_be_each_others_headers);
+	RUN(what_nobody_defines_fails_on_every_host);
+	RUN(libraries_of_libraries_end);
 	RUN(a_program_that_was_built_anew_is_the_new_one);
 	RUN(a_program_that_is_built_anew_while_it_moves_is_the_new_one);
 }
