@@ -136,6 +136,16 @@ int process_run(const struct process_spec *spec, int *ret_status, struct ferry_e
 	return 0;
 }
 
+void process_describe_end(int status, char *ret, size_t size)
+{
+	if (status == -1)
+		snprintf(ret, size, "status unknown");
+	else if (WIFSIGNALED(status))
+		snprintf(ret, size, "signal %d, %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(ret, size, "exit status %d", WEXITSTATUS(status));
+}
+
 uint64_t process_start_time(pid_t pid)
 {
 	char path[64];

@@ -36,6 +36,10 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, struct ferry_
 // Runs to its end, or to ours: it is tied. *ret_status as waitpid(2). Output goes to spec->log_fd.
 int process_run(const struct process_spec *spec, int *ret_status, struct ferry_error *e);
 
+// How a process ended, for people: "signal 11, Segmentation fault", "exit status 1". `status` as
+// waitpid(2), or -1 where it is not known.
+void process_describe_end(int status, char *ret, size_t size);
+
 // In a child of fork(2): SIGKILL comes when the parent's forking thread ends (PR_SET_PDEATHSIG of
 // prctl(2)). `parent`: its getpid(2) before the fork. -ESRCH when it has ended already: then no signal
 // will come, and the caller ends itself.

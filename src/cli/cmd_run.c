@@ -24,6 +24,8 @@
 
 #define START_TIMEOUT_NS (20 * NSEC_PER_SEC) // the OpenCL driver's first start is slow
 
+#define LOG_LINES 3
+
 struct session {
 	struct temporary folder;
 	pid_t vgpu; // 0: not running
@@ -89,13 +91,40 @@ static int start_vgpu(
 	return process_start(&spec, &s->vgpu, e);
 }
 
-static void print_log(const struct session *s)
+// Its last lines.
+static void print_log(const struct session *s, int lines)
 {
 	_cleanup_free_ char *text = NULL;
 	char path[PATH_MAX];
 
-	if (file_read(inside(s, "vgpu.log", path), 1 << 20, &text, NULL, NULL) == 0)
-		fputs(text, stderr);
+	if (file_read(inside(s, "vgpu.log", path), 1 << 20, &text, NULL, NULL) < 0)
+		return;
+	const char *at = text + strlen(text);
+	while (at > text && (at[-1] != '\n' || !at[0] || --lines > 0))
+		at--;
+	fputs(at, stderr);
+}
+
+// The program's OpenCL calls fail from then on.
+static void report_end(struct session *s, int status)
+{
+	char how[80];
+
+	s->vgpu = 0;
+	process_describe_end(status, how, sizeof how);
+	fprintf(stderr,
+		"ferry: the vGPU ended (%s): kernels run inside it, and so does their compiler; "
+		"the program's calls return CL_DEVICE_NOT_AVAILABLE\n",
+		how);
+	print_log(s, LOG_LINES);
+}
+
+static void check_vgpu(struct session *s)
+{
+	int status;
+
+	if (s->vgpu > 0 && waitpid(s->vgpu, &status, WNOHANG) == s->vgpu)
+		report_end(s, status);
 }
 
 static int wait_for_socket(struct session *s, struct ferry_error *e)
@@ -113,7 +142,7 @@ static int wait_for_socket(struct session *s, struct ferry_error *e)
 		}
 		if (waitpid(s->vgpu, &status, WNOHANG) == s->vgpu) {
 			s->vgpu = 0;
-			print_log(s);
+			print_log(s, INT_MAX);
 			return ferry_fail(
 				e, ECHILD, "process-ended", "ferry-vgpu ended at its start");
 		}
@@ -126,7 +155,7 @@ static int wait_for_socket(struct session *s, struct ferry_error *e)
 
 static void end_session(struct session *s)
 {
-	int status;
+	int status = 0;
 
 	if (s->vgpu > 0) {
 		kill(s->vgpu, SIGTERM);
@@ -135,8 +164,11 @@ static void end_session(struct session *s)
 			if (i == 99) {
 				kill(s->vgpu, SIGKILL);
 				waitpid(s->vgpu, &status, 0);
+				status = 0;
 			}
 		}
+		if (status)
+			report_end(s, status); // it was ending already
 	}
 	temporary_remove(&s->folder);
 }
@@ -159,13 +191,14 @@ static pid_t start_program(const struct session *s, char **argv, const sigset_t 
 }
 
 // Passes signals on until the program has ended; its exit status, or 128 + the signal's number.
-static int wait_program(pid_t pid, int signals)
+static int wait_program(struct session *s, pid_t pid, int signals)
 {
 	struct signalfd_siginfo info;
 	int status;
 
 	while (read(signals, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGCHLD) {
+			check_vgpu(s);
 			if (waitpid(pid, &status, WNOHANG) == pid)
 				return WIFSIGNALED(status) ? 128 + WTERMSIG(status)
 							   : WEXITSTATUS(status);
@@ -198,7 +231,7 @@ static int run_all(struct cli *c, struct session *s, const struct profile *p, ch
 	if (r < 0)
 		return cli_error(c, &e, EXIT_FAILED);
 	pid_t pid = start_program(s, argv, before);
-	return pid > 0 ? wait_program(pid, signals) : EXIT_FAILED;
+	return pid > 0 ? wait_program(s, pid, signals) : EXIT_FAILED;
 }
 
 int cmd_run(struct cli *c, int argc, char **argv)

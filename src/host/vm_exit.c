@@ -11,16 +11,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-static void describe(int status, char *ret, size_t size)
-{
-	if (status == -1)
-		snprintf(ret, size, "status unknown");
-	else if (WIFSIGNALED(status))
-		snprintf(ret, size, "signal %d, %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		snprintf(ret, size, "exit status %d", WEXITSTATUS(status));
-}
-
 static void program_name(int index, char *ret, size_t size)
 {
 	if (index < 0)
@@ -45,7 +35,7 @@ static void ended_by_itself(struct vm *vm, int index, int status)
 	char who[32], how[80];
 
 	program_name(index, who, sizeof who);
-	describe(status, how, sizeof how);
+	process_describe_end(status, how, sizeof how);
 	vm_log(vm, "%s ended by itself (%s)", who, how);
 	host_event(vm->host, vm, "vm.process-ended",
 		json_pack("{s:s, s:s}", "process", who, "status", how));
@@ -73,7 +63,7 @@ static void on_exit_of(void *arg, pid_t pid, int status)
 	}
 	if (vm->launch) {
 		program_name(p->index, who, sizeof who);
-		describe(status, how, sizeof how);
+		process_describe_end(status, how, sizeof how);
 		ferry_fail(&e, ECHILD, "process-ended", "%s ended while VM '%s' was starting (%s)",
 			who, vm->name, how);
 		ferry_error_remedy(&e, "see vms/%s/%s.log in the host's state folder", vm->name,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the specification says and PoCL 3.1 does not do: 1D buffer images in kernels and queries of them there (it crashes),
-// errors for functions that it declares and nobody defines (it crashes), clones of
+// errors for functions that it declares and nobody defines (it crashes) and for launches with more local memory than
+// the device has (it crashes), clones of
 // kernels with local arguments (it reads beyond its arguments, clCloneKernel.c), the errors that it does
 // not return for misuse of images and samplers, parts of buffers in native kernels (it crashes), and those for features of OpenCL 3.0 that the vGPU does
 // not have.
@@ -310,6 +311,39 @@ static void declaring_a_function_does_not_define_it(void)
 	cl_program p = cl_build(&c,
 		"float __attribute__((overloadable)) length(float8 v) { return v.s7; }\n"
 		"kernel void k(global float *o) { o[0] = length((float8)(o[1])); }");
+	OK(clReleaseProgram(p));
+}
+
+static void local_memory_ends(void)
+{
+	cl_program p = cl_build(&c,
+		"kernel void own(global int *o) { local int a[64 << 20]; a[get_local_id(0)] = 1;\n"
+		"  barrier(CLK_LOCAL_MEM_FENCE); o[0] = a[o[1]]; }\n"
+		"kernel void given(global int *o, local int *a, local int *b) { a[0] = 2; b[0] = "
+		"3;\n"
+		"  barrier(CLK_LOCAL_MEM_FENCE); o[0] = a[0] + b[0]; }\n");
+	cl_kernel own = cl_kernel_of(p, "own"), given = cl_kernel_of(p, "given");
+	cl_mem o = cl_buffer(&c, CL_MEM_READ_WRITE, 64, NULL);
+	const size_t one = 1, huge[] = { 4ul << 30, SIZE_MAX, 0 };
+	cl_ulong most;
+
+	OK(clGetDeviceInfo(c.device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof most, &most, NULL));
+	OK(clSetKernelArg(own, 0, sizeof o, &o));
+	CHECK_EQ(clEnqueueNDRangeKernel(c.queue, own, 1, NULL, &one, NULL, 0, NULL, NULL),
+		CL_OUT_OF_RESOURCES);
+	OK(clSetKernelArg(given, 0, sizeof o, &o));
+	OK(clSetKernelArg(given, 1, most / 2, NULL));
+	for (int i = 0; i < 3; i++) {
+		OK(clSetKernelArg(given, 2, huge[i] ? huge[i] : most / 2 + 1, NULL));
+		CHECK_EQ(clEnqueueNDRangeKernel(c.queue, given, 1, NULL, &one, NULL, 0, NULL, NULL),
+			CL_OUT_OF_RESOURCES);
+	}
+	OK(clSetKernelArg(given, 2, most - most / 2, NULL));
+	OK(clEnqueueNDRangeKernel(c.queue, given, 1, NULL, &one, NULL, 0, NULL, NULL));
+	OK(clFinish(c.queue));
+	OK(clReleaseKernel(own));
+	OK(clReleaseKernel(given));
+	OK(clReleaseMemObject(o));
 	OK(clReleaseProgram(p));
 }
 
@@ -735,6 +769,7 @@ int main(void)
 	RUN(kernels_ask_about_buffer_images);
 	RUN(programs_with_buffer_images_are_as_they_were);
 	RUN(declaring_a_function_does_not_define_it);
+	RUN(local_memory_ends);
 	RUN(linked_kernels_take_images);
 	RUN(wrong_properties_of_contexts);
 	RUN(the_whole_device_is_no_part);

@@ -74,18 +74,23 @@ static cl_int take_grid(struct grid *g, const struct kernel_info *k, cl_uint dim
 
 // ---- arguments
 
-// All set, and nothing that they name gone.
+// All set, nothing that they name gone, and no more local memory than there is: PoCL 3.1 ends the process
+// that launches a kernel with more.
 static cl_int check_args(cl_kernel k)
 {
+	uint64_t local = k->info->local_bytes;
+
 	if (k->n_unset)
 		return CL_INVALID_KERNEL_ARGS;
 	for (cl_uint i = 0; i < k->info->n_args; i++) {
 		const struct kernel_arg *a = &k->args[i];
 		bool names = a->kind != PROTO_ARG_BYTES && a->kind != PROTO_ARG_LOCAL;
+		if (a->kind == PROTO_ARG_LOCAL && __builtin_add_overflow(local, a->value, &local))
+			return CL_OUT_OF_RESOURCES;
 		if (names && a->value && !object_alive((uint32_t)a->value, a->serial))
 			return CL_INVALID_KERNEL_ARGS;
 	}
-	return CL_SUCCESS;
+	return local > device_limits()->local_bytes ? CL_OUT_OF_RESOURCES : CL_SUCCESS;
 }
 
 // An allocation's offset, little-endian.
