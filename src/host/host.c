@@ -119,6 +119,7 @@ int host_open(struct host *h, struct loop *l, const struct config *c, struct fer
 	if (r < 0)
 		return r;
 	read_facts(h);
+	host_device_read(h);
 	r = open_parts(h, e);
 	if (r < 0)
 		host_close(h);
@@ -131,6 +132,7 @@ int host_open(struct host *h, struct loop *l, const struct config *c, struct fer
 void host_close(struct host *h)
 {
 	h->api = api_free(h->api);
+	host_device_close(h);
 	exec_close(h);
 	guest_routes_close(h);
 	guest_serve_close(h);

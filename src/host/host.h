@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/loop.h"
 #include "host/config.h"
+#include "host/device.h"
 #include "host/fault.h"
 #include "vm/accel.h"
 #include "vm/facts.h"
@@ -36,6 +37,9 @@ struct host {
 	struct config config;
 	struct vm_accel_probe accel; // what the probe at start found
 	struct vm_facts facts; // of the QEMU that VMs are started with; "" where there is none
+
+	struct host_device device; // what VMs get here; device.h
+	struct host_device_reader device_reader;
 
 	struct inventory *inventory;
 	struct vm *vms; // all that the inventory holds

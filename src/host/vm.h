@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/loop.h"
+#include "host/device.h"
 #include "host/config.h"
 #include "host/vm_doc.h"
 #include "vm/agent.h"
@@ -64,7 +65,7 @@ struct vm_vgpu {
 	struct watch *retry;
 	struct vm_link_waiter waiter;
 	bool was_connected;
-	char device_key[200]; // of its hello: equal exactly where native binaries may be shared
+	struct host_device device; // of its hello
 	char tracker[16];
 	int slice; // the first of its slices of the device; -1: none of its own (placement.h)
 	struct vm_port_checks ports;

@@ -117,8 +117,7 @@ static void on_hello(void *arg, json_t *ok, const struct ferry_error *e, int *fd
 		return;
 	}
 	snprintf(g->tracker, sizeof g->tracker, "%s", json_string_or(ok, "tracker", ""));
-	snprintf(g->device_key, sizeof g->device_key, "%s",
-		json_string_or(json_object_get(ok, "device"), "key", ""));
+	host_device_parse(&g->device, json_object_get(ok, "device"));
 	faults_for_vgpu(g->vm->host->faults, send_fault, g->link);
 	tell(&g->waiter, NULL);
 	tell_reconnected(g->vm, (int)g->index, &g->was_connected);

@@ -69,6 +69,7 @@ struct vgpu {
 	struct port **ports; // by index; NULL where there is none
 	size_t n_ports;
 	size_t n_sessions;
+	uint64_t svm_bytes;          // of all allocations of shared virtual memory
 	size_t restoring, built;     // incoming programs: that are to be built, and that are
 	void (*restored)(void *arg); // one of the two has changed; NULL: nobody
 	void *restored_arg;

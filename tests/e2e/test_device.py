@@ -8,6 +8,7 @@ import re
 import subprocess
 import unittest
 from pathlib import Path
+from typing import Any
 
 from lab import control
 from tests.e2e.machine import VM, VmTest
@@ -46,7 +47,22 @@ class DeviceTest(VmTest):
         before = len(self.losses(host, "moved"))
         self.wait(f"steps on {host}", lambda: len(self.losses(host, "moved")) > before + 5, 60)
 
+    def findings(self, to: str) -> dict[str, dict[str, str]]:
+        """What `ferry check` finds of devices, once the destination knows its own."""
+        answer: dict[str, Any] = {}
+
+        def known() -> bool:
+            answer.update(self.ferry.must("a" if to == "b" else "b", "check", VM, "--to", to))
+            return "device" in answer["facts"]
+
+        self.wait(f"{to} to know its device", known, 20)
+        return {f["code"]: f for f in answer["findings"] if f["code"] in ("device-differs", "no-svm")}
+
     def test_programs_are_built_anew_for_another_device(self) -> None:
+        found = self.findings("b")
+        self.assertEqual(list(found), ["device-differs"])
+        self.assertEqual(found["device-differs"]["severity"], "warn")
+        self.assertIn("haswell", found["device-differs"]["cause"])
         self.start_pattern("a", 16)
         status, text = self.ferry.guest("a", VM, "sh", "-c", f"{TRAIN} --steps 100000 >/tmp/moved 2>&1 & echo $! >/tmp/trainer")
         self.assertEqual(status, 0, text)

@@ -201,7 +201,7 @@ static void answer_prepared(struct migration *m)
 	for (unsigned i = 0; i < DRIVER_TOKEN_BYTES; i++)
 		snprintf(token + 2 * i, 3, "%02x", m->token[i]);
 	for (unsigned i = 0; m->vm && i < m->vm->n_vgpus; i++)
-		json_array_append_new(keys, json_string(m->vm->vgpus[i].device_key));
+		json_array_append_new(keys, json_string(m->vm->vgpus[i].device.key));
 	if (m->prepare_request && m->peer_ready)
 		link_answer(peer_link(m->peer), m->prepare_request,
 			json_pack("{ss so}", "token", token, "vgpu_keys", keys));

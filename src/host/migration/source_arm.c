@@ -71,7 +71,7 @@ static bool same_device(const struct migration *m)
 {
 	const char *key = json_string_value(json_array_get(m->peer_keys, 0));
 
-	return key && *key && !strcmp(key, m->vm->vgpus[0].device_key);
+	return key && *key && !strcmp(key, m->vm->vgpus[0].device.key);
 }
 
 static void begin_move(struct migration *m)

@@ -95,6 +95,38 @@ static void check_files(struct host *h, const struct vm_spec *s, json_t *finding
 			h->config.host);
 }
 
+// Nothing is said while either side's device is not known.
+static void check_device(struct host *h, const json_t *args, json_t *findings)
+{
+	const struct host_device *ours = &h->device;
+	struct host_device theirs;
+	uint64_t svm_bytes = 0;
+
+	host_device_parse(&theirs, json_object_get(args, "device"));
+	json_get_u64(args, "svm_bytes", 1ull << 50, &svm_bytes, NULL);
+	if (!theirs.key[0] || !ours->key[0])
+		return;
+	if (strcmp(theirs.key, ours->key))
+		finding_add(findings, SEVERITY_WARN, "device-differs",
+			"choose a host with the same device, driver and processor to spare the "
+			"builds",
+			"the vGPU runs on %.60s (driver %.30s), host %s has %.60s (driver %.30s) "
+			"or another processor: programs are built again from source there",
+			theirs.name, theirs.driver, h->config.host, ours->name, ours->driver);
+	if (theirs.svm && !ours->svm && svm_bytes)
+		finding_add(findings, SEVERITY_REFUSE, "no-svm",
+			"choose a host whose device has it, or end the programs that use it",
+			"%llu bytes of shared virtual memory are in use, and host %s's device has "
+			"none",
+			(unsigned long long)svm_bytes, h->config.host);
+	else if (theirs.svm && !ours->svm)
+		finding_add(findings, SEVERITY_WARN, "no-svm",
+			"choose a host whose device has it if programs need it",
+			"host %s's device has no shared virtual memory: programs that know of it "
+			"get none there",
+			h->config.host);
+}
+
 int precheck_destination(
 	struct host *h, const json_t *args, json_t *findings, struct ferry_error *e)
 {
@@ -123,6 +155,7 @@ int precheck_destination(
 	precheck_memory(h, &s, allocated, findings);
 	check_qemu(h, &s, args, findings);
 	check_processor(h, config, findings);
+	check_device(h, args, findings);
 	check_files(h, &s, findings);
 	return 0;
 }

@@ -101,6 +101,59 @@ static void test_one_finding_for_each_cause(void)
 	CHECK_STR(codes(args), "no-profile ");
 }
 
+static json_t *device(const char *key, bool svm)
+{
+	return json_pack("{s:s, s:s, s:s, s:b}", "name", "a processor", "driver", "3.1", "key", key,
+		"svm", svm);
+}
+
+static json_t *question_with_device(const char *key, bool svm, int svm_bytes)
+{
+	json_t *args = question();
+
+	json_object_set_new(args, "device", device(key, svm));
+	json_object_set_new(args, "svm_bytes", json_integer(svm_bytes));
+	return args;
+}
+
+static void test_devices(void)
+{
+	json_t *ours = device("k1", true), *narrow = device("k2", false);
+
+	CHECK_STR(codes(question_with_device("k1", true, 4096)), ""); // ours is not known
+	host_device_parse(&h.device, ours);
+	CHECK_STR(codes(question()), "");
+	CHECK_STR(codes(question_with_device("k1", true, 4096)), "");
+	CHECK_STR(codes(question_with_device("k3", true, 4096)), "device-differs ");
+	host_device_parse(&h.device, narrow);
+	CHECK_STR(codes(question_with_device("k2", false, 0)), "");
+	CHECK_STR(codes(question_with_device("k1", true, 4096)), "device-differs no-svm ");
+	h.device = (struct host_device){ 0 };
+	json_decref(ours);
+	json_decref(narrow);
+}
+
+// In use it forbids the migration, otherwise it is told.
+static void test_shared_virtual_memory(void)
+{
+	json_t *narrow = device("k2", false);
+
+	host_device_parse(&h.device, narrow);
+	for (int used = 0; used < 2; used++) {
+		json_t *args = question_with_device("k1", true, used * 4096);
+		json_t *findings = json_array();
+		CHECK_EQ(precheck_destination(&h, args, findings, NULL), 0);
+		json_t *report = json_pack("{s:o}", "findings", findings);
+		struct ferry_error e = FERRY_ERROR_INIT;
+		CHECK_EQ(precheck_refuses(report, &e), used);
+		CHECK(!used || !strcmp(e.code, "no-svm"));
+		json_decref(report);
+		json_decref(args);
+	}
+	h.device = (struct host_device){ 0 };
+	json_decref(narrow);
+}
+
 static void test_memory(void)
 {
 	json_t *args = question();
@@ -260,6 +313,8 @@ int main(void)
 	h.loop = loop_new();
 	RUN(test_a_host_that_fits);
 	RUN(test_one_finding_for_each_cause);
+	RUN(test_devices);
+	RUN(test_shared_virtual_memory);
 	RUN(test_memory);
 	RUN(test_a_cap_on_what_vms_are_given);
 	RUN(test_a_part_of_a_device_that_has_none_left);

@@ -20,8 +20,9 @@ struct check {
 	char to[HOST_NAME_MAX_BYTES + 1];
 	json_t *config;
 	json_t *findings, *facts;
-	uint64_t allocated;
-	unsigned asking; // vGPUs that have not answered
+	uint64_t allocated, svm;
+	struct host_device device; // of its vGPUs
+	unsigned asking;           // vGPUs that have not answered
 	struct peer *peer;
 	struct watch *timer;
 	bool asked;    // the destination was asked, or there is none to ask
@@ -109,16 +110,23 @@ static void on_answer(void *arg, json_t *ok, const struct ferry_error *e, int *f
 	finish(c);
 }
 
+static json_t *describe_device(const struct host_device *d)
+{
+	return json_pack("{s:s, s:s, s:s, s:b}", "name", d->name, "driver", d->driver, "key",
+		d->key, "svm", d->svm);
+}
+
 static void on_ready(void *arg, struct peer *p)
 {
 	struct check *c = arg;
 	const struct vm_facts *f = &c->host->facts;
 
-	link_request(peer_link(p), "check",
-		json_pack("{s:O, s:s, s:s, s:s, s:I}", "vm", c->config, "qemu_version",
-			f->qemu_version, "machine", f->default_machine, "cpu", f->cpu_key,
-			"allocated_bytes", (json_int_t)c->allocated),
-		NULL, 0, on_answer, c);
+	json_t *args = json_pack("{s:O, s:s, s:s, s:s, s:I, s:I}", "vm", c->config, "qemu_version",
+		f->qemu_version, "machine", f->default_machine, "cpu", f->cpu_key,
+		"allocated_bytes", (json_int_t)c->allocated, "svm_bytes", (json_int_t)c->svm);
+	if (args && c->device.key[0])
+		json_object_set_new(args, "device", describe_device(&c->device));
+	link_request(peer_link(p), "check", args, NULL, 0, on_answer, c);
 }
 
 static void on_closed(void *arg, struct peer *p, const struct ferry_error *why)
@@ -166,6 +174,7 @@ static void on_status(void *arg, json_t *ok, const struct ferry_error *e, int *f
 		return;
 	}
 	c->allocated += (uint64_t)json_int_or(ok, "allocated_bytes", 0);
+	c->svm += (uint64_t)json_int_or(ok, "svm_bytes", 0);
 	if (!c->asking)
 		ask_peer(c);
 }
@@ -202,6 +211,8 @@ int precheck_run(struct vm *vm, const char *to, precheck_fn fn, void *arg, struc
 		.facts = json_object(),
 		.fn = fn,
 		.arg = arg };
+	if (vm->n_vgpus)
+		c->device = vm->vgpus[0].device;
 	snprintf(c->vm, sizeof c->vm, "%s", vm->name);
 	snprintf(c->to, sizeof c->to, "%s", to);
 	precheck_source(vm, to, c->findings);
@@ -250,6 +261,9 @@ void precheck_answer(struct host *h, struct peer *p, int64_t id, const json_t *a
 		FERRY_VERSION_TEXT, "qemu_version", h->facts.qemu_version, "accel",
 		vm_accel_name(h->accel.accel), "available_bytes",
 		(json_int_t)host_available_memory());
+	if (h->device.key[0])
+		json_object_set_new(facts, "device", describe_device(&h->device));
+	host_device_read(h); // for the next time
 	link_answer(
 		peer_link(p), id, json_pack("{s:o, s:o}", "findings", findings, "facts", facts));
 }

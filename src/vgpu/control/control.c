@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "vgpu/control/describe.h"
 #include "vgpu/control/control_private.h"
 
 #include "base/cleanup.h"
@@ -65,16 +66,13 @@ void control_set_state(struct control *c, enum control_state to, const char *why
 
 static void on_hello(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds)
 {
-	const struct be_device *d = c->v->be->ops->device(c->v->be);
-
 	control_answer(c, id,
-		json_pack("{s:i, s:s, s:s, s:s, s:i, s:I, s:I, s:{s:s, s:s, s:s, s:s, s:s}, s:i}",
-			"version", VERSION, "state", state_names[c->state], "tracker",
-			c->tracker->name, "tracker_reason", c->tracker_reason, "page_bytes",
-			(int)PAGE_BYTES, "memory_bytes", (json_int_t)c->v->memory_bytes,
-			"space_bytes", (json_int_t)(page_space_pages(c->v->space) * PAGE_BYTES),
-			"device", "name", d->name, "vendor", d->vendor, "version", d->version,
-			"driver", d->driver, "key", d->key, "ports", (int)c->o->ports));
+		json_pack("{s:i, s:s, s:s, s:s, s:i, s:I, s:I, s:o, s:i}", "version", VERSION,
+			"state", state_names[c->state], "tracker", c->tracker->name,
+			"tracker_reason", c->tracker_reason, "page_bytes", (int)PAGE_BYTES,
+			"memory_bytes", (json_int_t)c->v->memory_bytes, "space_bytes",
+			(json_int_t)(page_space_pages(c->v->space) * PAGE_BYTES), "device",
+			describe_device(c->v->be), "ports", (int)c->o->ports));
 }
 
 static void on_status(struct control *c, int64_t id, json_t *args, int *fds, size_t n_fds)
@@ -82,9 +80,10 @@ static void on_status(struct control *c, int64_t id, json_t *args, int *fds, siz
 	const struct vgpu *v = c->v;
 
 	control_answer(c, id,
-		json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", state_names[c->state],
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "state", state_names[c->state],
 			"allocated_bytes", (json_int_t)page_space_allocated_bytes(v->space),
-			"sessions", (json_int_t)v->n_sessions, "pending",
+			"svm_bytes", (json_int_t)v->svm_bytes, "sessions",
+			(json_int_t)v->n_sessions, "pending",
 			(json_int_t)(v->n_commands - v->in_flight), "in_flight",
 			(json_int_t)v->in_flight));
 }

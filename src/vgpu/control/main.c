@@ -3,6 +3,7 @@
 #include "vgpu/backend/cl_binary.h"
 #include "vgpu/control/confine.h"
 #include "vgpu/control/control.h"
+#include "vgpu/control/describe.h"
 #include "vgpu/control/options.h"
 #include "vgpu/session/port.h"
 #include "vgpu/session/serve.h"
@@ -25,6 +26,7 @@ static const char usage[] =
 	"         [--index I] [--ports N] [--incoming] [--tracker auto|wp|digest]\n"
 	"         [--vm-log PATH] [--device N] [--slices FIRST:COUNT] [--tokens FD]\n"
 	"         [--share PERCENT] [--user UID] [--faults] [--share-memory]\n"
+	"       ferry-vgpu --describe [--device N]\n"
 	"Serves OpenCL to a VM's ports, or to local programs, and moves its memory and objects to\n"
 	"another ferry-vgpu when ferryd says so on the control socket.\n";
 
@@ -146,6 +148,8 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
+	if (o.describe)
+		return describe_print(&o);
 	struct loop *loop = loop_new();
 	signal(SIGPIPE, SIG_IGN);
 	if (!loop || !loop_signal(loop, SIGTERM, on_signal, loop) ||

@@ -26,6 +26,7 @@ enum {
 	O_FAULTS,
 	O_SHARE_MEMORY,
 	O_USER,
+	O_DESCRIBE,
 	O_HELP
 };
 
@@ -46,6 +47,7 @@ static const struct option known[] = {
 	{ "faults", no_argument, NULL, O_FAULTS },
 	{ "share-memory", no_argument, NULL, O_SHARE_MEMORY },
 	{ "user", required_argument, NULL, O_USER },
+	{ "describe", no_argument, NULL, O_DESCRIBE },
 	{ "help", no_argument, NULL, O_HELP },
 	{ 0 },
 };
@@ -131,6 +133,9 @@ static int option(int which, const char *value, struct options *o, struct ferry_
 		return 0;
 	case O_USER:
 		return small_number("user", value, VGPU_USERS_LAST, &o->user, e);
+	case O_DESCRIBE:
+		o->describe = true;
+		return 0;
 	case O_HELP:
 		o->help = true;
 		return 0;
@@ -153,10 +158,11 @@ int options_parse(int argc, char **argv, struct options *ret, struct ferry_error
 	}
 	if (optind < argc)
 		return ferry_fail(e, EINVAL, "usage", "unexpected word \"%s\"", argv[optind]);
-	if (!o.help && (!o.memory_bytes || o.memory_bytes % PAGE_BYTES))
+	bool serves = !o.help && !o.describe;
+	if (serves && (!o.memory_bytes || o.memory_bytes % PAGE_BYTES))
 		return ferry_fail(e, EINVAL, "usage", "--memory BYTES is needed, a multiple of %u",
 			PAGE_BYTES);
-	if (!o.help && !o.control && !o.serve)
+	if (serves && !o.control && !o.serve)
 		return ferry_fail(e, EINVAL, "usage", "--control PATH or --serve PATH is needed");
 	*ret = o;
 	return 0;

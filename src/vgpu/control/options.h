@@ -17,6 +17,7 @@ struct options {
 	unsigned user;                                // 0: the one that started it
 	struct be_slices slices;
 	bool incoming, faults, share_memory, help;
+	bool describe; // the device, and no more
 };
 
 // Strings point into argv.

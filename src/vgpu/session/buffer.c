@@ -40,6 +40,8 @@ static void buffer_destroy(struct object *o)
 		v->be->ops->mem_free(b->mem);
 	if (b->run.count)
 		page_space_free(v->space, b->run.first);
+	if (b->run.count && b->svm)
+		v->svm_bytes -= b->size;
 	struct buffer *parent = b->parent;
 	object_fini(o);
 	if (parent)
@@ -130,8 +132,10 @@ int buffer_new_svm(struct session *s, uint64_t serial, uint64_t flags, uint64_t 
 		return -EOPNOTSUPP;
 	int r = base ? buffer_new(s, serial, flags, size, claim, ret)
 		     : buffer_new_failed(s, serial, flags, size, ret);
-	if (r == 0 && (*ret)->run.count)
+	if (r == 0 && (*ret)->run.count) {
 		(*ret)->svm = base + (*ret)->run.first * PAGE_BYTES;
+		s->v->svm_bytes += (*ret)->size;
+	}
 	return r;
 }
 

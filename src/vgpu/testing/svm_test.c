@@ -239,12 +239,14 @@ static void launches_hold_what_they_reach(void)
 	SEND(&r, release, 0, .objects = WAITS(LIST, REACHED));
 	feed(&r);
 	CHECK_EQ(page_space_allocated_bytes(r.t.v->space), before);
+	CHECK_EQ(r.t.v->svm_bytes, 10100);
 	SEND(&r, user_event_set, 0, .event = GATE, .status = CL_COMPLETE);
 	feed(&r);
 	for (int i = 0; i < 20; i++)
 		testvgpu_settle(&r.t);
 	CHECK_EQ(n_given, 1);
 	CHECK_EQ(page_space_allocated_bytes(r.t.v->space), PAGE_BYTES); // PLAIN
+	CHECK_EQ(r.t.v->svm_bytes, 0);
 	end(&r);
 }
 
@@ -279,6 +281,7 @@ static void it_moves_with_its_addresses(void)
 		const struct buffer *b = (const struct buffer *)object(&to, id);
 		CHECK(a->svm && a->svm == b->svm);
 	}
+	CHECK_EQ(to.v->svm_bytes, 10100);
 	CHECK_EQ(object(&to, PART)->failed, CL_SUCCESS);
 	const struct kernel *k = (const struct kernel *)object(&to, KERNEL);
 	CHECK_EQ(k->n_svm, 2);
