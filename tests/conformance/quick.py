@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 _WIMPY = {"CL_WIMPY_MODE": "1"}
 _ARGUMENTS = {
-    "bruteforce": ("-1",),  # scalars, not vectors
+    "bruteforce": ("-1[1024]",),  # scalars, not vectors; of the values the part that its help recommends at most
+    "c11_atomics": ("-internalIterations", "1000"),  # of 10,000
     "cl_copy_images": ("small_images",),
     "cl_read_write_images": ("small_images",),
     "conversions": ("uchar_sat_float", "int_sat_rte_float", "uint_sat_rtz_double", "float_rtp_long", "double_rtn_ulong",
