@@ -190,6 +190,10 @@ struct backend_ops {
 	cl_int (*kernel_set_svm)(
 		struct be_kernel *k, uint32_t index, struct be_mem *m, size_t offset);
 
+	// CL_OUT_OF_RESOURCES where its local memory, that of its arguments included, is more than the
+	// device's: such a kernel must not be launched.
+	cl_int (*kernel_fits)(struct backend *be, struct be_kernel *k);
+
 	cl_int (*launch)(struct be_queue *q, const struct be_launch *l, struct be_ticket **ret);
 	cl_int (*copy)(struct be_queue *q, struct be_mem *from, size_t from_offset,
 		struct be_mem *to, size_t to_offset, size_t n, struct be_ticket **ret);

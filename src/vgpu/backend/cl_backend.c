@@ -256,6 +256,19 @@ static cl_int cl_kernel_set_svm(
 	return clSetKernelArgSVMPointer((cl_kernel)k, index, m->at + offset);
 }
 
+// PoCL 3.1 looks at it in the launch, by an assertion.
+static cl_int cl_kernel_fits(struct backend *be, struct be_kernel *k)
+{
+	struct cl_backend *b = cl_of(be);
+	cl_ulong needed = 0, most = 0;
+	cl_int err = clGetDeviceInfo(b->device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof most, &most, NULL);
+
+	if (err == CL_SUCCESS)
+		err = clGetKernelWorkGroupInfo((cl_kernel)k, b->device, CL_KERNEL_LOCAL_MEM_SIZE,
+			sizeof needed, &needed, NULL);
+	return err == CL_SUCCESS && needed > most ? CL_OUT_OF_RESOURCES : err;
+}
+
 // ---- commands
 
 static cl_int cl_launch(struct be_queue *q, const struct be_launch *l, struct be_ticket **ret)
@@ -393,6 +406,7 @@ const struct backend_ops backend_cl = {
 	.kernel_set_mem = cl_kernel_set_mem,
 	.kernel_set_sampler = cl_kernel_set_sampler,
 	.kernel_set_svm = cl_kernel_set_svm,
+	.kernel_fits = cl_kernel_fits,
 	.launch = cl_launch,
 	.copy = cl_copy,
 	.copy_rect = cl_copy_rect,

@@ -216,7 +216,9 @@ static int change_arg(struct kernel *k, struct session *s, const struct p_arg *m
 			return -EBADMSG;
 		clear_arg(a);
 		a->kind = m->kind;
-		a->bytes = m->kind == PROTO_ARG_LOCAL ? (uint32_t)m->value : 0;
+		a->bytes = m->kind != PROTO_ARG_LOCAL ? 0
+			   : m->value > UINT32_MAX    ? UINT32_MAX
+						      : (uint32_t)m->value;
 		a->value.serial = named ? named->serial : 0;
 		a->offset = offset;
 	}
@@ -310,6 +312,8 @@ static int32_t apply(struct kernel *k, uint32_t i, const struct arg *a)
 
 int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set)
 {
+	const struct backend_ops *ops = k->o.session->v->be->ops;
+
 	for (uint32_t i = 0; i < set->n; i++) {
 		const struct arg *a = &set->args[i];
 		if (a->version && a->version == k->applied[i])
@@ -320,8 +324,13 @@ int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set)
 			return err;
 		}
 		k->applied[i] = a->version;
+		if (a->kind == PROTO_ARG_LOCAL)
+			k->knows_fits = false;
 	}
-	return CL_SUCCESS;
+	if (!k->knows_fits)
+		k->fits = ops->kernel_fits(k->o.session->v->be, k->be);
+	k->knows_fits = true;
+	return k->fits;
 }
 
 #define FEW_GROUPS 65535 // below, PoCL 3.1 specialises (grid_width_specialization_limit)

@@ -39,6 +39,8 @@ struct kernel {
 	uint64_t versions;    // the last one given out
 	uint64_t *applied;    // versions that the device's kernel has, by index
 	int8_t *kinds;        // what each argument must be: PROTO_ARG_*, -1: not supported
+	bool knows_fits;      // `fits` is kernel_fits() of what is applied
+	int32_t fits;
 	uint64_t shapes[KERNEL_SHAPES]; // of its launches
 	uint32_t n_shapes;
 	uint64_t *svm; // serials of what its launches reach by pointers, besides arguments

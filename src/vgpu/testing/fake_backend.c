@@ -201,6 +201,11 @@ static cl_int fake_set(struct be_kernel *k, uint32_t index, const void *bytes, s
 	return bytes && n != 4 ? CL_INVALID_ARG_SIZE : CL_SUCCESS;
 }
 
+static cl_int fake_fits(struct backend *be, struct be_kernel *k)
+{
+	return CL_SUCCESS;
+}
+
 static cl_int fake_set_mem(struct be_kernel *k, uint32_t index, struct be_mem *m)
 {
 	return CL_SUCCESS;
@@ -347,6 +352,7 @@ const struct backend_ops backend_fake = {
 	.kernel_set_mem = fake_set_mem,
 	.kernel_set_sampler = fake_set_sampler,
 	.kernel_set_svm = fake_set_svm,
+	.kernel_fits = fake_fits,
 	.launch = fake_launch,
 	.copy = fake_copy,
 	.copy_rect = fake_copy_rect,

@@ -241,6 +241,36 @@ static void mistyped_arguments_fail_the_launch(void)
 	testclient_close(&c);
 }
 
+static int32_t launch_with_local(struct testclient *c, uint32_t event, uint64_t bytes)
+{
+	const struct p_arg local = { 2, PROTO_ARG_LOCAL, bytes, { 0 } };
+	_cleanup_buf_ struct buf args = { 0 };
+
+	CHECK_EQ(p_put_arg_item(&args, &local), 0);
+	SEND(c, launch, 0, .queue = 2, .kernel = 5, .event = event, ONE_D(1),
+		.args = BYTES(args.data, args.len));
+	testclient_send(c);
+	return testclient_event(c, event);
+}
+
+// The library refuses it; a guest without it must not end the driver either, which asserts.
+static void local_memory_beyond_the_devices_fails_the_launch(void)
+{
+	static const uint64_t much[] = { 1ull << 31, (1ull << 32) + 64, UINT64_MAX };
+	struct testclient c;
+	_cleanup_buf_ struct buf args = { 0 };
+
+	testclient_connect(&c, path);
+	testclient_prepare(&c, source);
+	SEND(&c, buffer_create, 0, .id = 4, .context = 1, .size = 64);
+	SEND(&c, kernel_create, 0, .id = 5, .program = 3, .name = TEXT("add"));
+	SEND(&c, kernel_args, 0, .kernel = 5, .args = args_of(&args, 4, 1));
+	for (uint32_t i = 0; i < 3; i++)
+		CHECK_EQ(launch_with_local(&c, 6 + i, much[i]), CL_OUT_OF_RESOURCES);
+	CHECK_EQ(launch_with_local(&c, 9, 64), CL_COMPLETE);
+	testclient_close(&c);
+}
+
 static void out_of_bounds_is_an_error_not_a_write(void)
 {
 	struct testclient c;
@@ -410,6 +440,7 @@ int main(int argc, char **argv)
 	RUN(an_out_of_order_queue_overtakes_but_not_barriers);
 	RUN(memory_is_the_profiles);
 	RUN(mistyped_arguments_fail_the_launch);
+	RUN(local_memory_beyond_the_devices_fails_the_launch);
 	RUN(out_of_bounds_is_an_error_not_a_write);
 	RUN(breaches_end_the_session_only);
 	RUN(truncation_anywhere_frees_the_session);
