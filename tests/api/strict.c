@@ -8,6 +8,8 @@
 #define CL_TARGET_OPENCL_VERSION 300
 #include "api.h"
 
+#include <stdlib.h>
+
 static struct cl c;
 static cl_int err;
 static const cl_image_format rgba8 = { CL_RGBA, CL_UNSIGNED_INT8 };
@@ -758,6 +760,56 @@ static void a_clone_has_the_arguments_of_that_moment(void)
 	OK(clReleaseMemObject(m));
 }
 
+static cl_program load(const unsigned char *bytes, size_t n)
+{
+	cl_int status = CL_SUCCESS;
+	cl_program p =
+		clCreateProgramWithBinary(c.context, 1, &c.device, &n, &bytes, &status, &err);
+
+	CHECK_EQ(status, err);
+	return p;
+}
+
+static void expect_invalid(const unsigned char *bytes, size_t n)
+{
+	cl_program p = load(bytes, n);
+
+	CHECK_EQ(p ? clBuildProgram(p, 0, NULL, "", NULL, NULL) : err, CL_INVALID_BINARY);
+	if (p)
+		OK(clReleaseProgram(p));
+}
+
+// A program's cache of binaries may lie on a disk that was full. PoCL 3.1 ends the process that builds them.
+static void damaged_binaries_are_refused(void)
+{
+	cl_program p = cl_build(&c, "kernel void k(global int *o) { *o = 31; }");
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, 4, NULL);
+	size_t n = 0;
+
+	OK(clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL));
+	unsigned char *bytes = malloc(n);
+	OK(clGetProgramInfo(p, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL));
+	OK(clReleaseProgram(p));
+	expect_invalid(bytes, n / 2);
+	expect_invalid(bytes, n - 1);
+	expect_invalid(bytes, 1);
+	for (size_t at = 0; at < n; at += n / 64) {
+		bytes[at] ^= 0x10;
+		expect_invalid(bytes, n);
+		bytes[at] ^= 0x10;
+	}
+	p = load(bytes, n);
+	OK(err);
+	OK(clBuildProgram(p, 0, NULL, "", NULL, NULL));
+	cl_kernel k = cl_kernel_of(p, "k");
+	OK(clSetKernelArg(k, 0, sizeof m, &m));
+	CHECK_EQ(run_add(k, m), 31);
+	OK(clReleaseKernel(k));
+	OK(clReleaseProgram(p));
+	OK(clReleaseMemObject(m));
+	free(bytes);
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -784,5 +836,6 @@ int main(void)
 	RUN(kernels_take_only_shared_virtual_memory);
 	RUN(freeing_that_fails_frees_nothing);
 	RUN(no_device_queues_il_or_built_in_kernels);
+	RUN(damaged_binaries_are_refused);
 	cl_teardown(&c);
 }

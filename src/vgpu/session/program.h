@@ -114,5 +114,7 @@ void program_origin_free(struct be_origin *o);
 // Takes the native binary on the worker when there is a newer one to take; done(arg) then, or at
 // once. The program's `changed` grows when there is something new.
 int program_take_native(struct program *p, void (*done)(void *arg), void *arg);
+// All bytes of a guest's own binary are here: answers whether it is one of this device.
+void program_binary_arrived(struct program *p, uint32_t seq);
 // Answers program_query_binary from the worker; where this vGPU moves before that, the destination does.
 int program_query_binary(struct program *p, uint32_t seq);

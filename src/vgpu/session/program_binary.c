@@ -2,6 +2,7 @@
 // Native binaries of programs, taken on the worker's thread: for a move, and where the guest asks.
 #include "vgpu/session/port.h"
 #include "vgpu/session/program.h"
+#include "vgpu/session/seal.h"
 #include "vgpu/session/session.h"
 #include "vgpu/session/worker.h"
 
@@ -47,6 +48,20 @@ static void free_binary_job(struct binary_job *j)
 	free(j);
 }
 
+static struct p_blob blob_of(const struct buf *b)
+{
+	return (struct p_blob){ b->data, b->len };
+}
+
+void program_binary_arrived(struct program *p, uint32_t seq)
+{
+	struct vgpu *v = p->o.session->v;
+	struct p_blob binary = blob_of(&p->text);
+	bool ours = seal_open(binary, v->be->ops->device(v->be)->key, &binary);
+
+	session_answer(p->o.session, seq, ours ? CL_SUCCESS : CL_INVALID_BINARY, 0);
+}
+
 static void run_binary(void *arg)
 {
 	struct binary_job *j = arg;
@@ -74,10 +89,15 @@ static void keep_native(struct binary_job *j)
 static void answer_question(struct binary_job *j)
 {
 	struct session *s = j->p->o.session;
+	_cleanup_buf_ struct buf sealed = { 0 };
 
 	if (j->result == CL_SUCCESS)
-		session_answer_data(s, j->seq, &j->bytes);
-	session_answer(s, j->seq, j->result, j->bytes.len);
+		seal_put(&sealed, s->v->be->ops->device(s->v->be)->key, blob_of(&j->bytes));
+	if (sealed.failed)
+		j->result = CL_OUT_OF_HOST_MEMORY;
+	if (j->result == CL_SUCCESS)
+		session_answer_data(s, j->seq, &sealed);
+	session_answer(s, j->seq, j->result, j->result == CL_SUCCESS ? sealed.len : 0);
 	buf_consume(&j->p->questions, sizeof j->seq);
 	object_touch(&j->p->o);
 }
@@ -99,14 +119,14 @@ static void end_binary(void *arg)
 	ports_pump(v);
 }
 
-static int copy_text(struct be_origin *to, const struct buf *text, size_t *room)
+static int copy_text(struct be_origin *to, struct p_blob text, size_t *room)
 {
-	if (text->len + ORIGIN_COST > *room)
+	if (text.n + ORIGIN_COST > *room)
 		return -E2BIG;
-	*room -= text->len + ORIGIN_COST;
+	*room -= text.n + ORIGIN_COST;
 	if (!to->options)
 		to->options = strdup("");
-	buf_put(&to->bytes, text->data, text->len);
+	buf_put(&to->bytes, text.at, text.n);
 	return !to->options || to->bytes.failed ? -ENOMEM : 0;
 }
 
@@ -120,11 +140,11 @@ static int copy_input(
 {
 	*to = (struct be_origin){ .kind = BE_LOAD };
 	if (kind == BE_COMPILE)
-		return copy_text(to, &p->text, room);
+		return copy_text(to, blob_of(&p->text), room);
 	if (p->request.kind != BE_COMPILE || !p->native.len)
 		return copy_origin(to, p, depth, room);
 	to->binary = true;
-	return copy_text(to, &p->native, room);
+	return copy_text(to, blob_of(&p->native), room);
 }
 
 static int copy_inputs(
@@ -150,11 +170,15 @@ static int copy_origin(struct be_origin *to, const struct program *p, unsigned d
 	*to = (struct be_origin){ .binary = p->origin == PROGRAM_BINARY,
 		.built = p->requested,
 		.kind = p->request.kind };
+	struct p_blob text = blob_of(&p->text);
+
+	if (p->origin == PROGRAM_BINARY && !seal_open(text, NULL, &text))
+		text.n = 0; // its build has failed, and so will this
 	if (!depth)
 		return -E2BIG;
 	if (p->request.options && !(to->options = strdup(p->request.options)))
 		return -ENOMEM;
-	int r = copy_text(to, &p->text, room);
+	int r = copy_text(to, text, room);
 	return r < 0 ? r : copy_inputs(to, &p->request, depth - 1, room);
 }
 

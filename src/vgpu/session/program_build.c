@@ -4,6 +4,7 @@
 // uses them where no job can change them.
 #include "vgpu/session/port.h"
 #include "vgpu/session/program.h"
+#include "vgpu/session/seal.h"
 #include "vgpu/session/session.h"
 #include "vgpu/session/worker.h"
 
@@ -30,10 +31,14 @@ struct build {
 
 static int32_t create(struct backend *be, struct program *p)
 {
+	struct p_blob binary = { p->text.data, p->text.len };
+
 	if (p->be)
 		return CL_SUCCESS;
+	if (p->origin == PROGRAM_BINARY && !seal_open(binary, NULL, &binary))
+		return CL_INVALID_BINARY;
 	if (p->origin == PROGRAM_BINARY)
-		return be->ops->program_binary(be, p->text.data, p->text.len, &p->be);
+		return be->ops->program_binary(be, binary.at, binary.n, &p->be);
 	return be->ops->program_source(be, (const char *)p->text.data, p->text.len, &p->be);
 }
 

@@ -206,11 +206,15 @@ static struct upload **find_upload(struct session *s, uint32_t seq)
 	return u;
 }
 
-static int to_program(struct program *p, struct p_blob bytes)
+static int to_program(struct program *p, const struct p_data *m)
 {
-	buf_put(&p->text, bytes.at, bytes.n);
+	buf_put(&p->text, m->bytes.at, m->bytes.n);
 	object_touch(&p->o);
-	return p->text.failed ? -ENOMEM : 0;
+	if (p->text.failed)
+		return -ENOMEM;
+	if (p->origin == PROGRAM_BINARY && program_is_complete(p))
+		program_binary_arrived(p, m->stream);
+	return 0;
 }
 
 int session_on_data(struct session *s, const struct p_frame *f, const struct p_data *m)
@@ -235,5 +239,5 @@ int session_on_data(struct session *s, const struct p_frame *f, const struct p_d
 		return r;
 	}
 	session_return_credit(s, f->length);
-	return p ? to_program(p, m->bytes) : 0;
+	return p ? to_program(p, m) : 0;
 }

@@ -43,7 +43,9 @@ static int create(struct session *s, const struct p_frame *f, enum program_origi
 			return r;
 		u->program = p;
 	}
-	if (f->flags & P_ANSWER)
+	if (origin == PROGRAM_BINARY && program_is_complete(p))
+		program_binary_arrived(p, f->seq);
+	else if (origin != PROGRAM_BINARY && f->flags & P_ANSWER)
 		session_answer(s, f->seq, CL_SUCCESS, 0);
 	session_return_credit(s, f->length);
 	return 0;

@@ -4,6 +4,7 @@
 #include "vgpu/testing/fake_backend.h"
 #include "vgpu/testing/testclient.h"
 #include "vgpu/testing/testvgpu.h"
+#include "vgpu/session/seal.h"
 
 #include "base/test.h"
 
@@ -698,15 +699,55 @@ static uint32_t query_type(struct run *r, uint32_t id)
 	return SEND(r, program_query_type, 0, .program = id);
 }
 
-// What a binary is was asked for, and it is built after a move.
-static void a_loaded_binary_moves(void)
+static uint32_t load(struct run *r, uint32_t id, const uint8_t *bytes, size_t n)
 {
-	static const uint8_t bytes[] = "binary";
+	return SEND(r, program_binary, 0, .id = id, .context = 1, .total = n, .bytes = { bytes, n });
+}
+
+static void a_binary_is_one_that_this_device_gave(void)
+{
+	_cleanup_buf_ struct buf sealed = { 0 };
+	const struct p_blob binary = { (const uint8_t *)"binary", 7 };
 	struct run r;
 
 	begin(&r);
-	SEND(&r, program_binary, 0, .id = 11, .context = 1, .total = sizeof bytes,
-		.bytes = { bytes, sizeof bytes });
+	seal_put(&sealed, "another key", binary);
+	CHECK_EQ(answer(&r, load(&r, 11, sealed.data, sealed.len)), CL_INVALID_BINARY);
+	CHECK_EQ(answer(&r, load(&r, 12, binary.at, binary.n)), CL_INVALID_BINARY);
+	CHECK_EQ(answer(&r, build(&r, 12, "")), CL_INVALID_BINARY);
+	uint32_t query = SEND(&r, program_query_binary, 0, .program = 12);
+	CHECK_EQ(answer(&r, query), CL_SUCCESS); // the device of this test makes one of anything
+	end(&r);
+}
+
+// It moves while its bytes arrive.
+static void a_binary_arrives_in_two_places(void)
+{
+	_cleanup_buf_ struct buf sealed = { 0 };
+	struct run r;
+
+	begin(&r);
+	seal_put(&sealed, "key", (struct p_blob){ (const uint8_t *)"binary", 7 });
+	uint32_t stream = SEND(&r, program_binary, 0, .id = 11, .context = 1, .total = sealed.len,
+		.bytes = { sealed.data, 20 });
+	move(&r);
+	SEND(&r, data, 0, .stream = stream, .offset = 20,
+		.bytes = { sealed.data + 20, sealed.len - 20 });
+	CHECK_EQ(answer(&r, stream), CL_SUCCESS);
+	CHECK_EQ(answer(&r, build(&r, 11, "")), CL_SUCCESS);
+	CHECK_STR(runs(&r, 11), "binary");
+	end(&r);
+}
+
+// What a binary is was asked for, and it is built after a move.
+static void a_loaded_binary_moves(void)
+{
+	_cleanup_buf_ struct buf sealed = { 0 };
+	struct run r;
+
+	begin(&r);
+	seal_put(&sealed, "key", (struct p_blob){ (const uint8_t *)"binary", 7 });
+	CHECK_EQ(answer(&r, load(&r, 11, sealed.data, sealed.len)), CL_SUCCESS);
 	CHECK_EQ(answer(&r, query_type(&r, 11)), CL_SUCCESS);
 	move(&r);
 	CHECK_EQ(answer(&r, build(&r, 11, "")), CL_SUCCESS);
@@ -815,6 +856,8 @@ int main(void)
 	RUN(a_part_can_be_used_while_it_is_compiled);
 	RUN(a_part_that_is_compiled_late_moves_on);
 	RUN(a_question_for_a_binary_moves);
+	RUN(a_binary_is_one_that_this_device_gave);
+	RUN(a_binary_arrives_in_two_places);
 	RUN(a_loaded_binary_moves);
 	RUN(a_header_moves_with_what_needs_it);
 	RUN(programs_can_be_each_others_headers);
