@@ -69,9 +69,12 @@ struct vgpu {
 	struct port **ports; // by index; NULL where there is none
 	size_t n_ports;
 	size_t n_sessions;
-	uint64_t svm_bytes;          // of all allocations of shared virtual memory
-	size_t restoring, built;     // incoming programs: that are to be built, and that are
-	void (*restored)(void *arg); // one of the two has changed; NULL: nobody
+	uint64_t svm_bytes;      // of all allocations of shared virtual memory
+	size_t restoring, built; // incoming programs: that are to be built, and that are
+	// Why an incoming program, executable where it came from, could not be built here; 0: none. The
+	// guest must not come here: its launches would fail.
+	int32_t not_rebuilt;
+	void (*restored)(void *arg); // one of these has changed; NULL: nobody
 	void *restored_arg;
 	bool state_ended; // the last record of object state has been applied
 };

@@ -47,10 +47,30 @@ static void check_complete(void *arg)
 			"bytes", (json_int_t)c->received_bytes));
 }
 
+// A program that was made of a binary has no source to build it of for another device.
+static void refuse_programs(struct control *c)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+
+	ferry_fail(&e, ENOEXEC, "program-not-built",
+		"a program of the guest cannot be built for the device here (OpenCL error %d)",
+		c->v->not_rebuilt);
+	ferry_error_remedy(&e, "move it to a host with the same device");
+	ferry_error_remedy(&e, "in the guest, end the program that uses a stored binary");
+	c->v->restored = NULL;
+	tell_failed(c, &e);
+	c->dest = move_dest_close(c->dest);
+}
+
 // A program is to be built, or is built, perhaps the last.
 static void on_restored(void *arg)
 {
 	struct control *c = arg;
+
+	if (c->v->not_rebuilt && c->dest) {
+		refuse_programs(c);
+		return;
+	}
 
 	control_event(c, "building",
 		json_pack("{s:I, s:I}", "built", (json_int_t)c->v->built, "programs",

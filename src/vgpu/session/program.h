@@ -48,6 +48,7 @@ struct program {
 	bool deferred;
 	int32_t build_result; // of the last build: what clBuildProgram returned
 	bool executable;
+	bool was_executable; // an incoming one, where it came from
 	uint32_t answer_seq; // while a guest waits for the build's answer
 	bool wants_answer;
 	uint64_t builds;     // how often one was asked for

@@ -223,6 +223,15 @@ static void tell_restored(struct vgpu *v)
 		v->restored(v->restored_arg);
 }
 
+// Not where another build of it follows.
+static void note_not_rebuilt(const struct build *b)
+{
+	const struct program *p = b->p;
+
+	if (p->was_executable && !p->executable && !p->building)
+		p->o.session->v->not_rebuilt = b->result ? b->result : CL_BUILD_PROGRAM_FAILURE;
+}
+
 static void end_build(void *arg)
 {
 	struct build *b = arg;
@@ -247,6 +256,7 @@ static void end_build(void *arg)
 	else if (b->without_parts && !b->from_native)
 		build_from_parts(p);
 	if (b->purpose == BUILD_INCOMING) {
+		note_not_rebuilt(b);
 		v->restoring--;
 		v->built++;
 		tell_restored(v);

@@ -274,6 +274,7 @@ static int apply_program_build(struct program *p, const struct s_program *m)
 	p->answer_seq = m->answer_seq;
 	p->wants_answer = m->wants_answer;
 	p->builds = m->builds;
+	p->was_executable = m->executable;
 	if (!better && !anew)
 		return 0;
 	err = get_request(p->o.session, &request, m);

@@ -701,7 +701,8 @@ static uint32_t query_type(struct run *r, uint32_t id)
 
 static uint32_t load(struct run *r, uint32_t id, const uint8_t *bytes, size_t n)
 {
-	return SEND(r, program_binary, 0, .id = id, .context = 1, .total = n, .bytes = { bytes, n });
+	return SEND(
+		r, program_binary, 0, .id = id, .context = 1, .total = n, .bytes = { bytes, n });
 }
 
 static void a_binary_is_one_that_this_device_gave(void)
@@ -736,6 +737,62 @@ static void a_binary_arrives_in_two_places(void)
 	CHECK_EQ(answer(&r, stream), CL_SUCCESS);
 	CHECK_EQ(answer(&r, build(&r, 11, "")), CL_SUCCESS);
 	CHECK_STR(runs(&r, 11), "binary");
+	end(&r);
+}
+
+static void leave_and_build(struct run *r, struct testvgpu *to)
+{
+	leave(r, to, NULL);
+	while (to->v->restoring)
+		loop_once(r->t.loop, 1);
+}
+
+static void move_a_binary_to(struct run *r, struct testvgpu *to, bool takes_it)
+{
+	_cleanup_buf_ struct buf sealed = { 0 };
+
+	begin(r);
+	seal_put(&sealed, "key", (struct p_blob){ (const uint8_t *)"binary", 7 });
+	CHECK_EQ(answer(r, load(r, 11, sealed.data, sealed.len)), CL_SUCCESS);
+	CHECK_EQ(answer(r, build(r, 11, "")), CL_SUCCESS);
+	atomic_store(&refuses_natives, !takes_it);
+	leave_and_build(r, to);
+}
+
+// There is no source to build it of: the guest's launches would fail there, and nobody would say so.
+static void a_binary_that_the_other_device_refuses_is_noted(void)
+{
+	struct run r;
+	struct testvgpu to;
+
+	move_a_binary_to(&r, &to, false);
+	CHECK_EQ(to.v->not_rebuilt, CL_INVALID_BINARY);
+	testvgpu_stop(&to);
+	gate_open(r.t.v);
+	atomic_store(&refuses_natives, false);
+	CHECK_STR(runs(&r, 11), "binary");
+	end(&r);
+	move_a_binary_to(&r, &to, true);
+	CHECK_EQ(to.v->not_rebuilt, 0);
+	arrive(&r, &to);
+	CHECK_STR(runs(&r, 11), "binary");
+	end(&r);
+}
+
+// Neither a build that failed nor one that is under way was executable.
+static void programs_that_do_not_build_move(void)
+{
+	struct run r;
+	struct testvgpu to;
+
+	begin(&r);
+	source(&r, 11, "wrong");
+	CHECK_EQ(answer(&r, compile_part(&r, 11, "")), CL_COMPILE_PROGRAM_FAILURE);
+	CHECK_EQ(answer(&r, load(&r, 12, (const uint8_t *)"no binary", 9)), CL_INVALID_BINARY);
+	CHECK_EQ(answer(&r, build(&r, 12, "")), CL_INVALID_BINARY);
+	leave_and_build(&r, &to);
+	CHECK_EQ(to.v->not_rebuilt, 0);
+	arrive(&r, &to);
 	end(&r);
 }
 
@@ -859,6 +916,8 @@ int main(void)
 	RUN(a_binary_is_one_that_this_device_gave);
 	RUN(a_binary_arrives_in_two_places);
 	RUN(a_loaded_binary_moves);
+	RUN(a_binary_that_the_other_device_refuses_is_noted);
+	RUN(programs_that_do_not_build_move);
 	RUN(a_header_moves_with_what_needs_it);
 	RUN(programs_can_be_each_others_headers);
 	RUN(what_nobody_defines_fails_on_every_host);
