@@ -5,11 +5,22 @@
 
 void forecast_measure(struct forecast *f, uint64_t bytes, int64_t ns)
 {
-	if (bytes == 0 || ns <= 0 || (f->rate && bytes < FORECAST_MIN_SAMPLE))
+	bool small = bytes < FORECAST_MIN_SAMPLE;
+
+	if (bytes == 0 || ns <= 0 || (small && f->rate && !f->rough))
 		return;
 	double rate = (double)bytes * 1e9 / (double)ns;
+	uint64_t got = rate < 1.0 ? 1 : rate > 1e15 ? (uint64_t)1e15 : (uint64_t)rate;
 
-	f->rate = rate < 1.0 ? 1 : rate > 1e15 ? (uint64_t)1e15 : (uint64_t)rate;
+	f->rate = small && f->rate > got ? f->rate : got;
+	f->rough = small;
+}
+
+void forecast_at_least(struct forecast *f, uint64_t rate)
+{
+	f->rough = f->rough || !f->rate;
+	if (f->rough && rate > f->rate)
+		f->rate = rate;
 }
 
 int64_t forecast_send_ns(const struct forecast *f, uint64_t bytes)

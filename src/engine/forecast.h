@@ -32,13 +32,16 @@ struct forecast {
 	bool ram_known;        // that is what it will have left in the stun
 	int64_t ram_budget_ns; // counted until then
 	uint64_t rate;         // bytes/s, 0 unknown
-	uint64_t rate_cap;     // the operator's bandwidth, 0 none
+	bool rough;        // of small rounds, which tell how slow a start is: the link does more
+	uint64_t rate_cap; // the operator's bandwidth, 0 none
 	int64_t drain_ns, device_ns, round_trip_ns, record_ns;
 };
 
 // A finished round's bytes and time: refreshes the rate where the round is large enough, or
-// nothing better is known.
+// nothing better is known: the fastest of small ones.
 void forecast_measure(struct forecast *f, uint64_t bytes, int64_t ns);
+// What somebody else reached on the same link: counts where only small rounds have been measured.
+void forecast_at_least(struct forecast *f, uint64_t rate);
 // Time to send `bytes` at the known rate; FORECAST_FOREVER without one (0 for 0 bytes).
 int64_t forecast_send_ns(const struct forecast *f, uint64_t bytes);
 int64_t forecast_stun_ns(const struct forecast *f);

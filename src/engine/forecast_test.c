@@ -48,12 +48,22 @@ static void test_small_rounds_do_not_spoil_the_rate(void)
 	CHECK_EQ(f.rate, 0);
 	forecast_measure(&f, 1000, MS); // better than nothing
 	CHECK_EQ(f.rate, 1000000);
+	forecast_measure(&f, 2000, MS); // the link did at least that
+	forecast_measure(&f, 1000, MS);
+	CHECK_EQ(f.rate, 2000000);
+	forecast_at_least(&f, 1000000);
+	CHECK_EQ(f.rate, 2000000);
+	forecast_at_least(&f, 50000000);
+	CHECK_EQ(f.rate, 50000000);
 	forecast_measure(&f, FORECAST_MIN_SAMPLE, 10 * MS);
 	CHECK_EQ(f.rate, FORECAST_MIN_SAMPLE * 100);
 	forecast_measure(&f, FORECAST_MIN_SAMPLE - 1, 1000 * MS);
 	CHECK_EQ(f.rate, FORECAST_MIN_SAMPLE * 100);
 	forecast_measure(&f, FORECAST_MIN_SAMPLE, 0);
+	forecast_at_least(&f, FORECAST_MIN_SAMPLE * 200);
 	CHECK_EQ(f.rate, FORECAST_MIN_SAMPLE * 100);
+	forecast_measure(&f, FORECAST_MIN_SAMPLE, 1000 * MS);
+	CHECK_EQ(f.rate, FORECAST_MIN_SAMPLE);
 }
 
 static void test_stuck_within_three_rounds(void)

@@ -8,8 +8,7 @@
 static void take_ram(struct source *s, const struct event_ram *ram)
 {
 	s->forecast.ram_bytes = ram->remaining_bytes;
-	if (s->forecast.rate == 0)
-		s->forecast.rate = ram->rate_bytes_per_s;
+	forecast_at_least(&s->forecast, ram->rate_bytes_per_s);
 }
 
 static void give_up(struct source *s, int64_t now_ns, struct actions *out)
@@ -50,7 +49,8 @@ static void pass_began(struct source *s, const struct event *ev, struct actions 
 	const struct event_ram *ram = &ev->ram;
 	uint64_t sent = ram->sent_bytes - s->ram.sent_bytes;
 
-	if (!s->cfg.gpu && s->ram.pass) // no rounds: only the passes tell what the link carries
+	// No rounds, or none worth it: only the passes tell what the link carries.
+	if ((!s->cfg.gpu || s->forecast.rough) && s->ram.pass)
 		forecast_measure(&s->forecast, sent, ev->now_ns - s->ram.began_ns);
 	s->ram.before_ns = s->ram.pass ? ev->now_ns - s->ram.began_ns : 0;
 	s->ram.pass = ram->pass;
