@@ -11,6 +11,9 @@ const struct cli_command cli_commands[] = {
 		" [--device KIND:WHAT]...",
 		"make a VM, stopped",
 		"  --profile P    the vGPU's size; `ferry profile list` shows them; none: no vGPU\n"
+		"  --vgpus N      so many vGPUs (default 1). Programs use the first; the others "
+		"are\n"
+		"                 for those told so (FERRY_VGPU); a VM with several does not move\n"
 		"  --ports N      so many programs can use a vGPU at once, at most 93, and 248 in "
 		"all\n"
 		"                 (default 31); each 11 are one more device of the guest's\n"

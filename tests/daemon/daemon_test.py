@@ -314,6 +314,10 @@ class DaemonTest(unittest.TestCase):
         status, doc = self.a.json("migrate", "vm1", "--to", "b")
         self.assertEqual((status, doc["exit"], len(doc["findings"])), (3, 3, len(findings)))
 
+    def test_a_vm_with_two_vgpus_stays(self) -> None:
+        self.create("vm1", "--vgpus", "2")
+        self.assertIn("has 2 vGPUs", self.check("b")[1]["several-vgpus"]["cause"])
+
     def test_passthrough_is_known_and_refused(self) -> None:
         self.assertEqual(self.a.json("vm", "create", "vm1", "--profile", "ferry_cpu-passthrough")[0], 0)
         finding = self.check("b")[1]["passthrough-device"]

@@ -79,6 +79,10 @@ void precheck_source(struct vm *vm, const char *to, json_t *findings)
 		finding_add(findings, SEVERITY_REFUSE, "hotmigrate-disabled",
 			"`ferry vm set NAME vgpu.hotmigrate.enabled=true`",
 			"migrating a running VM with a vGPU is disabled");
+	if (vm->n_vgpus > 1)
+		finding_add(findings, SEVERITY_REFUSE, "several-vgpus",
+			"make the VM with one vGPU of a larger profile",
+			"VM '%s' has %u vGPUs; one can be moved", vm->name, vm->n_vgpus);
 	check_profile(vm, findings);
 	check_devices(vm, findings);
 }
