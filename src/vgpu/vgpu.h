@@ -12,12 +12,12 @@
 #include "vgpu/session/object.h"
 #include "vgpu/session/output.h"
 
-#define VGPU_CREDIT       (4u << 20)  // bytes that a guest process may have outstanding
-#define VGPU_BACKLOG      (8u << 20)  // unsent bytes after which a session's input must wait
-#define VGPU_ANSWER_AHEAD (1u << 20)  // unsent bytes after which a read waits
-#define VGPU_SOURCE_MAX   (32u << 20) // bytes of a program's text or binary
-#define VGPU_SESSIONS_MAX 256         // of local programs; a VM's have a port each
-#define VGPU_PENDING_MAX  (1u << 18)  // commands that wait or run, in all sessions
+#define VGPU_CREDIT       (4u << 20)   // bytes that a guest process may have outstanding
+#define VGPU_BACKLOG      (8u << 20)   // unsent bytes after which a session's input must wait
+#define VGPU_ANSWER_AHEAD (1u << 20)   // unsent bytes after which a read waits
+#define VGPU_TEXTS_MAX    (256u << 20) // bytes of all programs' texts and binaries
+#define VGPU_SESSIONS_MAX 256          // of local programs; a VM's have a port each
+#define VGPU_PENDING_MAX  (1u << 18)   // commands that wait or run, in all sessions
 
 struct command;
 struct queue;
@@ -65,6 +65,8 @@ struct vgpu {
 	struct tokens *tokens; // turns on a shared device (tokens.h); NULL: none to take
 
 	bool shares_memory; // with local programs that ask: such a vGPU never moves
+
+	uint64_t text_bytes; // of all programs: what they were announced with
 
 	struct port **ports; // by index; NULL where there is none
 	size_t n_ports;

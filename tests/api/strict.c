@@ -810,6 +810,22 @@ static void damaged_binaries_are_refused(void)
 	free(bytes);
 }
 
+// A quota is an error, and the device goes on.
+static void sources_have_an_end(void)
+{
+	const size_t n = 33u << 20;
+	char *text = malloc(n + 1);
+	const char *strings = text;
+
+	memset(text, ' ', n);
+	text[n] = 0;
+	CHECK(!clCreateProgramWithSource(c.context, 1, &strings, NULL, &err));
+	CHECK_EQ(err, CL_OUT_OF_HOST_MEMORY);
+	cl_program p = cl_build(&c, "kernel void k(global int *o) { *o = 1; }");
+	OK(clReleaseProgram(p));
+	free(text);
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -837,5 +853,6 @@ int main(void)
 	RUN(freeing_that_fails_frees_nothing);
 	RUN(no_device_queues_il_or_built_in_kernels);
 	RUN(damaged_binaries_are_refused);
+	RUN(sources_have_an_end);
 	cl_teardown(&c);
 }

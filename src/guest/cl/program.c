@@ -71,8 +71,10 @@ static cl_int send_text(cl_program p, const char *text, size_t n)
 	size_t first = r.row < PROTO_INLINE_MAX ? r.row : PROTO_INLINE_MAX;
 	struct p_program_source m = { p->o.id, p->context->o.id, r.row, { r.base, first } };
 	uint32_t seq;
-	cl_int err = send_program_source(0, &m, &seq);
 
+	if (r.row > PROTO_SOURCE_MAX)
+		return CL_OUT_OF_HOST_MEMORY;
+	cl_int err = send_program_source(0, &m, &seq);
 	p->o.announced = !err;
 	return err ? err : transfer_rest(seq, &r, first);
 }
@@ -154,8 +156,10 @@ static cl_int load(cl_program p, const unsigned char *binary, size_t n)
 	struct p_program_binary m = { p->o.id, p->context->o.id, n, { binary, first } };
 	struct request answer = { 0 };
 	uint32_t seq;
-	cl_int err = send_program_binary(P_ANSWER, &m, &seq);
 
+	if (n > PROTO_SOURCE_MAX)
+		return CL_OUT_OF_HOST_MEMORY;
+	cl_int err = send_program_binary(P_ANSWER, &m, &seq);
 	if (err)
 		return err;
 	p->o.announced = true;

@@ -38,6 +38,7 @@
 #define PROTO_WAITS_MAX      1024 // longer lists: collect them in markers first
 #define PROTO_INPUTS_MAX     1024
 #define PROTO_PARTS_MAX      256
+#define PROTO_SOURCE_MAX     (32u << 20) // a program's text or binary
 #define PROTO_TEXT_MAX       16384
 #define PROTO_NAME_MAX       4096
 #define PROTO_ARG_MAX        4352

@@ -38,6 +38,7 @@ static void destroy(struct object *o)
 	if (p->be)
 		o->session->v->be->ops->program_free(p->be);
 	session_upload_orphan(o->session, NULL, p);
+	o->session->v->text_bytes -= p->total;
 	build_request_free(&p->request);
 	build_request_free(&p->next_request);
 	buf_free(&p->next_native);
@@ -64,6 +65,7 @@ int program_new(struct session *s, uint64_t serial, enum program_origin origin, 
 	}
 	p->origin = origin;
 	p->total = total;
+	s->v->text_bytes += total;
 	*ret = p;
 	return 0;
 }

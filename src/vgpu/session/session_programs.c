@@ -27,11 +27,15 @@ static int create(struct session *s, const struct p_frame *f, enum program_origi
 
 	if (session_check_new_id(s, id) < 0)
 		return -EBADMSG;
-	if (!total || total > VGPU_SOURCE_MAX || bytes.n > total)
+	if (!total || total > PROTO_SOURCE_MAX || bytes.n > total)
 		return session_breach(s, "a program of %llu bytes", (unsigned long long)total);
-	if ((r = program_new(s, 0, origin, total, &p)) < 0)
+	bool refused = s->v->text_bytes + total > VGPU_TEXTS_MAX;
+	if ((r = program_new(s, 0, origin, refused ? 0 : total, &p)) < 0)
 		return r;
-	buf_put(&p->text, bytes.at, bytes.n);
+	if (refused)
+		p->o.failed = CL_OUT_OF_HOST_MEMORY;
+	else
+		buf_put(&p->text, bytes.at, bytes.n);
 	r = p->text.failed ? -ENOMEM : session_enter(s, id, &p->o);
 	if (r < 0) {
 		object_unref(&p->o);
@@ -41,12 +45,14 @@ static int create(struct session *s, const struct p_frame *f, enum program_origi
 		r = session_upload(s, f->seq, total, bytes.n, &u);
 		if (r < 0)
 			return r;
-		u->program = p;
+		u->program = refused ? NULL : p;
 	}
-	if (origin == PROGRAM_BINARY && program_is_complete(p))
+	if (origin == PROGRAM_BINARY && program_is_complete(p) && !refused)
 		program_binary_arrived(p, f->seq);
-	else if (origin != PROGRAM_BINARY && f->flags & P_ANSWER)
-		session_answer(s, f->seq, CL_SUCCESS, 0);
+	else if (f->flags & P_ANSWER && (refused || origin != PROGRAM_BINARY))
+		session_answer(s, f->seq, p->o.failed, 0);
+	else if (refused)
+		session_failed(s, id, p->o.failed);
 	session_return_credit(s, f->length);
 	return 0;
 }
@@ -125,6 +131,8 @@ static int begin(struct session *s, const struct p_frame *f, struct program *p,
 
 	if (program_is_busy(p) || !program_is_complete(p))
 		refused = CL_INVALID_OPERATION;
+	if (p->o.failed != CL_SUCCESS)
+		refused = p->o.failed;
 	for (uint32_t i = 0; i < request->n_inputs; i++)
 		if (!usable_input(request, i) || request->inputs[i] == p)
 			refused = CL_INVALID_PROGRAM;

@@ -291,7 +291,7 @@ static int apply_program(struct session *s, uint64_t serial, struct object **o, 
 	struct s_program m;
 	struct program *p = (struct program *)*o;
 
-	if (s_get_program(r, &m) < 0 || m.origin > PROGRAM_LINKED || m.total > VGPU_SOURCE_MAX ||
+	if (s_get_program(r, &m) < 0 || m.origin > PROGRAM_LINKED || m.total > PROTO_SOURCE_MAX ||
 		m.text.n > m.total || (m.requested && m.text.n != m.total))
 		return -EBADMSG;
 	if (m.questions.n % 4 || (m.questions.n && !m.requested))

@@ -271,6 +271,42 @@ static void local_memory_beyond_the_devices_fails_the_launch(void)
 	testclient_close(&c);
 }
 
+static int32_t announce_program(struct testclient *c, uint32_t id)
+{
+	uint32_t seq = SEND(c, program_source, P_ANSWER, .id = id, .context = 1,
+		.total = PROTO_SOURCE_MAX, .bytes = TEXT("x"));
+
+	testclient_send(c);
+	return testclient_answer(c, seq);
+}
+
+// What was announced counts, of all programs of the vGPU.
+static void the_texts_of_programs_have_a_quota(void)
+{
+	const uint32_t most = VGPU_TEXTS_MAX / PROTO_SOURCE_MAX;
+	struct testclient c, other;
+
+	testclient_connect(&c, path);
+	testclient_hello(&c);
+	SEND(&c, context_create, 0, .id = 1);
+	for (uint32_t i = 0; i < most; i++)
+		CHECK_EQ(announce_program(&c, 10 + i), CL_SUCCESS);
+	CHECK_EQ(announce_program(&c, 100), CL_OUT_OF_HOST_MEMORY);
+	uint32_t seq = SEND(&c, program_build, 0, .program = 100);
+	testclient_send(&c);
+	CHECK_EQ(testclient_answer(&c, seq), CL_OUT_OF_HOST_MEMORY);
+	testclient_connect(&other, path);
+	testclient_hello(&other);
+	SEND(&other, context_create, 0, .id = 1);
+	CHECK_EQ(announce_program(&other, 10), CL_OUT_OF_HOST_MEMORY);
+	SEND(&c, release, 0, .objects = WAITS(10));
+	CHECK_EQ(announce_program(&c, 10), CL_SUCCESS);
+	testclient_close(&c);
+	usleep(100000);
+	CHECK_EQ(announce_program(&other, 11), CL_SUCCESS);
+	testclient_close(&other);
+}
+
 static void out_of_bounds_is_an_error_not_a_write(void)
 {
 	struct testclient c;
@@ -441,6 +477,7 @@ int main(int argc, char **argv)
 	RUN(memory_is_the_profiles);
 	RUN(mistyped_arguments_fail_the_launch);
 	RUN(local_memory_beyond_the_devices_fails_the_launch);
+	RUN(the_texts_of_programs_have_a_quota);
 	RUN(out_of_bounds_is_an_error_not_a_write);
 	RUN(breaches_end_the_session_only);
 	RUN(truncation_anywhere_frees_the_session);
