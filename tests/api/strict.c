@@ -115,7 +115,7 @@ static void wrong_arguments(void)
 	CHECK_EQ(clSetKernelArg(k, 0, sizeof wo, &wo), CL_INVALID_ARG_VALUE);
 	CHECK_EQ(clSetKernelArg(k, 1, sizeof ro, &ro), CL_INVALID_ARG_VALUE);
 	CHECK_EQ(clSetKernelArg(k, 0, sizeof cube, &cube), CL_INVALID_ARG_VALUE);
-	CHECK_EQ(clSetKernelArg(k, 0, sizeof buffer, &buffer), CL_INVALID_ARG_VALUE);
+	CHECK_EQ(clSetKernelArg(k, 0, sizeof buffer, &buffer), CL_INVALID_MEM_OBJECT);
 	CHECK_EQ(clSetKernelArg(k, 0, sizeof none, &none), CL_INVALID_MEM_OBJECT);
 	CHECK_EQ(clSetKernelArg(k, 2, sizeof ro, &ro), CL_INVALID_SAMPLER);
 	CHECK_EQ(clSetKernelArg(k, 2, sizeof(cl_sampler), NULL), CL_INVALID_SAMPLER);

@@ -80,10 +80,10 @@ static cl_int set_image(cl_kernel k, struct kernel_arg *a, const struct kernel_a
 	cl_int err = object_check(m, &mem_class);
 	if (err)
 		return err;
-	if (m->context != k->context)
+	if (m->context != k->context || m->type == CL_MEM_OBJECT_BUFFER)
 		return CL_INVALID_MEM_OBJECT;
 	cl_mem_object_type type = argtype_image(info->type_name);
-	if (m->type == CL_MEM_OBJECT_BUFFER || (type && m->type != type))
+	if (type && m->type != type)
 		return CL_INVALID_ARG_VALUE;
 	if ((info->access == CL_KERNEL_ARG_ACCESS_READ_ONLY && m->flags & CL_MEM_WRITE_ONLY) ||
 		(info->access == CL_KERNEL_ARG_ACCESS_WRITE_ONLY && m->flags & CL_MEM_READ_ONLY))
