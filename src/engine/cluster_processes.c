@@ -203,15 +203,17 @@ int64_t sim_send_ns(const struct sim *sim, uint64_t bytes)
 
 static void run_round(struct sim *sim, uint32_t n)
 {
-	uint64_t bytes = n == 1 ? sim->gpu_bytes : sim->source.forecast.gpu_bytes;
-	int64_t ns = sim_send_ns(sim, bytes) + MS;
+	uint64_t bytes =
+		n == 1 ? sim->gpu_bytes : sim->source.forecast.gpu_bytes - sim->object_bytes;
+	int64_t ns = sim_send_ns(sim, bytes + sim->object_bytes) + sim->round_ns;
 	uint64_t dirty = (uint64_t)((double)sim->dirty_rate * (double)ns / 1e9);
 
 	if (!sim->stream_intact || !sim_gpu_alive(sim->host[A].gpu))
 		return; // its failure was told already
 	struct event *ev = sim_tell(sim, A, ns, EV_ROUND_DONE);
 	ev->round.n = n;
-	ev->round.bytes = bytes;
+	ev->round.bytes = sim->zeros ? 0 : bytes;
+	ev->round.object_bytes = sim->object_bytes;
 	ev->round.ns = ns;
 	ev->round.drain_ns = sim->drain_ns;
 	ev->round.dirty_bytes = dirty < sim->gpu_bytes ? dirty : sim->gpu_bytes;

@@ -307,6 +307,7 @@ void sim_init(struct sim *sim, enum mode mode, bool gpu, bool verify)
 		.rate = 1000000000,
 		.dirty_rate = 100000000,
 		.drain_ns = 3 * MS,
+		.round_ns = MS,
 		.link_up = true,
 	};
 	for (int h = 0; h < 2; h++) {

@@ -69,6 +69,9 @@ struct sim {
 	uint64_t gpu_bytes, ram_bytes, rate, dirty_rate;
 	uint64_t ram_dirty_rate,
 		ram_hot_bytes; // the guest writes so much of its RAM, again and again
+	uint64_t object_bytes; // of every round
+	int64_t round_ns;      // that a round takes beside its bytes: 1 ms
+	bool zeros;            // no page holds anything else
 	bool never_stops;      // the VM, although it may stop over its budget
 	unsigned refuse_cont;  // so many times
 	int64_t drain_ns;      // how long kernels run: 3 ms, unless they are long

@@ -250,6 +250,45 @@ static void test_a_workload_that_writes_too_fast_is_left_alone(void)
 	CHECK(sim.source.at.drained - sim.source.at.stopped < 20 * ENGINE_NSEC_MSEC);
 }
 
+// Nothing is known of the link, and no page is ever sent: its objects' state tells the rate.
+static void test_a_vgpu_that_holds_objects_and_no_memory_moves(void)
+{
+	const struct variant *v = &variants[0];
+
+	prepare(v);
+	sim.gpu_bytes = 0;
+	sim.object_bytes = 20000;
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+	CHECK(!sim.source.forced);
+}
+
+// What so small rounds reach is no reason to give up the RAM's rest when the guest is stopped.
+static void test_small_rounds_that_take_long_do_not_refuse_the_stun(void)
+{
+	const struct variant *v = &variants[0];
+
+	prepare(v);
+	sim.gpu_bytes = 4096;
+	sim.round_ns = 300 * ENGINE_NSEC_MSEC;
+	sim.ram_dirty_rate = sim.rate / 2;
+	sim.ram_hot_bytes = RAM_HOT;
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+}
+
+// A round that finds only zero pages sends nothing that could be measured.
+static void test_a_vgpu_that_is_rewritten_with_zeros_moves(void)
+{
+	const struct variant *v = &variants[0];
+
+	prepare(v);
+	sim.zeros = true;
+	sim.dirty_rate = 2 * sim.rate;
+	sim_run(&sim);
+	EXPECT(sim.outcome == OUTCOME_COMPLETED);
+}
+
 enum { NO_GPU = 6, NO_GPU_RAM_FAST, GPU_RAM_FAST }; // of the variants
 
 // Passes 2, 3 and 4 have the same to send: the VM is let stop when the fourth begins.
@@ -400,6 +439,9 @@ int main(void)
 	RUN(test_long_kernels_go_on_while_ram_has_passes_to_make);
 	RUN(test_long_kernels_go_on_while_the_vgpu_does_not_fit);
 	RUN(test_a_workload_that_writes_too_fast_is_left_alone);
+	RUN(test_a_vgpu_that_holds_objects_and_no_memory_moves);
+	RUN(test_small_rounds_that_take_long_do_not_refuse_the_stun);
+	RUN(test_a_vgpu_that_is_rewritten_with_zeros_moves);
 	RUN(test_ram_written_too_fast_is_switched_over_when_that_fits);
 	RUN(test_ram_written_too_fast_for_the_limit_is_left_alone);
 	RUN(test_a_vm_that_may_stop_and_does_not_is_left_alone);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/forecast.h"
 
-#define RECORDS_IN_STUN 3 // SEALED, COMMITTED, OWNED
+#define RECORDS_IN_STUN 3    // SEALED, COMMITTED, OWNED
+#define RATE_MAX        1e15 // bytes/s
 
 void forecast_measure(struct forecast *f, uint64_t bytes, int64_t ns)
 {
@@ -10,7 +11,7 @@ void forecast_measure(struct forecast *f, uint64_t bytes, int64_t ns)
 	if (bytes == 0 || ns <= 0 || (small && f->rate && !f->rough))
 		return;
 	double rate = (double)bytes * 1e9 / (double)ns;
-	uint64_t got = rate < 1.0 ? 1 : rate > 1e15 ? (uint64_t)1e15 : (uint64_t)rate;
+	uint64_t got = rate < 1.0 ? 1 : rate > RATE_MAX ? (uint64_t)RATE_MAX : (uint64_t)rate;
 
 	f->rate = small && f->rate > got ? f->rate : got;
 	f->rough = small;
@@ -51,4 +52,13 @@ int64_t forecast_stun_ns(const struct forecast *f)
 	ns = add(ns, f->device_ns ? f->device_ns : FORECAST_DEVICE_NS);
 	ns = add(ns, f->round_trip_ns * FORECAST_ROUND_TRIPS);
 	return add(ns, f->record_ns * RECORDS_IN_STUN);
+}
+
+int64_t forecast_sure_ns(const struct forecast *f)
+{
+	struct forecast sure = *f;
+
+	if (!f->rate || f->rough)
+		sure.rate = (uint64_t)RATE_MAX;
+	return forecast_stun_ns(&sure);
 }

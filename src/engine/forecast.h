@@ -5,9 +5,10 @@
 //
 // drain       how long the kernels in flight still run (0 where unknown)
 // gpu rest    dirty bytes of the framebuffer; all that is allocated where no round was made
-// rate        bytes/s that the last round (without a vGPU: pass over the RAM) of at least FORECAST_MIN_SAMPLE bytes reached (zero pages
-//             cost nothing and count nothing), else a smaller first round's, or what the caller
-//             knows of the link
+// rate        bytes/s that the last round (without a vGPU: pass over the RAM) of at least
+//             FORECAST_MIN_SAMPLE bytes reached (zero pages cost nothing and count nothing), or what
+//             the caller knows of the link; else, roughly, the best of smaller ones and of what the
+//             VM says of its stream: latency is the most of those, so no stun is refused for it
 // ram rest    bytes the VM still has to send over the same rate, once the VM has stopped or may
 //             stop over its budget; before that, the whole part of the budget that the VM was given
 //             (its own downtime limit): it stops no sooner than its rest fits
@@ -45,3 +46,6 @@ void forecast_at_least(struct forecast *f, uint64_t rate);
 // Time to send `bytes` at the known rate; FORECAST_FOREVER without one (0 for 0 bytes).
 int64_t forecast_send_ns(const struct forecast *f, uint64_t bytes);
 int64_t forecast_stun_ns(const struct forecast *f);
+// The same, with bytes that cost no more than is sure: nothing but for the operator's bandwidth where
+// the rate is unknown or rough.
+int64_t forecast_sure_ns(const struct forecast *f);

@@ -66,6 +66,26 @@ static void test_small_rounds_do_not_spoil_the_rate(void)
 	CHECK_EQ(f.rate, FORECAST_MIN_SAMPLE);
 }
 
+// What small rounds tell is no reason to refuse; what the operator allows is.
+static void test_only_what_is_sure_counts_against_a_limit(void)
+{
+	struct forecast f = { .gpu_bytes = 1000000, .device_ns = 20 * MS };
+
+	CHECK_EQ(forecast_stun_ns(&f), FORECAST_FOREVER);
+	CHECK(forecast_sure_ns(&f) < 21 * MS);
+	forecast_measure(&f, 1000, 10 * MS);
+	CHECK_EQ(forecast_stun_ns(&f), 10020 * MS);
+	CHECK(forecast_sure_ns(&f) < 21 * MS);
+	forecast_at_least(&f, 10000000);
+	CHECK_EQ(forecast_stun_ns(&f), 120 * MS);
+	CHECK(forecast_sure_ns(&f) < 21 * MS);
+	f.rate_cap = 1000000;
+	CHECK_EQ(forecast_sure_ns(&f), 1020 * MS);
+	f.rate_cap = 0;
+	forecast_measure(&f, FORECAST_MIN_SAMPLE, 1000 * MS);
+	CHECK_EQ(forecast_sure_ns(&f), forecast_stun_ns(&f));
+}
+
 static void test_stuck_within_three_rounds(void)
 {
 	struct convergence c = { 0 };
@@ -92,16 +112,23 @@ static void test_a_tenth_less_is_progress(void)
 	}
 }
 
-static enum policy_step ask(enum mode m, unsigned rounds, bool stuck, int64_t forecast)
+static enum policy_step ask_sure(
+	enum mode m, unsigned rounds, bool stuck, int64_t forecast, int64_t sure)
 {
 	struct convergence c = { .without = stuck ? CONVERGENCE_ROUNDS : 1 };
 	struct policy_input in = { .rounds = rounds,
 		.convergence = &c,
 		.forecast_ns = forecast,
+		.sure_ns = sure,
 		.target_ns = 300,
 		.limit_ns = 1000 };
 
 	return policy_next(m, &in);
+}
+
+static enum policy_step ask(enum mode m, unsigned rounds, bool stuck, int64_t forecast)
+{
+	return ask_sure(m, rounds, stuck, forecast, forecast);
 }
 
 static void test_precopy_boundaries(void)
@@ -114,6 +141,10 @@ static void test_precopy_boundaries(void)
 	CHECK_EQ(ask(MODE_PRECOPY, 3, true, 301), POLICY_SWITCH_FORCED);
 	CHECK_EQ(ask(MODE_PRECOPY, 3, true, 1000), POLICY_SWITCH_FORCED);
 	CHECK_EQ(ask(MODE_PRECOPY, 3, true, 1001), POLICY_NOT_CONVERGING);
+	CHECK_EQ(ask_sure(MODE_PRECOPY, 2, false, FORECAST_FOREVER, 0), POLICY_ROUND);
+	CHECK_EQ(ask_sure(MODE_PRECOPY, 3, true, FORECAST_FOREVER, 0), POLICY_SWITCH_FORCED);
+	CHECK_EQ(ask_sure(MODE_PRECOPY, 3, true, 1001, 1000), POLICY_SWITCH_FORCED);
+	CHECK_EQ(ask_sure(MODE_PRECOPY, 3, true, 1001, 1001), POLICY_NOT_CONVERGING);
 	CHECK_EQ(ask(MODE_PRECOPY, POLICY_MAX_ROUNDS - 1, false, 301), POLICY_ROUND);
 	CHECK_EQ(ask(MODE_PRECOPY, POLICY_MAX_ROUNDS, false, 301), POLICY_SWITCH_FORCED);
 }
@@ -122,7 +153,7 @@ static void test_the_other_modes(void)
 {
 	CHECK_EQ(ask(MODE_STOP_COPY, 0, false, 1000), POLICY_SWITCH_FORCED);
 	CHECK_EQ(ask(MODE_STOP_COPY, 0, false, 1001), POLICY_OVER_LIMIT);
-	CHECK_EQ(ask(MODE_STOP_COPY, 0, false, FORECAST_FOREVER), POLICY_SWITCH_FORCED);
+	CHECK_EQ(ask_sure(MODE_STOP_COPY, 0, false, FORECAST_FOREVER, 0), POLICY_SWITCH_FORCED);
 	CHECK_EQ(ask(MODE_SINGLE_PASS, 0, false, 1), POLICY_ROUND);
 	CHECK_EQ(ask(MODE_SINGLE_PASS, 1, false, 1000), POLICY_SWITCH_FORCED);
 	CHECK_EQ(ask(MODE_SINGLE_PASS, 1, false, 1001), POLICY_OVER_LIMIT);
@@ -156,6 +187,7 @@ int main(void)
 	RUN(test_the_formula);
 	RUN(test_an_unknown_link_is_forever_unless_nothing_is_sent);
 	RUN(test_small_rounds_do_not_spoil_the_rate);
+	RUN(test_only_what_is_sure_counts_against_a_limit);
 	RUN(test_stuck_within_three_rounds);
 	RUN(test_a_tenth_less_is_progress);
 	RUN(test_precopy_boundaries);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/policy.h"
-#include "engine/forecast.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,15 +12,12 @@ static enum policy_step precopy_next(const struct policy_input *in)
 		return POLICY_SWITCH;
 	if (!convergence_stuck(in->convergence) && in->rounds < POLICY_MAX_ROUNDS)
 		return POLICY_ROUND;
-	return in->forecast_ns <= in->limit_ns ? POLICY_SWITCH_FORCED : POLICY_NOT_CONVERGING;
+	return in->sure_ns <= in->limit_ns ? POLICY_SWITCH_FORCED : POLICY_NOT_CONVERGING;
 }
 
-// Without any idea of the link's rate nothing can be forecast; the limit's timer still holds.
 static enum policy_step stop_copy_next(const struct policy_input *in)
 {
-	bool fits = in->forecast_ns <= in->limit_ns || in->forecast_ns == FORECAST_FOREVER;
-
-	return fits ? POLICY_SWITCH_FORCED : POLICY_OVER_LIMIT;
+	return in->sure_ns <= in->limit_ns ? POLICY_SWITCH_FORCED : POLICY_OVER_LIMIT;
 }
 
 static enum policy_step single_pass_next(const struct policy_input *in)

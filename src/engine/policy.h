@@ -20,6 +20,7 @@ struct policy_input {
 	unsigned rounds; // finished
 	const struct convergence *convergence;
 	int64_t forecast_ns, target_ns, limit_ns;
+	int64_t sure_ns; // forecast_sure_ns(): what counts against the limit, whose timer holds besides
 };
 
 #define POLICY_MIN_ROUNDS 2 // pre-copy: the second shows how fast the workload writes

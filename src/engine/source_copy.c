@@ -133,7 +133,7 @@ void source_give_up(
 	struct source *s, const struct source_give_up *why, int64_t now_ns, struct actions *out)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
-	int64_t ns = source_forecast(s);
+	int64_t ns = forecast_sure_ns(&s->forecast);
 
 	ferry_fail(&e, ETIME, why->code, "%s, a stun of %lld ms against a limit of %lld ms",
 		why->cause, (long long)(ns / ENGINE_NSEC_MSEC),
@@ -170,6 +170,7 @@ static enum policy_step ask_policy(struct source *s)
 		.rounds = s->rounds,
 		.convergence = &s->convergence,
 		.forecast_ns = source_forecast(s),
+		.sure_ns = forecast_sure_ns(&s->forecast),
 		.target_ns = s->cfg.target_ns,
 		.limit_ns = s->cfg.limit_ns,
 	};
@@ -224,7 +225,8 @@ static void take_round(struct source *s, const struct event *ev)
 	s->forecast.drain_ns = r->drain_ns < SOURCE_LONG_DRAIN_NS ? r->drain_ns : 0;
 	// With a part of the operator's bandwidth a round says nothing about the link.
 	if (!s->cfg.rate_cap || s->state == SOURCE_COPYING)
-		forecast_measure(&s->forecast, r->bytes, r->ns - policy_watch_ns(s->cfg.mode));
+		forecast_measure(&s->forecast, r->bytes + r->object_bytes,
+			r->ns - policy_watch_ns(s->cfg.mode));
 	convergence_round(&s->convergence, r->dirty_bytes);
 }
 

@@ -30,17 +30,17 @@ static void give_up(struct source *s, int64_t now_ns, struct actions *out)
 static void no_more_passes(struct source *s, int64_t now_ns, struct actions *out)
 {
 	s->forecast.ram_known = true; // it will not keep to the budget that it had
-	int64_t stun = source_forecast(s);
-	int64_t ram = forecast_send_ns(&s->forecast, s->forecast.ram_bytes);
+	struct forecast others = s->forecast;
 
-	if (s->ram.forced || stun > s->cfg.limit_ns) {
+	others.ram_bytes = 0;
+	if (s->ram.forced || forecast_sure_ns(&s->forecast) > s->cfg.limit_ns) {
 		give_up(s, now_ns, out);
 		return;
 	}
-	s->forced |= stun > s->cfg.target_ns;
+	s->forced |= source_forecast(s) > s->cfg.target_ns;
 	s->ram.forced = true;
 	s->ram.convergence = (struct convergence){ 0 };
-	actions_add(out, ACT_STREAM_FORCE)->budget_ns = s->cfg.limit_ns - (stun - ram);
+	actions_add(out, ACT_STREAM_FORCE)->budget_ns = s->cfg.limit_ns - forecast_sure_ns(&others);
 }
 
 // The first pass begins with all of the RAM, which says nothing about how fast it is written.

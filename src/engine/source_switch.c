@@ -15,11 +15,11 @@ bool source_got(struct source *s, uint32_t wait)
 static bool fits_limit(struct source *s, int64_t now_ns, struct actions *out)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
-	int64_t rest = source_forecast(s), passed = now_ns - s->at.stopped;
+	int64_t forecast = source_forecast(s), rest = forecast_sure_ns(&s->forecast);
+	int64_t passed = now_ns - s->at.stopped;
 
-	if (rest == FORECAST_FOREVER) // nothing is known of the link: the timer decides
-		return true;
-	s->forecast_at_switch_ns = passed + rest;
+	if (forecast <= s->cfg.limit_ns) // else too little is known of the link, or it is refused
+		s->forecast_at_switch_ns = passed + forecast;
 	if (passed + rest <= s->cfg.limit_ns)
 		return true;
 	ferry_fail(&e, ETIME, "stun-limit",

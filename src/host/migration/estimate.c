@@ -46,6 +46,7 @@ static void plan_rounds(struct plan *p, enum mode mode, uint64_t allocated, doub
 		struct policy_input in = { .rounds = p->rounds,
 			.convergence = &c,
 			.forecast_ns = forecast_stun_ns(&p->forecast),
+			.sure_ns = forecast_sure_ns(&p->forecast),
 			.target_ns = params->target_stun_ms * NSEC_PER_MSEC,
 			.limit_ns = params->stun_limit_ms * NSEC_PER_MSEC };
 		enum policy_step step = policy_next(mode, &in);

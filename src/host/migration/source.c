@@ -90,7 +90,7 @@ static void remember(struct migration *m)
 	int64_t ram_ns = forecast_send_ns(&s->forecast, m->ram_remaining_at_stop);
 	int64_t device_ns = s->at.completed - s->at.continued - ram_ns;
 
-	if (s->forecast.rate)
+	if (s->forecast.rate && !s->forecast.rough)
 		m->host->migrations->last_rate = s->forecast.rate;
 	if (s->at.completed && s->at.continued && ram_ns != FORECAST_FOREVER)
 		m->host->migrations->last_device_ns =
