@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import lifecycle
@@ -25,8 +26,10 @@ FOLDERS = ("/usr/share/hashcat/OpenCL", "/usr/share/hashcat/tunings")
 AGAIN = str(ROOT / "tests/local-move/again")
 FILES = ("/usr/share/hashcat/hashcat.hcstat2", "/usr/share/hashcat/modules/module_01400.so",
          "/usr/share/hashcat/modules/module_00000.so", str(ROOT / "tests/apps/arrays.py"), AGAIN)
-AGAIN_MOVES = 3  # then a program that runs again and again ends
-BOOT_S, RUN_S, MOVE_S, PAUSE_S = 120, 900, 120, 2
+AGAIN_MOVES = 4  # there and back twice: then the program's run is its last
+BOOT_S, MOVE_S, PAUSE_S = 120, 120, 2
+# Everything that runs in the programs' root folder.
+KILL = 'for p in /proc/[0-9]*; do [ "$(readlink $p/root)" = /mnt ] && kill -9 ${p#/proc/}; done'
 
 
 def _needed(program: str) -> list[str]:
@@ -88,6 +91,13 @@ def make_disk(programs: list[str], library: Path, folder: Path) -> Path:
     return image
 
 
+@dataclass
+class Ran:
+    output: str = ""
+    moves: int = 0  # that took a session of the program's along
+    problem: str = ""
+
+
 class Guest:
     """Two hosts and the VM; close() takes all of it down."""
 
@@ -122,30 +132,48 @@ class Guest:
         lifecycle.down(self.name)
         self.disk.unlink(missing_ok=True)
 
-    def _move(self) -> None:
+    def _move(self) -> bool:
+        """Whether a program had its session open when the vGPU changed hands."""
         other = "b" if self.host == "a" else "a"
         self.ferry.must(self.host, "migrate", VM, "--to", other, timeout=MOVE_S)
         self.host = other
+        log = self.ferry.lab.host(other).state / "vms" / VM / "vgpu0.log"
+        taken = re.findall(r"incoming -> received \(complete; (\d+) sessions\)", log.read_text(errors="replace"))
+        return bool(taken) and int(taken[-1]) > 0
 
-    def run(self, app: App, moving: bool) -> tuple[int, str, str, int]:
-        """The program's exit status, its output, its complaints, and how often the VM moved meanwhile."""
+    def run(self, app: App, moving: bool) -> Ran:
+        """Runs it once; while it moves, again and again until it has moved so often: its run is the last then."""
         settings = " ".join(f"{k}={shlex.quote(v)}" for k, v in {"HOME": "/tmp", **app.env}.items())
-        line = f"chroot /mnt {shlex.join(app.argv_in_guest)}"
-        if moving and app.again:
-            line = f"sh /mnt{AGAIN} {line}"
-        command = f"cd /tmp && {settings} {line} >/tmp/out 2>/tmp/err & echo $! >/tmp/pid; wait $!; echo $? >/tmp/status"
+        again = f"sh /mnt{AGAIN} " if moving else ""
+        command = (f"cd /tmp && {settings} {again}chroot /mnt {shlex.join(app.argv_in_guest)} >/tmp/out 2>/tmp/err & "
+                   "echo $! >/tmp/pid; wait $!; echo $? >/tmp/status")
         self._guest("rm -rf /tmp/status /mnt/tmp/*")
-        runner = threading.Thread(target=self._guest, args=(command, RUN_S), daemon=True)
+        runner = threading.Thread(target=self._guest, args=(command, app.vm_limit_s + BOOT_S), daemon=True)
         runner.start()
-        moves = 0
+        ran = Ran()
+        try:
+            self._until_ended(app, moving, runner, ran)
+        except FerryError as e:
+            ran.problem = str(e)
+        if ran.problem:
+            self._guest(KILL)
+            runner.join(PAUSE_S)
+            return ran
+        status, ran.output, errors = (self._guest(f"cat /tmp/{name}")[1] for name in ("status", "out", "err"))
+        if status.strip() != "0":
+            ran.problem = f"exit {status.strip()}: {errors[-300:]}"
+        return ran
+
+    def _until_ended(self, app: App, moving: bool, runner: threading.Thread, ran: Ran) -> None:
+        deadline = time.monotonic() + app.vm_limit_s
         while not self._ended(runner):
+            if time.monotonic() > deadline:
+                ran.problem = f"not over in {app.vm_limit_s} s"
+                return
             if moving:
-                self._move()
-                moves += 1
-            if moves == AGAIN_MOVES and app.again:
+                ran.moves += self._move()
+            if ran.moves >= AGAIN_MOVES:
                 self._guest("kill -TERM $(cat /tmp/pid)")
-        status, output, errors = (self._guest(f"cat /tmp/{name}")[1] for name in ("status", "out", "err"))
-        return int(status), output, errors, moves
 
     def _ended(self, runner: threading.Thread) -> bool:
         runner.join(PAUSE_S)

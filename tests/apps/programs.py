@@ -95,6 +95,7 @@ class App:
     pause_ms: int = 100  # between two moves from process to process
     again: bool = False  # over before anything moves: where it moves it runs again and again
     native: bool = True  # what it gives on the host's own driver is right; else `ferry run` is what others are compared with
+    vm_limit_s: int = 900
     small: list[str] | None = None  # in a VM: less to do, where its processor is too slow for argv
 
     @property

@@ -58,7 +58,8 @@ void control_set_state(struct control *c, enum control_state to, const char *why
 {
 	if (c->state == to)
 		return;
-	log_info("%s -> %s (%s)", state_names[c->state], state_names[to], why);
+	log_info("%s -> %s (%s; %zu sessions)", state_names[c->state], state_names[to], why,
+		c->v->n_sessions);
 	c->state = to;
 }
 
