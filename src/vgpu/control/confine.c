@@ -19,6 +19,9 @@
 #include <unistd.h>
 
 #define TASKS_MAX 1024 // threads and processes: a driver's for each compute unit, a compiler's
+// A process's own memory, the framebuffer not counted: what a guest's objects, commands and programs, the
+// driver and its compiler grow to.
+#define OWN_BYTES_MAX (8ull << 30)
 
 // What the driver, the compiler in it, the linker that it executes (cc, collect2, ld), the movers and the
 // trackers were seen to call, with their neighbours in the C library.
@@ -230,9 +233,11 @@ int confine_become(unsigned user, struct ferry_error *e)
 int confine_limit(bool own_user, struct ferry_error *e)
 {
 	const struct rlimit none = { 0, 0 }, tasks = { TASKS_MAX, TASKS_MAX };
+	const struct rlimit memory = { OWN_BYTES_MAX, OWN_BYTES_MAX };
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
-		(own_user && setrlimit(RLIMIT_NPROC, &tasks) < 0))
+		(own_user && setrlimit(RLIMIT_NPROC, &tasks) < 0) ||
+		(own_user && !SANITIZED && setrlimit(RLIMIT_DATA, &memory) < 0))
 		return ferry_fail(e, errno, "no-limits", "cannot limit itself: %m");
 	return 0;
 }

@@ -12,7 +12,7 @@
 int confine_become(unsigned user, struct ferry_error *e);
 
 // No privileges by execve(2), no core file; with `own_user` no more than so many threads and processes
-// as a compiler may need.
+// as a compiler may need, and so much memory beside the framebuffer (RLIMIT_DATA of setrlimit(2)).
 int confine_limit(bool own_user, struct ferry_error *e);
 
 // In the one thread there is, after both: what is not the driver's, its compiler's or in the working

@@ -87,19 +87,26 @@ static void expect_status(pid_t pid, const char *name, const char *value)
 	CHECK(threads > 1);
 }
 
-static void check_limits(pid_t pid)
+// `name` as proc_pid_limits(5) has it; the limit is a number, soft and hard.
+static void expect_limit(pid_t pid, const char *name, unsigned long want)
 {
 	char file[64];
 	_cleanup_free_ char *text = NULL;
+	unsigned long soft, hard;
 
-	expect_status(pid, "Seccomp", "2");
-	expect_status(pid, "NoNewPrivs", "1");
 	snprintf(file, sizeof file, "/proc/%d/limits", (int)pid);
 	CHECK_EQ(file_read(file, 65536, &text, NULL, NULL), 0);
-	char *core = strstr(text, "Max core file size");
-	unsigned long soft = 1, hard = 1;
-	CHECK(core && sscanf(core, "Max core file size %lu %lu", &soft, &hard) == 2);
-	CHECK(!soft && !hard);
+	const char *line = strstr(text, name);
+	CHECK(line && sscanf(line + strlen(name), " %lu %lu", &soft, &hard) == 2);
+	CHECK_EQ(soft, want);
+	CHECK_EQ(hard, want);
+}
+
+static void check_limits(pid_t pid)
+{
+	expect_status(pid, "Seccomp", "2");
+	expect_status(pid, "NoNewPrivs", "1");
+	expect_limit(pid, "Max core file size", 0);
 }
 
 // One item of a kernel on the `size` bytes at `a`, in a session that ends.
@@ -172,6 +179,8 @@ static void a_vms_has_its_own_user(const char *program)
 
 	kernels_have_no_more_calls();
 	check_limits(pid);
+	expect_limit(pid, "Max processes", 1024);
+	expect_limit(pid, "Max data size", 8ul << 30);
 	expect_status(pid, "Uid", "61999\t61999\t61999\t61999");
 	expect_status(pid, "Gid", "61999\t61999\t61999\t61999");
 	expect_status(pid, "Groups", " ");
