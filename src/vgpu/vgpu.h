@@ -17,7 +17,7 @@
 #define VGPU_ANSWER_AHEAD (1u << 20)   // unsent bytes after which a read waits
 #define VGPU_TEXTS_MAX    (256u << 20) // bytes of all programs' texts and binaries
 #define VGPU_SESSIONS_MAX 256          // of local programs; a VM's have a port each
-#define VGPU_PENDING_MAX  (1u << 18)   // commands that wait or run, in all sessions
+#define VGPU_PENDING_MAX  (1u << 20)   // commands that wait or run, in all sessions: 400 MB of them
 
 struct command;
 struct queue;

@@ -826,6 +826,49 @@ static void sources_have_an_end(void)
 	free(text);
 }
 
+// The event that all of them wait for is never set: the call that finds no more room may not wait for its
+// own thread for ever.
+static void until_there_is_no_room(cl_int (*enqueue)(cl_event gate))
+{
+	cl_int got;
+	cl_event gate = clCreateUserEvent(c.context, &got);
+	unsigned n = 0;
+
+	OK(got);
+	do
+		got = enqueue(gate);
+	while (!got && ++n < 1000000);
+	CHECK_EQ(got, CL_OUT_OF_RESOURCES);
+	CHECK(n > 2000);
+	OK(clSetUserEventStatus(gate, CL_COMPLETE));
+	OK(clFinish(c.queue));
+	OK(enqueue(gate));
+	OK(clFinish(c.queue));
+	OK(clReleaseEvent(gate));
+}
+
+static cl_int enqueue_marker(cl_event gate)
+{
+	return clEnqueueMarkerWithWaitList(c.queue, 1, &gate, NULL);
+}
+
+#define WRITTEN (1u << 20)
+static char written[WRITTEN];
+static cl_mem target;
+
+static cl_int enqueue_write(cl_event gate)
+{
+	return clEnqueueWriteBuffer(c.queue, target, CL_FALSE, 0, WRITTEN, written, 1, &gate, NULL);
+}
+
+static void a_program_that_waits_for_itself_is_told(void)
+{
+	target = cl_buffer(&c, CL_MEM_READ_WRITE, WRITTEN, NULL);
+	until_there_is_no_room(enqueue_marker);
+	until_there_is_no_room(enqueue_write);
+	OK(clReleaseMemObject(target));
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -854,5 +897,6 @@ int main(void)
 	RUN(no_device_queues_il_or_built_in_kernels);
 	RUN(damaged_binaries_are_refused);
 	RUN(sources_have_an_end);
+	RUN(a_program_that_waits_for_itself_is_told);
 	cl_teardown(&c);
 }

@@ -27,15 +27,25 @@ bool later_needed(uint64_t bytes)
 	return events_unset() && session.credit < bytes + frames * PROTO_HEADER * 4 + reserve;
 }
 
-struct later *later_new(cl_mem m, const struct region *r)
+static bool fewer(const void *arg)
 {
-	struct later *l = count < LATER_MAX ? malloc(sizeof *l) : NULL;
+	return count < LATER_MAX;
+}
+
+cl_int later_new(cl_mem m, const struct region *r, struct later **ret)
+{
+	struct later *l = malloc(sizeof *l);
 
 	if (!l)
-		return NULL;
+		return CL_OUT_OF_HOST_MEMORY;
 	*l = (struct later){ .m = m, .region = *r };
 	object_ref(m);
-	return l;
+	cl_int err = session_wait_patiently(fewer, NULL);
+	if (err)
+		later_free(l);
+	else
+		*ret = l;
+	return err;
 }
 
 void later_free(struct later *l)

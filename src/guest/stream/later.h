@@ -12,8 +12,9 @@ struct later;
 
 // Whether so many bytes should not go now: they would leave no credit for what may set events free.
 bool later_needed(uint64_t bytes);
-// For the bytes of a write to `m`, which stays as long. NULL: no memory, or too many already.
-struct later *later_new(cl_mem m, const struct region *r);
+// For the bytes of a write to `m`, which stays as long. Where there are too many already it waits,
+// patiently (session.h).
+cl_int later_new(cl_mem m, const struct region *r, struct later **ret);
 void later_free(struct later *l); // one that did not begin; NULL-safe
 // Its message is sent (P_LATER), with that number.
 void later_begin(struct later *l, uint32_t seq);

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "guest/cl/callback.h"
+#include "guest/cl/event.h"
 #include "guest/stream/hello.h"
 #include "guest/cl/object.h"
 #include "guest/stream/later.h"
@@ -17,6 +19,7 @@
 
 #define RELEASES_AT_ONCE 256
 #define IN_BYTES         (8 * PROTO_FRAME_MAX)
+#define COMMAND_FRAMES   4 // that a command's messages take at most, and something for others
 
 struct session session = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -168,14 +171,26 @@ static bool have_credit(const void *arg)
 	return session.credit >= *frames * PROTO_FRAME_MAX + (keep ? session.credit_most / 2 : 0);
 }
 
-cl_int session_room(unsigned paid)
+static cl_int wait_for_credit(
+	unsigned frames, cl_int (*wait)(bool (*over)(const void *arg), const void *arg))
 {
-	if (session.lost || !paid || have_credit(&paid))
+	if (session.lost || have_credit(&frames))
 		return session.lost;
 	session.starved++;
-	cl_int err = session_wait(have_credit, &paid);
+	cl_int err = wait(have_credit, &frames);
 	session.starved--;
 	return err;
+}
+
+cl_int session_room(unsigned paid)
+{
+	return paid ? wait_for_credit(paid, session_wait) : session.lost;
+}
+
+cl_int session_room_for_command(void)
+{
+	return events_unset() ? wait_for_credit(COMMAND_FRAMES, session_wait_patiently)
+			      : session.lost;
 }
 
 void session_sent(size_t start, bool paid)
@@ -287,6 +302,31 @@ static void sleep_until_changed(void)
 	session.sleepers--;
 }
 
+// Leads, but not beyond `end`.
+static void lead_until(int64_t end)
+{
+	int64_t left = end - clock_now_ns();
+
+	session.leading = true;
+	pthread_mutex_unlock(&session.lock);
+	bool readable = transport_readable(session.fd, (int)(left / NSEC_PER_MSEC) + 1);
+	pthread_mutex_lock(&session.lock);
+	session.leading = false;
+	if (readable)
+		session_lead();
+	else
+		session_changed(); // another one has to lead
+}
+
+static void sleep_until(int64_t end)
+{
+	const struct timespec t = { .tv_sec = end / NSEC_PER_SEC, .tv_nsec = end % NSEC_PER_SEC };
+
+	session.sleepers++;
+	pthread_cond_clockwait(&session.changed, &session.lock, CLOCK_MONOTONIC, &t);
+	session.sleepers--;
+}
+
 cl_int session_wait(bool (*over)(const void *arg), const void *arg)
 {
 	session_flush();
@@ -297,6 +337,24 @@ cl_int session_wait(bool (*over)(const void *arg), const void *arg)
 			sleep_until_changed();
 		else
 			session_lead();
+	}
+	return CL_SUCCESS;
+}
+
+cl_int session_wait_patiently(bool (*over)(const void *arg), const void *arg)
+{
+	int64_t end = clock_now_ns() + PATIENCE_MS * NSEC_PER_MSEC;
+
+	session_flush();
+	while (!over(arg)) {
+		if (session.lost)
+			return session.lost;
+		if (clock_now_ns() >= end)
+			return CL_OUT_OF_RESOURCES;
+		if (session.leading)
+			sleep_until(end);
+		else
+			lead_until(end);
 	}
 	return CL_SUCCESS;
 }

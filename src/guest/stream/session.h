@@ -17,6 +17,7 @@
 #include "vgpu/protocol/protocol.h"
 
 #define REQUEST_BUCKETS 64
+#define PATIENCE_MS     10000
 
 struct request;
 
@@ -87,6 +88,11 @@ cl_int session_send_straight(const struct p_data *m, size_t *ret_n);
 // Flushes, then reads or sleeps until over(arg). CL_SUCCESS or the session's end. The lock is given
 // up meanwhile.
 cl_int session_wait(bool (*over)(const void *arg), const void *arg);
+// The same for PATIENCE_MS at most: then CL_OUT_OF_RESOURCES. For calls that wait for what perhaps only
+// their own thread could bring about.
+cl_int session_wait_patiently(bool (*over)(const void *arg), const void *arg);
+// Room for a command: waits for credit, patiently while the program has user events to set.
+cl_int session_room_for_command(void);
 // Flushes and reads what is there, without waiting.
 void session_poll(void);
 // Reads once, as leader; no other may lead.

@@ -21,6 +21,8 @@ cl_int command_begin(struct command *c, cl_command_queue q, cl_command_type type
 {
 	cl_int err = queue_check(q);
 
+	if (!err)
+		err = session_room_for_command();
 	c->queue = q;
 	c->type = type;
 	c->wanted = event;
@@ -258,7 +260,12 @@ static cl_int transfer(struct command *c, cl_mem m, size_t offset, const struct 
 		return err;
 	if (!write)
 		return read_into(c, m, offset, at, r, blocking);
-	struct later *l = later_needed(region_bytes(r)) ? later_new(m, r) : NULL;
+	struct later *l = NULL;
+	if (later_needed(region_bytes(r))) {
+		err = later_new(m, r, &l);
+		if (err)
+			return command_end(c, err);
+	}
 	err = at ? write_box(c, m, at, r, l) : write_flat(c, m, offset, r, l);
 	return err || !l || !blocking ? err : await_later(c);
 }
