@@ -45,9 +45,9 @@ class VmTest(unittest.TestCase):
     # ---- the workload ----
 
     @classmethod
-    def start_pattern(cls, host: str, mebibytes: int, idle_us: int = 2000) -> None:
+    def start_pattern(cls, host: str, mebibytes: int, idle_us: int = 2000, options: str = "") -> None:
         status, text = cls.ferry.guest(host, VM, "sh", "-c",
-                                       f"pattern {mebibytes} --idle-us {idle_us} >/tmp/pattern 2>&1 & echo $! >/tmp/pid")
+                                       f"pattern {mebibytes} --idle-us {idle_us} {options} >/tmp/pattern 2>&1 & echo $! >/tmp/pid")
         assert status == 0, text
         cls.wait("the workload's first step", lambda: cls.steps(host) > 0, 60)
 

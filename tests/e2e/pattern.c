@@ -3,7 +3,8 @@
 // window with a linear congruence; the host knows what each must be after N steps and compares all
 // of them when it gets SIGTERM (or after --steps N). Plain OpenCL; knows nothing of Ferry.
 //
-// usage: pattern MEBIBYTES [--steps N] [--idle-us N]
+// usage: pattern MEBIBYTES [--steps N] [--idle-us N] [--stored 1]
+// --stored: its program is made of a binary.
 // Prints "step N" ten times a second at most, and last "pattern ok N" or "pattern bad INDEX".
 #include "workload.h"
 
@@ -25,12 +26,14 @@ struct device {
 	size_t count; // of u32
 };
 
-static void set_up(struct device *d, size_t mebibytes)
+static void set_up(struct device *d, size_t mebibytes, bool stored)
 {
 	cl_device_id id = workload_begin(&d->context, &d->queue);
 	cl_program program = workload_program(d->context, id, source);
 	cl_int error;
 
+	if (stored)
+		program = workload_stored(d->context, id, program);
 	d->step = workload_kernel(program, "advance");
 	d->start = workload_kernel(program, "fill");
 	clReleaseProgram(program);
@@ -83,6 +86,7 @@ int main(int argc, char **argv)
 {
 	uint64_t steps = 0, most = UINT64_MAX;
 	useconds_t idle = 0;
+	bool stored = false;
 	struct device d = { 0 };
 
 	for (int i = 2; i + 1 < argc; i += 2) {
@@ -90,8 +94,9 @@ int main(int argc, char **argv)
 			most = strtoull(argv[i + 1], NULL, 10);
 		if (!strcmp(argv[i], "--idle-us"))
 			idle = (useconds_t)strtoul(argv[i + 1], NULL, 10);
+		stored |= !strcmp(argv[i], "--stored");
 	}
-	set_up(&d, argc > 1 ? strtoul(argv[1], NULL, 10) : 16);
+	set_up(&d, argc > 1 ? strtoul(argv[1], NULL, 10) : 16, stored);
 	for (; steps < most && !ended; steps++) {
 		step(&d, steps);
 		workload_say(steps);

@@ -58,6 +58,16 @@ class DeviceTest(VmTest):
         self.wait(f"{to} to know its device", known, 20)
         return {f["code"]: f for f in answer["findings"] if f["code"] in ("device-differs", "no-svm")}
 
+    def test_a_program_made_of_a_binary_keeps_its_vm(self) -> None:
+        """There is no source to build it of on the other device: the migration ends before the stun, the VM goes on."""
+        self.start_pattern("a", 16, options="--stored 1")
+        answer = self.begin("a", "b").wait(60)
+        self.assertEqual((answer.exit, answer.code), (1, "program-not-built"), self.describe(answer))
+        self.assertEqual(answer.result["stun_ms"], 0)
+        self.assert_runs_only_on("a")
+        self.assert_goes_on("a")
+        self.assertRegex(self.finish_pattern("a"), r"pattern ok \d+")
+
     def test_programs_are_built_anew_for_another_device(self) -> None:
         found = self.findings("b")
         self.assertEqual(list(found), ["device-differs"])

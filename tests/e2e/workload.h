@@ -9,6 +9,7 @@
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #include <CL/cl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,27 @@ static inline cl_program workload_program(cl_context c, cl_device_id id, const c
 
 	must(error, "clCreateProgramWithSource");
 	must(clBuildProgram(program, 1, &id, "", NULL, NULL), "clBuildProgram");
+	return program;
+}
+
+// The same program again, made of its binary as from a file.
+static inline cl_program workload_stored(cl_context c, cl_device_id id, cl_program program)
+{
+	unsigned char *binary;
+	size_t size;
+	cl_int error;
+
+	must(clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL), "size");
+	binary = malloc(size);
+	must(binary ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY, "malloc");
+	must(clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL),
+		"binary");
+	must(clReleaseProgram(program), "clReleaseProgram");
+	const unsigned char *stored = binary;
+	program = clCreateProgramWithBinary(c, 1, &id, &size, &stored, NULL, &error);
+	must(error, "clCreateProgramWithBinary");
+	must(clBuildProgram(program, 1, &id, "", NULL, NULL), "clBuildProgram");
+	free(binary);
 	return program;
 }
 

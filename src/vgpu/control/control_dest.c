@@ -38,7 +38,8 @@ static void check_complete(void *arg)
 	struct control *c = arg;
 	char root[DIGEST_ROOT_TEXT];
 
-	if (!c->arrived || c->state != CONTROL_INCOMING || !state_is_complete(c->v))
+	if (!c->arrived || c->state != CONTROL_INCOMING || !state_is_complete(c->v) ||
+		c->v->not_rebuilt)
 		return;
 	control_set_state(c, CONTROL_RECEIVED, "complete");
 	digest_root_format(c->root, root);
@@ -47,7 +48,8 @@ static void check_complete(void *arg)
 			"bytes", (json_int_t)c->received_bytes));
 }
 
-// A program that was made of a binary has no source to build it of for another device.
+// A program that was made of a binary has no source to build it of for another device. The channels stay
+// open until ferryd ends this process: the source is to hear why before it finds them broken.
 static void refuse_programs(struct control *c)
 {
 	struct ferry_error e = FERRY_ERROR_INIT;
@@ -59,7 +61,6 @@ static void refuse_programs(struct control *c)
 	ferry_error_remedy(&e, "in the guest, end the program that uses a stored binary");
 	c->v->restored = NULL;
 	tell_failed(c, &e);
-	c->dest = move_dest_close(c->dest);
 }
 
 // A program is to be built, or is built, perhaps the last.
@@ -67,11 +68,10 @@ static void on_restored(void *arg)
 {
 	struct control *c = arg;
 
-	if (c->v->not_rebuilt && c->dest) {
+	if (c->v->not_rebuilt) {
 		refuse_programs(c);
 		return;
 	}
-
 	control_event(c, "building",
 		json_pack("{s:I, s:I}", "built", (json_int_t)c->v->built, "programs",
 			(json_int_t)(c->v->built + c->v->restoring)));
