@@ -47,14 +47,34 @@ static bool is_here(const struct guest_route *g)
 
 // ---- the request's end ----
 
+static void forget_local(struct guest_route *g)
+{
+	struct vm *vm = g->local_id ? vm_find(g->host, g->vm) : NULL;
+
+	if (vm)
+		agent_forget(vm->agent, g->local_id);
+	g->local_id = 0;
+}
+
+static void drop_peer(struct guest_route *g)
+{
+	struct peer *p = g->peer;
+
+	g->peer = NULL;
+	g->peer_ready = g->peer_asked = false;
+	peer_free(p);
+}
+
+// A late answer must not be taken for another's, nor find the route gone.
 static void drop_request(struct guest_route *g)
 {
+	forget_local(g);
+	if (g->peer_asked)
+		drop_peer(g);
 	g->id = 0;
 	json_decref(g->args);
 	g->args = NULL;
 	g->was_start = false;
-	g->local_id = 0;
-	g->peer_asked = false;
 	watch_set_timer(g->timer, -1);
 }
 
@@ -99,15 +119,6 @@ static void on_local(void *arg, const json_t *doc, const struct ferry_error *e)
 	answer(g, doc, e);
 }
 
-static void forget_local(struct guest_route *g)
-{
-	struct vm *vm = g->local_id ? vm_find(g->host, g->vm) : NULL;
-
-	if (vm)
-		agent_forget(vm->agent, g->local_id);
-	g->local_id = 0;
-}
-
 static void ask_here(struct guest_route *g)
 {
 	struct vm *vm = vm_find(g->host, g->vm);
@@ -126,15 +137,6 @@ static void ask_here(struct guest_route *g)
 }
 
 // ---- another host ----
-
-static void drop_peer(struct guest_route *g)
-{
-	struct peer *p = g->peer;
-
-	g->peer = NULL;
-	g->peer_ready = g->peer_asked = false;
-	peer_free(p);
-}
 
 static void try_at(struct guest_route *g, int64_t at_ns)
 {
@@ -286,12 +288,8 @@ static void way_forget(void *at, int64_t id)
 {
 	struct guest_route *g = at;
 
-	if (!g->id || g->id != id)
-		return;
-	forget_local(g);
-	if (g->peer_asked) // its late answer must not be taken for another's
-		drop_peer(g);
-	drop_request(g);
+	if (g->id && g->id == id)
+		drop_request(g);
 }
 
 struct guest_route *guest_route_new(struct host *h, const struct vm *vm)

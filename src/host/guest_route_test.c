@@ -125,12 +125,17 @@ static void set_state(unsigned i, enum vm_state state)
 	guest_serve_follow(&vms[i]);
 }
 
-static void move_to(unsigned i)
+static void close_guest(void)
 {
 	if (guest.fd >= 0)
 		close(guest.fd);
 	guest.fd = -1;
 	guest.n = 0;
+}
+
+static void move_to(unsigned i)
+{
+	close_guest();
 	guest.at = i;
 	set_state(i, VM_RUNNING);
 	snprintf(vms[1 - i].owner, sizeof vms[1 - i].owner, "%s", hosts[i].config.host);
@@ -247,6 +252,25 @@ static void no_other_host_starts_programs(void)
 	guest.mute = false, guest.no_job = true;
 	expect("not-started");
 	CHECK_STR(guest.asked, "srsr");
+	end();
+}
+
+// Whoever asked has gone by the time the VM is started again.
+static void what_a_stopped_vm_was_asked_is_forgotten(void)
+{
+	begin();
+	guest.mute = true;
+	ask("read");
+	turn(20);
+	close_guest();
+	set_state(0, VM_STOPPED);
+	expect("vm-stopped");
+	route = guest_route_free(route);
+	guest.mute = false;
+	set_state(0, VM_RUNNING);
+	turn(200);
+	CHECK_EQ(answers, 1);
+	CHECK_STR(guest.asked, "r");
 	end();
 }
 
@@ -401,6 +425,7 @@ int main(void)
 	RUN(a_guest_is_asked_wherever_it_is);
 	RUN(what_is_under_way_moves_with_it);
 	RUN(no_other_host_starts_programs);
+	RUN(what_a_stopped_vm_was_asked_is_forgotten);
 	RUN(an_end_is_brought_to_it);
 	RUN(hosts_that_send_it_round_in_circles_are_left);
 	RUN(a_host_that_nobody_knows_is_said_at_once);
