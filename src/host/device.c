@@ -24,6 +24,12 @@ void host_device_parse(struct host_device *ret, const json_t *device)
 	snprintf(ret->driver, sizeof ret->driver, "%s", json_string_or(device, "driver", ""));
 }
 
+json_t *host_device_to_json(const struct host_device *d)
+{
+	return json_pack("{s:s, s:s, s:s, s:b}", "name", d->name, "driver", d->driver, "key",
+		d->key, "svm", d->svm);
+}
+
 // The line that is the answer; a driver may have said other things before.
 static json_t *find_answer(char *text)
 {

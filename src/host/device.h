@@ -24,6 +24,7 @@ struct host_device_reader {
 
 // Of {"name","driver","key","svm"}; what is missing is empty.
 void host_device_parse(struct host_device *ret, const json_t *device);
+json_t *host_device_to_json(const struct host_device *d);
 
 // Asks in the background, unless that was done in the last minute. Both own h->device.
 void host_device_read(struct host *h);

@@ -295,13 +295,6 @@ void session_lead(void)
 	session_changed();
 }
 
-static void sleep_until_changed(void)
-{
-	session.sleepers++;
-	pthread_cond_wait(&session.changed, &session.lock);
-	session.sleepers--;
-}
-
 // Leads, but not beyond `end`.
 static void lead_until(int64_t end)
 {
@@ -318,45 +311,45 @@ static void lead_until(int64_t end)
 		session_changed(); // another one has to lead
 }
 
+// `end` 0: for ever, here and below.
 static void sleep_until(int64_t end)
 {
 	const struct timespec t = { .tv_sec = end / NSEC_PER_SEC, .tv_nsec = end % NSEC_PER_SEC };
 
 	session.sleepers++;
-	pthread_cond_clockwait(&session.changed, &session.lock, CLOCK_MONOTONIC, &t);
+	if (end)
+		pthread_cond_clockwait(&session.changed, &session.lock, CLOCK_MONOTONIC, &t);
+	else
+		pthread_cond_wait(&session.changed, &session.lock);
 	session.sleepers--;
 }
 
-cl_int session_wait(bool (*over)(const void *arg), const void *arg)
+static cl_int wait_until(bool (*over)(const void *arg), const void *arg, int64_t end)
 {
 	session_flush();
 	while (!over(arg)) {
 		if (session.lost)
 			return session.lost;
+		if (end && clock_now_ns() >= end)
+			return CL_OUT_OF_RESOURCES;
 		if (session.leading)
-			sleep_until_changed();
+			sleep_until(end);
+		else if (end)
+			lead_until(end);
 		else
 			session_lead();
 	}
 	return CL_SUCCESS;
 }
 
+cl_int session_wait(bool (*over)(const void *arg), const void *arg)
+{
+	return wait_until(over, arg, 0);
+}
+
 cl_int session_wait_patiently(bool (*over)(const void *arg), const void *arg)
 {
-	int64_t end = clock_now_ns() + PATIENCE_MS * NSEC_PER_MSEC;
-
-	session_flush();
-	while (!over(arg)) {
-		if (session.lost)
-			return session.lost;
-		if (clock_now_ns() >= end)
-			return CL_OUT_OF_RESOURCES;
-		if (session.leading)
-			sleep_until(end);
-		else
-			lead_until(end);
-	}
-	return CL_SUCCESS;
+	return wait_until(over, arg, clock_now_ns() + PATIENCE_MS * NSEC_PER_MSEC);
 }
 
 void session_poll(void)

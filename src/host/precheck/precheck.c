@@ -110,12 +110,6 @@ static void on_answer(void *arg, json_t *ok, const struct ferry_error *e, int *f
 	finish(c);
 }
 
-static json_t *describe_device(const struct host_device *d)
-{
-	return json_pack("{s:s, s:s, s:s, s:b}", "name", d->name, "driver", d->driver, "key",
-		d->key, "svm", d->svm);
-}
-
 static void on_ready(void *arg, struct peer *p)
 {
 	struct check *c = arg;
@@ -125,7 +119,7 @@ static void on_ready(void *arg, struct peer *p)
 		f->qemu_version, "machine", f->default_machine, "cpu", f->cpu_key,
 		"allocated_bytes", (json_int_t)c->allocated, "svm_bytes", (json_int_t)c->svm);
 	if (args && c->device.key[0])
-		json_object_set_new(args, "device", describe_device(&c->device));
+		json_object_set_new(args, "device", host_device_to_json(&c->device));
 	link_request(peer_link(p), "check", args, NULL, 0, on_answer, c);
 }
 
@@ -262,7 +256,7 @@ void precheck_answer(struct host *h, struct peer *p, int64_t id, const json_t *a
 		vm_accel_name(h->accel.accel), "available_bytes",
 		(json_int_t)host_available_memory());
 	if (h->device.key[0])
-		json_object_set_new(facts, "device", describe_device(&h->device));
+		json_object_set_new(facts, "device", host_device_to_json(&h->device));
 	host_device_read(h); // for the next time
 	link_answer(
 		peer_link(p), id, json_pack("{s:o, s:o}", "findings", findings, "facts", facts));

@@ -28,9 +28,9 @@ static const char image1d_buffer_queries[] =
 const char *cl_builtins_before(const struct be_device *device, const char *text, size_t n)
 {
 	static const char type[] = "image1d_buffer_t";
-	bool is_pocl_3_1 = strstr(device->version, "pocl") || strstr(device->version, "PoCL");
+	bool is_pocl = strstr(device->version, "pocl") || strstr(device->version, "PoCL");
 
-	if (!is_pocl_3_1 || strncmp(device->driver, "3.1", 3) != 0)
+	if (!is_pocl || strncmp(device->driver, "3.1", 3) != 0)
 		return "";
 	return n && memmem(text, n, type, sizeof type - 1) ? image1d_buffer_queries : "";
 }

@@ -47,9 +47,11 @@ static int create(struct session *s, const struct p_frame *f, enum program_origi
 			return r;
 		u->program = refused ? NULL : p;
 	}
-	if (origin == PROGRAM_BINARY && program_is_complete(p) && !refused)
+	bool waits =
+		origin == PROGRAM_BINARY && !refused; // for its answer, until all bytes are here
+	if (waits && program_is_complete(p))
 		program_binary_arrived(p, f->seq);
-	else if (f->flags & P_ANSWER && (refused || origin != PROGRAM_BINARY))
+	else if (!waits && f->flags & P_ANSWER)
 		session_answer(s, f->seq, p->o.failed, 0);
 	else if (refused)
 		session_failed(s, id, p->o.failed);
