@@ -137,6 +137,7 @@ int kernel_new(struct program *p, uint64_t serial, const char *name, struct kern
 		return r;
 	}
 	k->program = p;
+	k->fits = KERNEL_FITS_UNKNOWN;
 	object_ref(&p->o);
 	*ret = k;
 	return 0;
@@ -325,11 +326,10 @@ int32_t kernel_apply_args(struct kernel *k, const struct arg_set *set)
 		}
 		k->applied[i] = a->version;
 		if (a->kind == PROTO_ARG_LOCAL)
-			k->knows_fits = false;
+			k->fits = KERNEL_FITS_UNKNOWN;
 	}
-	if (!k->knows_fits)
+	if (k->fits == KERNEL_FITS_UNKNOWN)
 		k->fits = ops->kernel_fits(k->o.session->v->be, k->be);
-	k->knows_fits = true;
 	return k->fits;
 }
 

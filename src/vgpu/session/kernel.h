@@ -11,6 +11,8 @@
 #define KERNEL_ARGS_MAX 4096
 #define KERNEL_SHAPES   64 // shapes of launches remembered
 
+#define KERNEL_FITS_UNKNOWN 1 // no OpenCL status: those are errors or CL_SUCCESS
+
 struct program;
 
 struct arg {
@@ -39,8 +41,7 @@ struct kernel {
 	uint64_t versions;    // the last one given out
 	uint64_t *applied;    // versions that the device's kernel has, by index
 	int8_t *kinds;        // what each argument must be: PROTO_ARG_*, -1: not supported
-	bool knows_fits;      // `fits` is kernel_fits() of what is applied
-	int32_t fits;
+	int32_t fits;         // kernel_fits() of what is applied, or KERNEL_FITS_UNKNOWN
 	uint64_t shapes[KERNEL_SHAPES]; // of its launches
 	uint32_t n_shapes;
 	uint64_t *svm; // serials of what its launches reach by pointers, besides arguments
