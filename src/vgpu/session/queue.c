@@ -405,6 +405,8 @@ void queues_advance_all(struct vgpu *v)
 
 void queues_kick(struct vgpu *v)
 {
+	if (v->recheck) // before it is asked whether there is more to give
+		queues_advance_all(v);
 	tokens_look(v->tokens);
 	if (v->recheck)
 		queues_advance_all(v);
