@@ -30,6 +30,7 @@ static void destroy(struct object *o)
 	while (m->mappings) {
 		struct mapping *map = m->mappings;
 		m->mappings = map->next;
+		mem_shadow_unuse(m);
 		free(map);
 	}
 	mem_shadow_drop(m);
@@ -79,6 +80,21 @@ uint8_t *mem_shadow(cl_mem m)
 		m->shadow = at == MAP_FAILED ? NULL : at;
 	}
 	return m->shadow;
+}
+
+static cl_mem shadow_owner(cl_mem m)
+{
+	return m->parent ? m->parent : m;
+}
+
+void mem_shadow_use(cl_mem m)
+{
+	shadow_owner(m)->shadow_users++;
+}
+
+void mem_shadow_unuse(cl_mem m)
+{
+	shadow_owner(m)->shadow_users--;
 }
 
 void mem_shadow_drop(cl_mem m)

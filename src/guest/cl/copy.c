@@ -141,5 +141,5 @@ cl_int ferry_clEnqueueMigrateMemObjects(cl_command_queue q, cl_uint n_mems, cons
 		err = CL_INVALID_VALUE;
 	for (cl_uint i = 0; !err && i < n_mems; i++)
 		err = mem_check(mems[i], q->context);
-	return err ? err : command_marker(&c);
+	return err ? err : command_turn(&c);
 }

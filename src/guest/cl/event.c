@@ -143,6 +143,23 @@ cl_int user_event_new(cl_event *ret, cl_context c)
 	return CL_SUCCESS;
 }
 
+cl_int user_event_ended(cl_event *ret, cl_context c)
+{
+	cl_event e = NULL;
+	cl_int err = user_event_new(&e, c);
+
+	if (err)
+		return err;
+	struct p_user_event_set m = { .event = e->o.id, .status = CL_COMPLETE };
+	err = send_user_event_set(0, &m, NULL); // nothing can wait for it yet
+	event_end(e, CL_COMPLETE);
+	if (err)
+		object_unref(e);
+	else
+		*ret = e;
+	return err;
+}
+
 cl_event ferry_clCreateUserEvent(cl_context c, cl_int *errcode_ret)
 {
 	LOCKED;

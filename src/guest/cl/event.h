@@ -41,5 +41,7 @@ void event_call(cl_event e, struct callback *c);
 
 // A user event, known to the host. CL_OUT_OF_HOST_MEMORY, or the session's end.
 cl_int user_event_new(cl_event *ret, cl_context c);
+// The same for one that is complete.
+cl_int user_event_ended(cl_event *ret, cl_context c);
 // `status` <= 0; the event has none yet. May give the lock up.
 cl_int user_event_set(cl_event e, cl_int status);

@@ -208,7 +208,7 @@ static cl_int enqueue(cl_command_queue q, cl_command_type type, cl_kernel k, cl_
 		return err;
 	// "The kernel command will trivially succeed after its event dependencies are satisfied" (OpenCL
 	// 3.0, section 5.8).
-	return g.empty ? command_marker(&c) : launch(&c, k, &g);
+	return g.empty ? command_turn(&c) : launch(&c, k, &g);
 }
 
 cl_int ferry_clEnqueueNDRangeKernel(cl_command_queue q, cl_kernel k, cl_uint dims,

@@ -29,9 +29,16 @@ cl_int map_check_flags(cl_mem m, cl_map_flags flags)
 }
 
 // No bytes move, but the program wants an event or has something to wait for.
-cl_int map_only_order(struct command *c)
+static cl_int map_only_order(struct command *c)
 {
-	return c->wanted || c->waits.n ? command_marker(c) : CL_SUCCESS;
+	return c->wanted || c->waits.n ? command_turn(c) : CL_SUCCESS;
+}
+
+cl_int map_turn(struct command *c, bool blocking)
+{
+	if (!blocking)
+		return map_only_order(c);
+	return direct_is_simple(c) ? direct_wait(c) : command_turn_wait(c);
 }
 
 static struct mapping *mapping_new(
@@ -53,13 +60,8 @@ static cl_int fetch(struct command *c, cl_mem m, const struct mapping *map, bool
 {
 	struct region r = region_flat(map->at, map->size);
 
-	if (map->direct)
-		return blocking ? direct_wait(c) : map_only_order(c);
-	if (map->flags & CL_MAP_WRITE_INVALIDATE_REGION) {
-		// An earlier unmap's bytes may still be there.
-		cl_int err = blocking ? later_wait(map->at, map->size) : CL_SUCCESS;
-		return err ? err : map_only_order(c);
-	}
+	if (map->direct || map->flags & CL_MAP_WRITE_INVALIDATE_REGION)
+		return map_turn(c, blocking);
 	return transfer_flat(c, m, map->offset, &r, false, blocking);
 }
 
@@ -72,6 +74,7 @@ void *map_end(cl_mem m, struct mapping *map, cl_int err, cl_int *errcode_ret)
 	map->next = m->mappings;
 	m->mappings = map;
 	m->map_count++;
+	mem_shadow_use(m);
 	refuse(errcode_ret, CL_SUCCESS);
 	return map->at;
 }
@@ -117,7 +120,8 @@ static void unlink_mapping(cl_mem m, struct mapping **at)
 
 	*at = map->next;
 	m->map_count--;
-	if (!m->map_count && m->shadow && map->size >= GIVE_BACK_BYTES &&
+	mem_shadow_unuse(m);
+	if (!m->shadow_users && m->shadow && map->size >= GIVE_BACK_BYTES &&
 		!later_holds(m->shadow, m->size))
 		madvise(m->shadow, m->size, MADV_FREE);
 	free(map);

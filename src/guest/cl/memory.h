@@ -30,5 +30,7 @@ cl_int mem_part_flags(cl_mem parent, cl_mem_flags flags, cl_mem_flags *ret);
 // The program's or the library's memory for the mapped contents, at the first byte; that of something
 // with a parent lies inside its parent's. NULL: no memory.
 uint8_t *mem_shadow(cl_mem m);
-// Unmapped contents need no guest memory.
+// From one to the other those bytes stay what they are; unused contents need no guest memory.
+void mem_shadow_use(cl_mem m);
+void mem_shadow_unuse(cl_mem m);
 void mem_shadow_drop(cl_mem m);

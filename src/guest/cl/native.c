@@ -27,13 +27,17 @@ struct native {
 		cl_mem m;
 		size_t place; // in the arguments, of the pointer to its bytes
 		uint8_t *at;  // its bytes, while the function runs
+		bool uses_shadow;
 	} mems[];
 };
 
 static void native_free(struct native *k)
 {
-	for (cl_uint i = 0; i < k->n_mems; i++)
+	for (cl_uint i = 0; i < k->n_mems; i++) {
+		if (k->mems[i].uses_shadow)
+			mem_shadow_unuse(k->mems[i].m);
 		object_unref(k->mems[i].m);
+	}
 	object_unref(k->ready);
 	object_unref(k->ran);
 	object_unref(k->end);
@@ -58,6 +62,8 @@ static cl_int fetch(cl_command_queue q, struct native_mem *b)
 	b->at = mem_shadow(b->m);
 	if (!b->at)
 		return CL_MEM_OBJECT_ALLOCATION_FAILURE;
+	mem_shadow_use(b->m);
+	b->uses_shadow = true;
 	struct region r = region_flat(b->at, b->m->size);
 	return transfer_flat(&c, b->m, 0, &r, false, true);
 }
@@ -164,8 +170,8 @@ static struct native *native_new(const struct native_call *a, cl_context c)
 	k->context = c;
 	object_ref(c);
 	for (; k->n_mems < a->n_mems; k->n_mems++) {
-		k->mems[k->n_mems] =
-			(struct native_mem){ a->mems[k->n_mems], place_of(a, k->n_mems), NULL };
+		k->mems[k->n_mems] = (struct native_mem){ .m = a->mems[k->n_mems],
+			.place = place_of(a, k->n_mems) };
 		object_ref(a->mems[k->n_mems]);
 	}
 	k->args = a->size ? malloc(a->size) : NULL;
@@ -187,7 +193,7 @@ static cl_int send_both(struct native *k, struct command *before, cl_event *want
 	if (err)
 		return err;
 	before->wanted = &k->ready;
-	err = command_marker(before);
+	err = command_turn(before);
 	if (err)
 		return err;
 	end.number = ++q->begun;

@@ -161,7 +161,7 @@ cl_int ferry_clEnqueueSVMMigrateMem(cl_command_queue q, cl_uint n_pointers, cons
 	for (cl_uint i = 0; !err && i < n_pointers; i++)
 		if (!holder(&c, pointers[i], sizes ? sizes[i] : 0))
 			err = CL_INVALID_VALUE;
-	return err ? err : command_marker(&c);
+	return err ? err : command_turn(&c);
 }
 
 // ---- freeing in a queue
@@ -221,7 +221,7 @@ static cl_int send_both(struct command *c, struct freeing *f, struct callback *c
 
 	object_ref(turn);
 	first.wanted = &reached;
-	cl_int err = command_marker(&first);
+	cl_int err = command_turn(&first);
 	if (err) {
 		cb->status = err;
 		callback_queue(cb);

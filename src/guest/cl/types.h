@@ -120,7 +120,8 @@ struct _cl_mem {
 	cl_mem svm;          // which of those it lies in, with CL_MEM_USE_HOST_PTR; or NULL
 	bool has_properties; // it was made with a list of them, which is empty: there are none
 	struct mapping *mappings;
-	void *shadow; // the mapped contents, `size` bytes; with a parent, inside its
+	unsigned shadow_users; // of the shadow: maps, those of parts too, and native kernels
+	void *shadow;          // the mapped contents, `size` bytes; with a parent, inside its
 	struct callback *destructors; // last registered first
 };
 

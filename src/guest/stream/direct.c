@@ -56,14 +56,14 @@ uint8_t *direct_at(cl_mem m)
 	return m->parent->direct ? m->parent->direct + m->origin : NULL;
 }
 
-static bool is_simple(const struct command *c)
+bool direct_is_simple(const struct command *c)
 {
 	return !(c->queue->properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) && !c->waits.n;
 }
 
 bool direct_may(const struct command *c, cl_mem m)
 {
-	return is_simple(c) && direct_at(m);
+	return direct_is_simple(c) && direct_at(m);
 }
 
 bool direct_may_map(const struct command *c, cl_mem m, bool blocking)
@@ -71,7 +71,7 @@ bool direct_may_map(const struct command *c, cl_mem m, bool blocking)
 	// What the program gave with CL_MEM_USE_HOST_PTR is where it expects the bytes.
 	if (m->flags & CL_MEM_USE_HOST_PTR && direct_at(m) != m->host_ptr)
 		return false;
-	if (!shared.at || !is_simple(c))
+	if (!shared.at || !direct_is_simple(c))
 		return false;
 	// The place comes before any later answer. A failure shows in what the map does next.
 	if (blocking && !direct_at(m))
@@ -86,23 +86,12 @@ bool direct_idle(const struct command *c)
 
 cl_int direct_wait(struct command *c)
 {
-	if (!c->wanted && direct_idle(c)) {
-		queue_note_ended(c->queue, c->number);
-		return CL_SUCCESS;
-	}
-	if (!c->wanted)
+	if (c->wanted)
+		return command_turn_wait(c);
+	if (!direct_idle(c))
 		return queue_finish(c->queue);
-	cl_int err = command_marker(c);
-	if (err)
-		return err;
-	uint64_t before = queue_sent(c->queue);
-	cl_event e = c->event;
-	object_ref(e);
-	err = event_wait(e);
-	if (!err)
-		queue_note_ended(c->queue, before);
-	object_unref(e);
-	return err;
+	queue_note_ended(c->queue, c->number);
+	return CL_SUCCESS;
 }
 
 // The lock is given up: other threads need not wait for a copy of perhaps a gigabyte.

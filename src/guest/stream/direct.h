@@ -21,6 +21,8 @@ void direct_place(cl_mem m, uint64_t offset);
 
 // The buffer's first byte there; NULL when it is not known to be shared.
 uint8_t *direct_at(cl_mem m);
+// Whether "everything before has ended" is all that the command waits for.
+bool direct_is_simple(const struct command *c);
 // Whether a command of this kind may use it, the rest of its arguments being valid.
 bool direct_may(const struct command *c, cl_mem m);
 // The same for a map; one that waits asks the host when it has not said yet where the buffer is.
@@ -28,7 +30,7 @@ bool direct_may_map(const struct command *c, cl_mem m, bool blocking);
 
 // Whether all earlier commands of the queue are known to have ended.
 bool direct_idle(const struct command *c);
-// Waits until they have; makes the command's event, which ends then.
+// Of a simple command: waits until they have; makes the command's event, which ends then.
 cl_int direct_wait(struct command *c);
 // A whole read or write of a contiguous region, for which the call may wait. Gives the lock up.
 cl_int direct_transfer(

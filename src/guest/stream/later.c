@@ -135,25 +135,6 @@ bool later_holds(const void *at, size_t n)
 	return false;
 }
 
-struct range {
-	const void *at;
-	size_t n;
-};
-
-static bool is_free(const void *arg)
-{
-	const struct range *r = arg;
-
-	return !later_holds(r->at, r->n);
-}
-
-cl_int later_wait(const void *at, size_t n)
-{
-	const struct range r = { at, n };
-
-	return session_wait(is_free, &r);
-}
-
 static bool is_sent(const void *arg)
 {
 	const uint32_t *seq = arg;

@@ -25,9 +25,9 @@ void later_wanted(uint32_t seq);
 void later_pump(void);
 // Whether there are any that have not gone.
 bool later_any(void);
-// Whether bytes there are still to be sent; waits until none are.
+// Whether bytes there are still to be sent.
 bool later_holds(const void *at, size_t n);
-cl_int later_wait(const void *at, size_t n);
-cl_int later_wait_for(uint32_t seq); // the same for what began with that number
+// Waits until what began with that number is sent.
+cl_int later_wait_for(uint32_t seq);
 // The session is over.
 void later_drop_all(void);

@@ -22,7 +22,6 @@ struct request {
 
 	// Called when over; may free the request. NULL: somebody waits for it.
 	void (*done)(struct request *r);
-	void *owner;
 };
 
 // Between sending the message and the next flush or wait.

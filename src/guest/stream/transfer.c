@@ -56,6 +56,51 @@ cl_int command_marker(struct command *c)
 	return command_end(c, send_marker(0, &m, &c->seq));
 }
 
+static bool is_ordered(const struct command *c)
+{
+	return !(c->queue->properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+}
+
+// A marker without a wait list waits for all before it, this one must not: it waits for what is over.
+static cl_int turn_out_of_order(struct command *c)
+{
+	cl_event over = NULL;
+	cl_int err = user_event_ended(&over, c->queue->context);
+
+	if (err)
+		return err;
+	c->waits = (struct waits){ .ids = { over->o.id }, .n = 1 };
+	err = command_marker(c);
+	object_unref(over);
+	return err;
+}
+
+cl_int command_turn(struct command *c)
+{
+	return is_ordered(c) || c->waits.n ? command_marker(c) : turn_out_of_order(c);
+}
+
+cl_int command_turn_wait(struct command *c)
+{
+	cl_event own = NULL;
+	bool lends = !c->wanted;
+	uint64_t before = queue_sent(c->queue);
+
+	if (lends)
+		c->wanted = &own;
+	cl_int err = command_turn(c);
+	if (err)
+		return err;
+	cl_event e = c->event;
+	object_ref(e);
+	object_unref(own);
+	err = event_wait(e);
+	object_unref(e);
+	if (!err && is_ordered(c))
+		queue_note_ended(c->queue, before);
+	return err;
+}
+
 // ---- sending bytes
 
 static bool is_flat(const struct region *r)
@@ -192,19 +237,29 @@ static cl_int write_box(
 
 // ---- reading
 
+// One that the program does not wait for. The bytes may go to memory that ends with `m`.
+struct reading {
+	struct request request; // first
+	cl_command_queue queue;
+	cl_mem m;
+};
+
 static void read_over(struct request *r)
 {
-	cl_command_queue q = r->owner;
+	struct reading *read = (struct reading *)r;
+	cl_command_queue q = read->queue;
 
 	q->reads--;
 	if (r->status && !q->o.failed)
 		q->o.failed = r->status;
 	object_unref(q);
-	free(r);
+	object_unref(read->m);
+	free(read);
 }
 
 // The answer to message c->seq goes to `to`.
-static cl_int await_read(struct command *c, const struct region *to, struct request *later)
+static cl_int await_read(
+	struct command *c, cl_mem m, const struct region *to, struct reading *later)
 {
 	struct request now = { .region = *to };
 
@@ -212,10 +267,11 @@ static cl_int await_read(struct command *c, const struct region *to, struct requ
 		request_begin(&now, c->seq);
 		return request_wait(&now);
 	}
-	*later = (struct request){ .region = *to, .done = read_over, .owner = c->queue };
+	*later = (struct reading){ { .region = *to, .done = read_over }, c->queue, m };
 	c->queue->reads++;
 	object_ref(c->queue);
-	request_begin(later, c->seq);
+	object_ref(m);
+	request_begin(&later->request, c->seq);
 	return CL_SUCCESS;
 }
 
@@ -235,7 +291,7 @@ static cl_int send_read_of(
 static cl_int read_into(struct command *c, cl_mem m, size_t offset, const struct rect *at,
 	const struct region *r, bool blocking)
 {
-	struct request *later = blocking ? NULL : malloc(sizeof *later);
+	struct reading *later = blocking ? NULL : malloc(sizeof *later);
 
 	if (!blocking && !later)
 		return command_end(c, CL_OUT_OF_HOST_MEMORY);
@@ -246,7 +302,7 @@ static cl_int read_into(struct command *c, cl_mem m, size_t offset, const struct
 	}
 	// The event is the stream's from here on, also when the read fails.
 	command_end(c, CL_SUCCESS);
-	return await_read(c, r, later);
+	return await_read(c, m, r, later);
 }
 
 // ---- either way
