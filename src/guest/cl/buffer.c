@@ -84,7 +84,9 @@ uint8_t *mem_shadow(cl_mem m)
 
 static cl_mem shadow_owner(cl_mem m)
 {
-	return m->parent ? m->parent : m;
+	while (m->parent)
+		m = m->parent;
+	return m;
 }
 
 void mem_shadow_use(cl_mem m)

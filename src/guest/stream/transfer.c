@@ -80,18 +80,18 @@ cl_int command_turn(struct command *c)
 	return is_ordered(c) || c->waits.n ? command_marker(c) : turn_out_of_order(c);
 }
 
-cl_int command_turn_wait(struct command *c)
+cl_int command_turn_wait(const struct command *c)
 {
+	struct command turn = *c;
 	cl_event own = NULL;
-	bool lends = !c->wanted;
 	uint64_t before = queue_sent(c->queue);
 
-	if (lends)
-		c->wanted = &own;
-	cl_int err = command_turn(c);
+	if (!c->wanted)
+		turn.wanted = &own;
+	cl_int err = command_turn(&turn);
 	if (err)
 		return err;
-	cl_event e = c->event;
+	cl_event e = turn.event;
 	object_ref(e);
 	object_unref(own);
 	err = event_wait(e);

@@ -30,7 +30,7 @@ cl_int command_marker(struct command *c);
 // A command that moves no bytes: only its event and what it waits for count, in a queue without order
 // nothing else. The second waits until its turn has come.
 cl_int command_turn(struct command *c);
-cl_int command_turn_wait(struct command *c);
+cl_int command_turn_wait(const struct command *c);
 
 // The program's memory to or from a part of the buffer without holes.
 cl_int transfer_flat(struct command *c, cl_mem m, size_t offset, const struct region *r, bool write,

@@ -147,7 +147,11 @@ static cl_int cl_mem_sub(
 	cl_mem mem =
 		clCreateSubBuffer(parent->mem, flags, CL_BUFFER_CREATE_TYPE_REGION, &region, &err);
 
-	return mem ? cl_wrap_mem(mem, parent->at + origin, ret) : err;
+	if (mem)
+		err = cl_wrap_mem(mem, parent->at + origin, ret);
+	if (err == CL_SUCCESS)
+		(*ret)->is_part = true;
+	return err;
 }
 
 static void cl_mem_free(struct be_mem *m)
@@ -284,13 +288,43 @@ static cl_int cl_copy(struct be_queue *q, struct be_mem *from, size_t from_offse
 		NULL, (cl_event *)ret);
 }
 
+// PoCL 3.1 follows a bad pointer where a part of a buffer is copied by rectangles: another buffer over the
+// same bytes, which lives as long as the command. For any other memory itself.
+static cl_int as_buffer(struct be_mem *m, cl_mem *ret)
+{
+	cl_context context;
+	size_t size;
+	cl_int err;
+
+	*ret = m->mem;
+	if (!m->is_part)
+		return clRetainMemObject(m->mem);
+	err = clGetMemObjectInfo(m->mem, CL_MEM_CONTEXT, sizeof(cl_context), &context, NULL);
+	if (err == CL_SUCCESS)
+		err = clGetMemObjectInfo(m->mem, CL_MEM_SIZE, sizeof size, &size, NULL);
+	if (err == CL_SUCCESS)
+		*ret = clCreateBuffer(context, CL_MEM_USE_HOST_PTR, size, m->at, &err);
+	return err;
+}
+
 static cl_int cl_copy_rect(struct be_queue *q, struct be_mem *from, const struct be_rect *from_rect,
 	struct be_mem *to, const struct be_rect *to_rect, const size_t region[3],
 	struct be_ticket **ret)
 {
-	return clEnqueueCopyBufferRect(cl_queue(q), from->mem, to->mem, from_rect->origin,
-		to_rect->origin, region, from_rect->row_pitch, from_rect->slice_pitch,
-		to_rect->row_pitch, to_rect->slice_pitch, 0, NULL, (cl_event *)ret);
+	cl_mem source, target;
+	cl_int err = as_buffer(from, &source);
+
+	if (err != CL_SUCCESS)
+		return err;
+	err = as_buffer(to, &target);
+	if (err == CL_SUCCESS) {
+		err = clEnqueueCopyBufferRect(cl_queue(q), source, target, from_rect->origin,
+			to_rect->origin, region, from_rect->row_pitch, from_rect->slice_pitch,
+			to_rect->row_pitch, to_rect->slice_pitch, 0, NULL, (cl_event *)ret);
+		clReleaseMemObject(target);
+	}
+	clReleaseMemObject(source);
+	return err;
 }
 
 static cl_int cl_fill(struct be_queue *q, struct be_mem *m, const void *pattern, size_t pattern_n,

@@ -21,6 +21,7 @@ struct be_mem {
 	cl_mem mem;   // a buffer, also over an image's bytes
 	cl_mem image; // NULL for a buffer
 	uint8_t *at;  // host address of its first byte
+	bool is_part; // `mem` is a sub-buffer
 };
 
 static inline struct cl_backend *cl_of(struct backend *be)

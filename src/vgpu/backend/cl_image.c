@@ -65,6 +65,8 @@ cl_int cl_image_new(struct backend *be, const struct be_image *how, uint64_t off
 	if (parent) {
 		clRetainMemObject(parent->mem);
 		err = cl_wrap_mem(parent->mem, parent->at, &m);
+		if (err == CL_SUCCESS)
+			m->is_part = parent->is_part;
 	} else {
 		err = be->ops->mem_new(be, CL_MEM_READ_WRITE, offset, how->layout.bytes, &m);
 	}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of buffers where PoCL 3.1 itself crashes: copied by rectangles, to and from images, and as images.
+#include "api.h"
+
+#include <string.h>
+
+#define BYTES  65536
+#define ORIGIN 1024
+#define ROW    16
+
+static struct cl c;
+static cl_int err;
+static uint8_t host[BYTES], got[BYTES];
+static const size_t zero[3];
+
+static cl_mem part_of(cl_mem m, size_t origin, size_t size)
+{
+	cl_buffer_region region = { origin, size };
+	cl_mem part = clCreateSubBuffer(m, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &err);
+
+	OK(err);
+	return part;
+}
+
+static cl_mem filled(void)
+{
+	return cl_buffer(&c, CL_MEM_COPY_HOST_PTR, BYTES, host);
+}
+
+static void read_all(cl_mem m)
+{
+	OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, BYTES, got, 0, NULL, NULL));
+}
+
+// `to_row`: the target's row pitch.
+static void copy_boxes(cl_mem from, size_t at, cl_mem to, size_t to_at, cl_mem whole, size_t to_row)
+{
+	const size_t a[] = { 3, 2, 0 }, b[] = { 1, 4, 0 }, region[] = { 5, 6, 1 };
+	static uint8_t want[BYTES];
+
+	read_all(whole);
+	memcpy(want, got, BYTES);
+	for (size_t y = 0; y < region[1]; y++)
+		memcpy(want + to_at + (b[1] + y) * to_row + b[0],
+			host + at + (a[1] + y) * ROW + a[0], region[0]);
+	OK(clEnqueueCopyBufferRect(
+		c.queue, from, to, a, b, region, ROW, 0, to_row, 0, 0, NULL, NULL));
+	read_all(whole);
+	CHECK(!memcmp(got, want, BYTES));
+}
+
+static void boxes(void)
+{
+	cl_mem a = filled(), b = filled();
+	cl_mem part = part_of(a, ORIGIN, 8192), other = part_of(b, 2 * ORIGIN, 8192);
+	cl_mem far = part_of(a, 32768, 8192);
+
+	copy_boxes(part, ORIGIN, b, 0, b, 24);
+	copy_boxes(a, 0, other, 2 * ORIGIN, b, 24);
+	copy_boxes(part, ORIGIN, other, 2 * ORIGIN, b, ROW);
+	copy_boxes(part, ORIGIN, far, 32768, a, 24);
+	OK(clReleaseMemObject(far));
+	OK(clReleaseMemObject(other));
+	OK(clReleaseMemObject(part));
+	OK(clReleaseMemObject(b));
+	OK(clReleaseMemObject(a));
+	puts("ok boxes of parts");
+}
+
+static cl_mem image_of(cl_mem_object_type type, size_t width, size_t height, cl_mem buffer)
+{
+	const cl_image_format format = { CL_RGBA, CL_UNSIGNED_INT8 };
+	const cl_image_desc desc = {
+		.image_type = type, .image_width = width, .image_height = height, .buffer = buffer
+	};
+	cl_mem m = clCreateImage(c.context, 0, &format, &desc, NULL, &err);
+
+	OK(err);
+	return m;
+}
+
+static void images(void)
+{
+	const size_t region[] = { 8, 8, 1 }, bytes = 256;
+	cl_mem a = filled(), b = filled(), part = part_of(a, ORIGIN, 4096);
+	cl_mem other = part_of(b, ORIGIN, 4096),
+	       image = image_of(CL_MEM_OBJECT_IMAGE2D, 8, 8, NULL);
+
+	OK(clEnqueueCopyBufferToImage(c.queue, part, image, 100, zero, region, 0, NULL, NULL));
+	OK(clEnqueueCopyImageToBuffer(c.queue, image, other, zero, region, 500, 0, NULL, NULL));
+	read_all(b);
+	CHECK(!memcmp(got + ORIGIN + 500, host + ORIGIN + 100, bytes));
+	CHECK(!memcmp(got, host, ORIGIN + 500));
+	OK(clReleaseMemObject(image));
+	OK(clReleaseMemObject(other));
+	OK(clReleaseMemObject(part));
+	OK(clReleaseMemObject(b));
+	OK(clReleaseMemObject(a));
+	puts("ok parts to and from images");
+}
+
+static void images_of_parts(void)
+{
+	const size_t region[] = { 64, 1, 1 };
+	cl_mem a = filled(), b = filled(), part = part_of(a, ORIGIN, 4096);
+	cl_mem image = image_of(CL_MEM_OBJECT_IMAGE1D_BUFFER, 64, 0, part);
+	size_t pitch;
+
+	OK(clEnqueueCopyImageToBuffer(c.queue, image, b, zero, region, 7, 0, NULL, NULL));
+	read_all(b);
+	CHECK(!memcmp(got + 7, host + ORIGIN, 256));
+	uint8_t *at = clEnqueueMapImage(c.queue, image, CL_TRUE, CL_MAP_WRITE, zero, region, &pitch,
+		NULL, 0, NULL, NULL, &err);
+	OK(err);
+	CHECK(!memcmp(at, host + ORIGIN, 256));
+	memset(at, 'y', 256);
+	OK(clEnqueueUnmapMemObject(c.queue, image, at, 0, NULL, NULL));
+	read_all(a);
+	CHECK(got[ORIGIN - 1] == host[ORIGIN - 1] && got[ORIGIN] == 'y' &&
+		got[ORIGIN + 255] == 'y');
+	CHECK(!memcmp(got + ORIGIN + 256, host + ORIGIN + 256, 256));
+	OK(clReleaseMemObject(image));
+	OK(clReleaseMemObject(part));
+	OK(clReleaseMemObject(b));
+	OK(clReleaseMemObject(a));
+	puts("ok images of parts");
+}
+
+int main(void)
+{
+	c = cl_setup();
+	for (size_t i = 0; i < BYTES; i++)
+		host[i] = (uint8_t)(i * 7 + i / 256);
+	boxes();
+	images();
+	images_of_parts();
+	cl_teardown(&c);
+	return 0;
+}
