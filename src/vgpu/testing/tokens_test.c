@@ -160,7 +160,32 @@ static void who_thinks_long_uses_the_turn_that_it_gets(void)
 	end(&r);
 }
 
+// A rival that is there, waits, and never takes its turn up, as a stopped process: who has used more than it
+// gets a command through after each lease.
+static void a_rival_that_does_nothing_stops_nobody(void)
+{
+	struct run r;
+
+	begin(&r);
+	atomic_fetch_or(&r.m->waiting, 1u << RIVAL);
+	atomic_fetch_and(&r.m->busy, ~(1ull << RIVAL));
+	fake_hold(r.t.v->be);
+	fill(&r);
+	CHECK_EQ(r.t.v->in_flight, 1);
+	usleep(2 * TURNS_SLICE_NS / 1000);
+	fake_release(r.t.v->be);
+	while (holder(&r) != RIVAL)
+		testvgpu_settle(&r.t);
+	for (int i = 0; i < 3; i++) {
+		fill(&r);
+		while (r.t.v->n_commands)
+			testvgpu_settle(&r.t);
+	}
+	end(&r);
+}
+
 int main(void)
 {
 	RUN(who_thinks_long_uses_the_turn_that_it_gets);
+	RUN(a_rival_that_does_nothing_stops_nobody);
 }

@@ -127,17 +127,21 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a && a < b ? a : b;
 }
 
+static bool is_held(const struct turns_view *v)
+{
+	// It was passed to one that waits and has not woken yet: that is held, too.
+	return v->holder >= 0 && v->live & (v->busy | v->waiting) & bit((unsigned)v->holder);
+}
+
 // Whether the device may be taken, or when to look again. However the others behave, a turn that was
 // begun holds nobody off for longer than two leases, and all of them together only so many.
 static bool may_take(struct turns *t, const struct turns_view *v, int64_t *ret_look_at)
 {
-	// It was passed to one that waits and has not woken yet: that is held, too.
-	bool held = v->holder >= 0 && v->live & (v->busy | v->waiting) & bit((unsigned)v->holder);
 	int64_t all = __builtin_popcountll(v->live | bit(v->me));
 	int least = least_used(v, rivals(v));
 	bool first = least < 0 || t->used_ns <= v->used_ns[least];
 
-	if (!held)
+	if (!is_held(v))
 		return true;
 	if (!t->seen_at_ns || t->seen_hand != v->hand) {
 		t->seen_hand = v->hand;
@@ -151,7 +155,7 @@ static bool may_take(struct turns *t, const struct turns_view *v, int64_t *ret_l
 
 static void begin_turn(struct turns *t)
 {
-	t->waits_since_ns = t->seen_at_ns = t->idle_at_ns = 0;
+	t->waits_since_ns = t->seen_at_ns = t->idle_at_ns = t->taken_to_ns = 0;
 	forget_turn(t);
 }
 
@@ -166,6 +170,8 @@ static struct turns_does wait_for_turn(struct turns *t, const struct turns_view 
 	if (!may_take(t, v, &d.look_at_ns))
 		return d;
 	begin_turn(t);
+	if (is_held(v)) // else who has used more would pass it back at once
+		t->taken_to_ns = t->used_ns + TURNS_SLICE_NS;
 	return (struct turns_does){ .hand = TURNS_TAKE, .may_give = true, .busy = true };
 }
 
@@ -201,6 +207,8 @@ static struct turns_does hold_turn(
 {
 	uint64_t waiting = rivals(v);
 	int64_t limit = waiting ? v->used_ns[least_used(v, waiting)] + TURNS_SLICE_NS : INT64_MAX;
+	if (limit < t->taken_to_ns)
+		limit = t->taken_to_ns;
 	bool over = t->used_ns >= limit;
 
 	if (t->waits_since_ns)

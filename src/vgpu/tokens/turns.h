@@ -73,6 +73,7 @@ struct turns {
 	int64_t waits_since_ns; // 0: does not wait
 	uint64_t seen_hand;     // of the turn that it waits for the end of,
 	int64_t seen_at_ns;     // and when that was first seen
+	int64_t taken_to_ns; // a turn that was taken goes on until this much is used; 0: it was not
 };
 
 // Whether measured times are needed at all: nobody is charged where nobody else wants the device.

@@ -18,6 +18,7 @@ struct guest {
 	int64_t think_ns; // after each it waits for the end and thinks; 0: a full queue
 	int64_t from_ns, until_ns;
 	bool dead;    // killed
+	bool stopped; // is there and does nothing
 	bool rude;    // compromised: asks nobody
 	bool resting; // its gate is closed
 	// The simulation's.
@@ -108,7 +109,7 @@ static void guest_acts(unsigned me)
 	bool on = w.now >= w.g[me].from_ns && (!g->until_ns || w.now < g->until_ns);
 	unsigned depth = g->think_ns ? 1 : 2;
 
-	if (!exists(g))
+	if (!exists(g) || g->stopped)
 		return;
 	g->wants = on && !g->resting && g->in_flight < depth && w.now >= g->next_at_ns;
 	if (g->rude && g->wants) {
@@ -250,6 +251,21 @@ static void test_a_killed_holder_holds_nobody_up(void)
 	CHECK(w.g[1 - dead].longest_ns <= 2 * TURNS_LEASE_NS);
 }
 
+static void test_a_stopped_one_leaves_a_slice_of_each_lease(void)
+{
+	reset(TURNS_BEST_EFFORT);
+	w.g[0] = (struct guest){ .kernel_ns = MS / 2 };
+	w.g[1] = (struct guest){ .kernel_ns = MS / 2 };
+	run(100 * MS);
+	w.g[0].stopped = w.g[0].waiting = true;
+	w.g[0].busy = false;
+	int64_t before = w.g[1].ran_ns;
+	w.g[1].longest_ns = 0;
+	run(S);
+	CHECK(w.g[1].ran_ns - before > S / (2 * TURNS_LEASE_NS) * TURNS_SLICE_NS / 2);
+	CHECK(w.g[1].longest_ns <= 3 * TURNS_LEASE_NS);
+}
+
 static void test_a_closed_gate_gives_the_turn_back(void)
 {
 	reset(TURNS_BEST_EFFORT);
@@ -352,6 +368,7 @@ int main(void)
 	RUN(test_ten_seconds_are_paid_back);
 	RUN(test_idle_time_earns_no_credit);
 	RUN(test_a_killed_holder_holds_nobody_up);
+	RUN(test_a_stopped_one_leaves_a_slice_of_each_lease);
 	RUN(test_a_closed_gate_gives_the_turn_back);
 	RUN(test_capped_shares_hold_for_one_alone);
 	RUN(test_fixed_shares_side_by_side);
