@@ -19,6 +19,7 @@ from typing import Any
 MAGIC, BYTES, SEALS = 0x59524546, 8192, 0x7
 POLICIES = ("best-effort", "equal-share", "fixed-share")
 POLICY_AT, HOLDER_AT, WAITING_AT, BUSY_AT = 4, 64, 80, 88
+SLOTS_AT, SLOT_BYTES = 128, 64
 F_ADD_SEALS = 1033
 
 
@@ -38,6 +39,14 @@ class Turns:
     def word(self, at: int) -> int:
         value: int = struct.unpack("<Q", self.memory[at:at + 8])[0]
         return value
+
+    def used_ms(self, slot: int) -> float:
+        """What a vGPU was charged of the device's time; the first that started has slot 0."""
+        return self.word(SLOTS_AT + slot * SLOT_BYTES) / 1e6
+
+    def hands(self) -> int:
+        """How often the turn has changed hands."""
+        return self.word(HOLDER_AT) >> 8
 
     def close(self) -> None:
         self.memory.close()
