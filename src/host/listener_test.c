@@ -42,7 +42,7 @@ static ssize_t await(int fd, void *bytes, size_t n, int timeout_ms)
 static void expect_closed(int fd)
 {
 	char byte[64];
-	ssize_t n = await(fd, byte, sizeof byte, 1500);
+	ssize_t n = await(fd, byte, sizeof byte, 20000);
 
 	CHECK(n == 0 || (n < 0 && errno == ECONNRESET));
 	close(fd);
@@ -63,7 +63,7 @@ static void test_a_peer_is_greeted(void)
 	put(fd, preface, 10); // in pieces
 	loop_once(h.loop, 5);
 	put(fd, preface + 10, sizeof preface - 10);
-	CHECK(await(fd, answer, sizeof answer - 1, 1500) > 4);
+	CHECK(await(fd, answer, sizeof answer - 1, 20000) > 4);
 	CHECK(strstr(answer + 4, "\"hello\""));
 	CHECK(strstr(answer + 4, "\"protocol\":1"));
 	close(fd);

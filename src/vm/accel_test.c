@@ -9,7 +9,7 @@ static void the_probe_is_bounded_and_says_why(void)
 	int64_t began = clock_now_ns();
 
 	vm_accel_probe(&probe);
-	CHECK(clock_now_ns() - began < 2 * NSEC_PER_SEC);
+	CHECK(clock_now_ns() - began < 20 * NSEC_PER_SEC); // of which it waits for one
 	CHECK(probe.reason[0]);
 	CHECK(probe.accel == VM_ACCEL_TCG || probe.accel == VM_ACCEL_KVM);
 	printf("%s: %s\n", vm_accel_name(probe.accel), probe.reason);

@@ -167,7 +167,7 @@ static void a_silent_qemu_times_out_and_its_late_answer_is_ignored(void)
 	start_ready();
 	int64_t began = clock_now_ns();
 	qmp_exec(qmp, "query-migrate", NULL, 30, on_reply, NULL);
-	while (!replies && clock_now_ns() - began < NSEC_PER_SEC)
+	while (!replies && clock_now_ns() - began < 20 * NSEC_PER_SEC)
 		loop_once(loop, 50);
 	CHECK_EQ(replies, 1);
 	CHECK_STR(last_code, "qemu-timeout");

@@ -141,7 +141,7 @@ static void rate_is_shared_and_kept(void)
 		CHECK_EQ(channel_send(other[0], &iov, 1), 0);
 	}
 	s = (double)(clock_now_ns() - start) / 1e9;
-	CHECK(s > 0.080 && s < 1.0);
+	CHECK(s > 0.080 && s < 10);
 	for (int i = 0; i < 2; i++) {
 		channel_close(pair[i]);
 		channel_close(other[i]);
@@ -156,22 +156,22 @@ static void *raise_soon(void *arg)
 	return NULL;
 }
 
-// 5,000 bytes at 1,000 a second: without the change the second send would wait for 5 s.
+// 5,000 bytes at 100 a second: without the change the second send would wait for 50 s.
 static void a_new_rate_is_felt_by_those_that_wait(void)
 {
 	struct channel *pair[2];
-	struct rate *r = rate_new(1000);
+	struct rate *r = rate_new(100);
 	struct iovec iov = { outgoing, 5000 };
 	pthread_t t;
 
 	socket_pair(pair);
 	CHECK_EQ(channel_rate_new(pair[0], r, &pair[0], NULL), 0);
 	CHECK_EQ(channel_send(pair[0], &iov, 1), 0);
-	CHECK_EQ(pthread_create(&t, NULL, raise_soon, r), 0);
 	int64_t start = clock_now_ns();
+	CHECK_EQ(pthread_create(&t, NULL, raise_soon, r), 0);
 	CHECK_EQ(channel_send(pair[0], &iov, 1), 0);
 	double s = (double)(clock_now_ns() - start) / 1e9;
-	CHECK(s > 0.040 && s < 2.5);
+	CHECK(s > 0.040 && s < 25);
 	pthread_join(t, NULL);
 	// And a lower one holds for what comes next.
 	rate_set(r, 50000);
@@ -179,7 +179,7 @@ static void a_new_rate_is_felt_by_those_that_wait(void)
 	for (int i = 0; i < 2; i++)
 		CHECK_EQ(channel_send(pair[0], &iov, 1), 0);
 	s = (double)(clock_now_ns() - start) / 1e9;
-	CHECK(s > 0.080 && s < 2.0);
+	CHECK(s > 0.080 && s < 20);
 	channel_close(pair[0]);
 	channel_close(pair[1]);
 	rate_free(r);

@@ -220,6 +220,7 @@ static void start_held(struct pair *p, unsigned channels)
 	for (unsigned i = 0; i <= channels; i++)
 		connect_relays(p);
 	machine_do(a, "migrate", stream_of(dir_a));
+	machine_await(a, "active", 30000);
 	turn_for(1000);
 	CHECK_STR(machine_status(a), "running");
 	CHECK_STR(a->migration, "active");

@@ -127,7 +127,7 @@ static void abort_ends_a_blocked_round(void)
 	CHECK(!t.answered);
 	start = clock_now_ns();
 	t.source = move_source_abort(t.source);
-	CHECK(clock_now_ns() - start < NSEC_PER_SEC / 2);
+	CHECK(clock_now_ns() - start < 10 * NSEC_PER_SEC);
 	CHECK_STR(t.error.code, "aborted");
 	close(at_b[0]);
 	close(at_b[1]);
