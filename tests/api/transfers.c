@@ -263,6 +263,31 @@ static void a_large_write_follows_one_that_waits(void)
 	OK(clReleaseMemObject(m));
 }
 
+// One row of a box, which the driver may be given behind what it is doing.
+static void a_row_of_a_box_is_that_row(void)
+{
+	const size_t row = 256, slice = 16 * row, at[] = { 8, 3, 2 }, zero[3] = { 0 };
+	const size_t region[] = { 64, 1, 1 }, first = 2 * slice + 3 * row + 8;
+	cl_mem busy = cl_buffer(&c, CL_MEM_READ_WRITE, BYTES, NULL);
+	uint8_t *bytes = (uint8_t *)data, *back = (uint8_t *)got;
+
+	fill(0);
+	cl_mem m = cl_buffer(&c, CL_MEM_COPY_HOST_PTR, 64 << 10, data);
+	run(c.queue, slow, busy, 1);
+	OK(clEnqueueReadBufferRect(
+		c.queue, m, CL_TRUE, at, zero, region, row, slice, 0, 0, back, 0, NULL, NULL));
+	CHECK(!memcmp(back, bytes + first, region[0]));
+	memset(back, 0xee, region[0]);
+	run(c.queue, slow, busy, 1);
+	OK(clEnqueueWriteBufferRect(
+		c.queue, m, CL_FALSE, at, zero, region, row, slice, 0, 0, back, 0, NULL, NULL));
+	memset(bytes + first, 0xee, region[0]);
+	OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, 64 << 10, back, 0, NULL, NULL));
+	CHECK(!memcmp(back, bytes, 64 << 10));
+	OK(clReleaseMemObject(m));
+	OK(clReleaseMemObject(busy));
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -284,6 +309,7 @@ int main(void)
 	RUN(parts_of_a_buffer_are_the_buffer);
 	RUN(memory_of_the_programs_own_is_mapped_in_place);
 	RUN(an_out_of_order_queue_does_the_same);
+	RUN(a_row_of_a_box_is_that_row);
 	RUN(a_large_write_follows_one_that_waits);
 	free(data);
 	free(got);

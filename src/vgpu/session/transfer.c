@@ -148,7 +148,7 @@ int32_t transfer_give(struct command *c)
 	const struct backend_ops *ops = c->queue->v->be->ops;
 	struct be_queue *q = c->queue->be;
 	struct transfer *t = &c->u.transfer;
-	uint64_t at = t->origin.v[0];
+	uint64_t run, at = place_of(t, 0, &run);
 
 	if (command_is_write(c))
 		return ops->write(q, t->buffer->mem, at, t->payload.data, t->total, &c->ticket);
