@@ -31,8 +31,8 @@ static int put_svm(struct vgpu *v)
 		return 0;
 	buf_put_u64(&where, base);
 	buf_put_u64(&where, page_space_pages(v->space) * PAGE_BYTES);
-	return p_put_info_item(&v->info,
-		&(struct p_info){ .kind = PROTO_INFO_SVM, .value = { where.data, where.len } });
+	return p_put_info_item(
+		&v->info, &(struct p_info){ .kind = PROTO_INFO_SVM, .value = p_blob_of(&where) });
 }
 
 static int start(struct vgpu *v, const struct vgpu_config *config, struct ferry_error *e)

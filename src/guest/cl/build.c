@@ -249,7 +249,7 @@ static cl_int compile(cl_program p, const struct build_call *a, cl_uint n, const
 	if (err)
 		return err;
 	struct p_program_compile m = { p->o.id, options_blob(p->options), { .ids = h->ids, .n = n },
-		{ h->names.data, h->names.len } };
+		p_blob_of(&h->names) };
 	err = send_program_compile(0, &m, &seq);
 	if (!err)
 		return await(b, seq);

@@ -124,7 +124,7 @@ static struct p_blob pack_args(cl_kernel k, cl_uint *at)
 			break;
 		}
 	}
-	return (struct p_blob){ scratch.data, scratch.len };
+	return p_blob_of(&scratch);
 }
 
 static void all_sent(cl_kernel k)

@@ -187,7 +187,7 @@ static void put_formats(struct buf *items, uint32_t kind, uint32_t type, const s
 		buf_put_u32(&value, f->at[i].image_channel_order);
 		buf_put_u32(&value, f->at[i].image_channel_data_type);
 	}
-	struct p_info m = { kind, type, { value.data, value.len } };
+	struct p_info m = { kind, type, p_blob_of(&value) };
 	p_put_info_item(items, &m);
 	buf_free(&value);
 }

@@ -12,6 +12,11 @@ uint32_t p_id_at(const struct p_ids *ids, uint32_t i)
 	       (uint32_t)at[3] << 24;
 }
 
+struct p_blob p_blob_of(const struct buf *b)
+{
+	return (struct p_blob){ b->data, b->len };
+}
+
 void field_put_vec3(struct buf *b, const struct p_vec3 *v)
 {
 	for (int i = 0; i < 3; i++)

@@ -24,6 +24,7 @@ struct p_vec3 {
 };
 
 uint32_t p_id_at(const struct p_ids *ids, uint32_t i); // i < ids->n
+struct p_blob p_blob_of(const struct buf *b);          // borrows the bytes
 
 // Too long a field sets b->failed.
 void field_put_vec3(struct buf *b, const struct p_vec3 *v);

@@ -48,15 +48,10 @@ static void free_binary_job(struct binary_job *j)
 	free(j);
 }
 
-static struct p_blob blob_of(const struct buf *b)
-{
-	return (struct p_blob){ b->data, b->len };
-}
-
 void program_binary_arrived(struct program *p, uint32_t seq)
 {
 	struct vgpu *v = p->o.session->v;
-	struct p_blob binary = blob_of(&p->text);
+	struct p_blob binary = p_blob_of(&p->text);
 	bool ours = seal_open(binary, v->be->ops->device(v->be)->key, &binary);
 
 	session_answer(p->o.session, seq, ours ? CL_SUCCESS : CL_INVALID_BINARY, 0);
@@ -92,7 +87,7 @@ static void answer_question(struct binary_job *j)
 	_cleanup_buf_ struct buf sealed = { 0 };
 
 	if (j->result == CL_SUCCESS)
-		seal_put(&sealed, s->v->be->ops->device(s->v->be)->key, blob_of(&j->bytes));
+		seal_put(&sealed, s->v->be->ops->device(s->v->be)->key, p_blob_of(&j->bytes));
 	if (sealed.failed)
 		j->result = CL_OUT_OF_HOST_MEMORY;
 	if (j->result == CL_SUCCESS)
@@ -140,11 +135,11 @@ static int copy_input(
 {
 	*to = (struct be_origin){ .kind = BE_LOAD };
 	if (kind == BE_COMPILE)
-		return copy_text(to, blob_of(&p->text), room);
+		return copy_text(to, p_blob_of(&p->text), room);
 	if (p->request.kind != BE_COMPILE || !p->native.len)
 		return copy_origin(to, p, depth, room);
 	to->binary = true;
-	return copy_text(to, blob_of(&p->native), room);
+	return copy_text(to, p_blob_of(&p->native), room);
 }
 
 static int copy_inputs(
@@ -170,7 +165,7 @@ static int copy_origin(struct be_origin *to, const struct program *p, unsigned d
 	*to = (struct be_origin){ .binary = p->origin == PROGRAM_BINARY,
 		.built = p->requested,
 		.kind = p->request.kind };
-	struct p_blob text = blob_of(&p->text);
+	struct p_blob text = p_blob_of(&p->text);
 
 	if (p->origin == PROGRAM_BINARY && !seal_open(text, NULL, &text))
 		text.n = 0; // its build has failed, and so will this

@@ -31,7 +31,7 @@ struct build {
 
 static int32_t create(struct backend *be, struct program *p)
 {
-	struct p_blob binary = { p->text.data, p->text.len };
+	struct p_blob binary = p_blob_of(&p->text);
 
 	if (p->be)
 		return CL_SUCCESS;
@@ -110,7 +110,7 @@ static void put_failure(struct build *b, struct buf *name)
 	buf_put(&log, "error: undefined function ", strlen("error: undefined function "));
 	buf_put(&log, name->data, name->len);
 	buf_put(&log, why, sizeof why - 1);
-	struct p_build_result m = { .build_status = CL_BUILD_ERROR, .log = { log.data, log.len } };
+	struct p_build_result m = { .build_status = CL_BUILD_ERROR, .log = p_blob_of(&log) };
 	buf_reset(&b->body);
 	p_put_build_result_item(&b->body, &m);
 	b->result = b->how.kind == BE_LINK ? CL_LINK_PROGRAM_FAILURE : CL_BUILD_PROGRAM_FAILURE;

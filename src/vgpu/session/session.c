@@ -51,7 +51,7 @@ static void greet(struct session *s, int32_t status)
 		.credit = VGPU_CREDIT,
 		.objects_max = PROTO_OBJECTS_MAX,
 		.memory_bytes = v->memory_bytes,
-		.info = { v->info.data, v->info.len } };
+		.info = p_blob_of(&v->info) };
 
 	p_put_hello_host(port_out(s->port), 0, 0, &m);
 }
@@ -304,6 +304,24 @@ struct object *session_find(const struct session *s, uint32_t id, enum object_ty
 	return o && o->type == type ? o : NULL;
 }
 
+struct object *session_need(struct session *s, uint32_t id, enum object_type type)
+{
+	static const char *const names[OBJECT_TYPES] = {
+		[OBJECT_CONTEXT] = "context",
+		[OBJECT_QUEUE] = "queue",
+		[OBJECT_BUFFER] = "buffer",
+		[OBJECT_PROGRAM] = "program",
+		[OBJECT_KERNEL] = "kernel",
+		[OBJECT_EVENT] = "event",
+		[OBJECT_DEVICE] = "device",
+	};
+	struct object *o = session_find(s, id, type);
+
+	if (!o)
+		session_breach(s, "no %s %u", names[type], id);
+	return o;
+}
+
 struct object *session_find_memory(const struct session *s, uint32_t id)
 {
 	struct object *o = session_find(s, id, OBJECT_BUFFER);
@@ -327,14 +345,32 @@ int session_enter(struct session *s, uint32_t id, struct object *o)
 		while (n <= id)
 			n *= 2;
 		struct object **table = realloc(s->table, n * sizeof(struct object *));
-		if (!table)
+		if (!table) {
+			object_unref(o);
 			return -ENOMEM;
+		}
 		memset(table + s->n_table, 0, (n - s->n_table) * sizeof(struct object *));
 		s->table = table;
 		s->n_table = n;
 	}
 	s->table[id] = o;
 	o->id = id;
+	return 0;
+}
+
+int session_enter_made(
+	struct session *s, const struct p_frame *f, int r, uint32_t id, struct object *o)
+{
+	if (r == 0)
+		r = session_enter(s, id, o);
+	if (r < 0)
+		return r;
+	if (f->flags & P_ANSWER)
+		session_answer(s, f->seq, o->failed, 0);
+	else if (o->failed != CL_SUCCESS)
+		session_failed(s, id, o->failed);
+	if (p_op_find(f->op)->credit == PAID)
+		session_return_credit(s, f->length);
 	return 0;
 }
 

@@ -69,10 +69,16 @@ void session_event_status(struct session *s, const struct event *e);
 struct object *session_find_memory(const struct session *s, uint32_t id);
 // NULL when there is no such object, or one of another type.
 struct object *session_find(const struct session *s, uint32_t id, enum object_type type);
+// For handlers: the same, and where there is none that is a breach, which is noted.
+struct object *session_need(struct session *s, uint32_t id, enum object_type type);
 // Whether the guest may use this number for a new object; notes the breach otherwise.
 int session_check_new_id(struct session *s, uint32_t id);
-// Enters a new object; the table takes over its first reference. 0 or -ENOMEM.
+// Enters a new object; the table takes over its first reference, also on error. 0 or -ENOMEM.
 int session_enter(struct session *s, uint32_t id, struct object *o);
+// The same for one that message `f` made (`r`: the result of that; < 0: there is none): then its status goes
+// to the guest, and the message's credit back.
+int session_enter_made(
+	struct session *s, const struct p_frame *f, int r, uint32_t id, struct object *o);
 
 // ---- uploads
 

@@ -11,12 +11,12 @@
 static int begin(struct session *s, const struct p_frame *f, uint32_t queue, uint32_t event,
 	const struct p_ids *waits, struct command **ret)
 {
-	struct queue *q = (struct queue *)session_find(s, queue, OBJECT_QUEUE);
+	struct queue *q = (struct queue *)session_need(s, queue, OBJECT_QUEUE);
 	struct command *c;
 	int r = 0;
 
 	if (!q)
-		return session_breach(s, "no queue %u", queue);
+		return -EBADMSG;
 	if (event && session_check_new_id(s, event) < 0)
 		return -EBADMSG;
 	c = command_new(q, (enum p_op)f->op);
@@ -27,17 +27,15 @@ static int begin(struct session *s, const struct p_frame *f, uint32_t queue, uin
 	c->later = f->flags & P_LATER;
 	c->status = q->o.failed;
 	for (uint32_t i = 0; waits && r == 0 && i < waits->n; i++) {
-		uint32_t id = p_id_at(waits, i);
-		struct event *e = (struct event *)session_find(s, id, OBJECT_EVENT);
-		r = e ? command_wait_for(c, e) : session_breach(s, "no event %u", id);
+		struct object *e = session_need(s, p_id_at(waits, i), OBJECT_EVENT);
+		r = e ? command_wait_for(c, (struct event *)e) : -EBADMSG;
 	}
 	if (r == 0 && event)
 		r = event_new(s, 0, &c->event);
 	if (r == 0 && event) {
 		c->event->command = c;
+		object_ref(&c->event->o); // one is the table's, one the command's
 		r = session_enter(s, event, &c->event->o);
-		if (r == 0)
-			object_ref(&c->event->o); // one is the table's, one the command's
 	}
 	if (r < 0) {
 		command_free(c);
@@ -104,10 +102,10 @@ static int hold_svm(struct session *s, struct command *c, const struct kernel *k
 
 static int prepare_launch(struct session *s, struct command *c, const struct p_launch *m)
 {
-	struct kernel *k = (struct kernel *)session_find(s, m->kernel, OBJECT_KERNEL);
+	struct kernel *k = (struct kernel *)session_need(s, m->kernel, OBJECT_KERNEL);
 
 	if (!k)
-		return session_breach(s, "no kernel %u", m->kernel);
+		return -EBADMSG;
 	if (m->dims < 1 || m->dims > 3)
 		return session_breach(s, "a launch in %u dimensions", m->dims);
 	int r = kernel_change_args(k, s, m->args);
@@ -228,12 +226,9 @@ static int prepare_read_rect(struct session *s, struct command *c, const struct 
 static void check_bounds(struct command *c, struct buffer *b, const struct p_vec3 *origin,
 	const struct p_vec3 *region, uint64_t row_pitch, uint64_t slice_pitch)
 {
-	struct transfer t = { .buffer = b,
-		.origin = *origin,
-		.region = *region,
-		.row_pitch = row_pitch,
-		.slice_pitch = slice_pitch };
+	struct transfer t = rectangle(origin, region, row_pitch, slice_pitch);
 
+	t.buffer = b;
 	if (c->status == CL_SUCCESS)
 		c->status = transfer_check(&t);
 }

@@ -9,26 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-// A new object: into the table, its status to the guest, its bytes' credit back.
-static int finish_create(
-	struct session *s, const struct p_frame *f, int r, uint32_t id, struct object *o)
-{
-	if (r < 0)
-		return r;
-	r = session_enter(s, id, o);
-	if (r < 0) {
-		object_unref(o);
-		return r;
-	}
-	if (f->flags & P_ANSWER)
-		session_answer(s, f->seq, o->failed, 0);
-	else if (o->failed != CL_SUCCESS)
-		session_failed(s, id, o->failed);
-	if (p_op_find(f->op)->credit == PAID)
-		session_return_credit(s, f->length);
-	return 0;
-}
-
 int session_on_context_create(
 	struct session *s, const struct p_frame *f, const struct p_context_create *m)
 {
@@ -37,12 +17,12 @@ int session_on_context_create(
 	if (session_check_new_id(s, m->id) < 0)
 		return -EBADMSG;
 	int r = context_new(s, 0, &c);
-	return finish_create(s, f, r, m->id, &c->o);
+	return session_enter_made(s, f, r, m->id, &c->o);
 }
 
 static int need_context(struct session *s, uint32_t id)
 {
-	return session_find(s, id, OBJECT_CONTEXT) ? 0 : session_breach(s, "no context %u", id);
+	return session_need(s, id, OBJECT_CONTEXT) ? 0 : -EBADMSG;
 }
 
 int session_on_queue_create(
@@ -53,7 +33,7 @@ int session_on_queue_create(
 	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
 	int r = queue_new(s, 0, m->properties, NULL, &q);
-	return finish_create(s, f, r, m->id, &q->o);
+	return session_enter_made(s, f, r, m->id, &q->o);
 }
 
 int session_on_queue_create_on(
@@ -63,11 +43,11 @@ int session_on_queue_create_on(
 
 	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
-	struct object *device = session_find(s, m->device, OBJECT_DEVICE);
+	struct object *device = session_need(s, m->device, OBJECT_DEVICE);
 	if (!device)
-		return session_breach(s, "no device %u", m->device);
+		return -EBADMSG;
 	int r = queue_new(s, 0, m->properties, (struct device *)device, &q);
-	return finish_create(s, f, r, m->id, &q->o);
+	return session_enter_made(s, f, r, m->id, &q->o);
 }
 
 int session_on_sub_device_create(
@@ -77,14 +57,14 @@ int session_on_sub_device_create(
 
 	if (session_check_new_id(s, m->id) < 0)
 		return -EBADMSG;
-	struct object *parent = m->parent ? session_find(s, m->parent, OBJECT_DEVICE) : NULL;
+	struct object *parent = m->parent ? session_need(s, m->parent, OBJECT_DEVICE) : NULL;
 	if (m->parent && !parent)
-		return session_breach(s, "no device %u", m->parent);
+		return -EBADMSG;
 	struct be_partition how = { .kind = m->property, .index = m->index, .n = m->units.n };
 	for (uint32_t i = 0; i < m->units.n; i++)
 		how.units[i] = p_id_at(&m->units, i);
 	int r = device_new(s, 0, (struct device *)parent, &how, &device);
-	return finish_create(s, f, r, m->id, &device->o);
+	return session_enter_made(s, f, r, m->id, &device->o);
 }
 
 int session_on_buffer_create(
@@ -97,7 +77,7 @@ int session_on_buffer_create(
 	int r = buffer_new(s, 0, m->flags, m->size, NULL, &b);
 	if (r == 0 && b->o.failed == CL_SUCCESS && s->shares)
 		session_place(s, f->seq, m->id, b->run.first * PAGE_BYTES);
-	return finish_create(s, f, r, m->id, &b->o);
+	return session_enter_made(s, f, r, m->id, &b->o);
 }
 
 int session_on_svm_create(struct session *s, const struct p_frame *f, const struct p_svm_create *m)
@@ -109,7 +89,7 @@ int session_on_svm_create(struct session *s, const struct p_frame *f, const stru
 	int r = buffer_new_svm(s, 0, m->flags, m->size, NULL, &b);
 	if (r == 0 && b->o.failed == CL_SUCCESS)
 		session_place(s, f->seq, m->id, b->run.first * PAGE_BYTES);
-	return finish_create(s, f, r, m->id, &b->o);
+	return session_enter_made(s, f, r, m->id, &b->o);
 }
 
 int session_on_sub_buffer_create(
@@ -119,11 +99,11 @@ int session_on_sub_buffer_create(
 
 	if (session_check_new_id(s, m->id) < 0)
 		return -EBADMSG;
-	struct object *parent = session_find(s, m->parent, OBJECT_BUFFER);
+	struct object *parent = session_need(s, m->parent, OBJECT_BUFFER);
 	if (!parent)
-		return session_breach(s, "no buffer %u", m->parent);
+		return -EBADMSG;
 	int r = buffer_new_sub((struct buffer *)parent, 0, m->flags, m->origin, m->size, &b);
-	return finish_create(s, f, r, m->id, &b->o);
+	return session_enter_made(s, f, r, m->id, &b->o);
 }
 
 int session_on_image_create(
@@ -133,13 +113,13 @@ int session_on_image_create(
 
 	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
-	struct object *parent = m->buffer ? session_find(s, m->buffer, OBJECT_BUFFER) : NULL;
+	struct object *parent = m->buffer ? session_need(s, m->buffer, OBJECT_BUFFER) : NULL;
 	if (m->buffer && !parent)
-		return session_breach(s, "no buffer %u", m->buffer);
+		return -EBADMSG;
 	const struct image_shape shape = { m->type, m->order, m->data_type,
 		{ m->extent.v[0], m->extent.v[1], m->extent.v[2] }, m->array_size };
 	int r = image_new(s, 0, m->flags, &shape, (struct buffer *)parent, NULL, &image);
-	return finish_create(s, f, r, m->id, &image->b.o);
+	return session_enter_made(s, f, r, m->id, &image->b.o);
 }
 
 int session_on_sampler_create(
@@ -151,7 +131,7 @@ int session_on_sampler_create(
 		return -EBADMSG;
 	const struct be_sampler_state state = { m->normalized != 0, m->addressing, m->filter };
 	int r = sampler_new(s, 0, &state, &sampler);
-	return finish_create(s, f, r, m->id, &sampler->o);
+	return session_enter_made(s, f, r, m->id, &sampler->o);
 }
 
 int session_on_user_event_create(
@@ -164,7 +144,7 @@ int session_on_user_event_create(
 	int r = event_new(s, 0, &e);
 	if (r == 0)
 		e->user = true;
-	return finish_create(s, f, r, m->id, &e->o);
+	return session_enter_made(s, f, r, m->id, &e->o);
 }
 
 int session_on_user_event_set(

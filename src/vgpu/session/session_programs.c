@@ -8,13 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct program *find_program(struct session *s, uint32_t id)
+static struct program *need_program(struct session *s, uint32_t id)
 {
-	struct object *o = session_find(s, id, OBJECT_PROGRAM);
+	return (struct program *)session_need(s, id, OBJECT_PROGRAM);
+}
 
-	if (!o)
-		session_breach(s, "no program %u", id);
-	return (struct program *)o;
+// A binary's answer waits until all its bytes are here.
+static void tell_created(struct program *p, const struct p_frame *f)
+{
+	struct session *s = p->o.session;
+	bool refused = p->o.failed != CL_SUCCESS;
+
+	if (p->origin == PROGRAM_BINARY && !refused) {
+		if (program_is_complete(p))
+			program_binary_arrived(p, f->seq);
+	} else if (f->flags & P_ANSWER) {
+		session_answer(s, f->seq, p->o.failed, 0);
+	} else if (refused) {
+		session_failed(s, p->o.id, p->o.failed);
+	}
 }
 
 // A program whose text begins in this message.
@@ -32,29 +44,22 @@ static int create(struct session *s, const struct p_frame *f, enum program_origi
 	bool refused = s->v->text_bytes + total > VGPU_TEXTS_MAX;
 	if ((r = program_new(s, 0, origin, refused ? 0 : total, &p)) < 0)
 		return r;
+	r = session_enter(s, id, &p->o);
+	if (r < 0)
+		return r;
 	if (refused)
 		p->o.failed = CL_OUT_OF_HOST_MEMORY;
 	else
 		buf_put(&p->text, bytes.at, bytes.n);
-	r = p->text.failed ? -ENOMEM : session_enter(s, id, &p->o);
-	if (r < 0) {
-		object_unref(&p->o);
-		return r;
-	}
+	if (p->text.failed)
+		return -ENOMEM;
 	if (bytes.n < total) {
 		r = session_upload(s, f->seq, total, bytes.n, &u);
 		if (r < 0)
 			return r;
 		u->program = refused ? NULL : p;
 	}
-	bool waits =
-		origin == PROGRAM_BINARY && !refused; // for its answer, until all bytes are here
-	if (waits && program_is_complete(p))
-		program_binary_arrived(p, f->seq);
-	else if (!waits && f->flags & P_ANSWER)
-		session_answer(s, f->seq, p->o.failed, 0);
-	else if (refused)
-		session_failed(s, id, p->o.failed);
+	tell_created(p, f);
 	session_return_credit(s, f->length);
 	return 0;
 }
@@ -87,7 +92,7 @@ static int add_inputs(struct session *s, struct build_request *r, const struct p
 	if (!r->inputs)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < ids->n; i++) {
-		struct program *p = find_program(s, p_id_at(ids, i));
+		struct program *p = need_program(s, p_id_at(ids, i));
 		if (!p)
 			return -EBADMSG;
 		object_ref(&p->o);
@@ -155,7 +160,7 @@ int session_on_program_build(
 {
 	struct build_request request = { .kind = BE_BUILD };
 
-	struct program *p = find_program(s, m->program);
+	struct program *p = need_program(s, m->program);
 	if (!p)
 		return -EBADMSG;
 	request.options = text_of(m->options);
@@ -169,7 +174,7 @@ int session_on_program_compile(
 {
 	struct build_request request = { .kind = BE_COMPILE };
 
-	struct program *p = find_program(s, m->program);
+	struct program *p = need_program(s, m->program);
 	if (!p)
 		return -EBADMSG;
 	request.options = text_of(m->options);
@@ -194,11 +199,8 @@ int session_on_program_link(
 	int r = request.options ? add_inputs(s, &request, &m->inputs) : -EBADMSG;
 	if (r == 0)
 		r = program_new(s, 0, PROGRAM_LINKED, 0, &p);
-	if (r == 0) {
+	if (r == 0)
 		r = session_enter(s, m->id, &p->o);
-		if (r < 0)
-			object_unref(&p->o);
-	}
 	if (r == 0)
 		r = begin(s, f, p, &request);
 	build_request_free(&request);
@@ -210,7 +212,7 @@ int session_on_program_query_type(
 {
 	struct build_request request = { .kind = BE_LOAD };
 
-	struct program *p = find_program(s, m->program);
+	struct program *p = need_program(s, m->program);
 	if (!p)
 		return -EBADMSG;
 	if (p->origin != PROGRAM_BINARY || p->requested) {
@@ -229,7 +231,7 @@ int session_on_program_query_binary(
 {
 	int r = 0;
 
-	struct program *p = find_program(s, m->program);
+	struct program *p = need_program(s, m->program);
 	if (!p)
 		return -EBADMSG;
 	if (program_is_busy(p) || !p->requested)
@@ -246,47 +248,36 @@ int session_on_kernel_create(
 	struct session *s, const struct p_frame *f, const struct p_kernel_create *m)
 {
 	char name[PROTO_NAME_MAX + 1];
-	struct kernel *k;
+	struct kernel *k = NULL;
 
 	if (session_check_new_id(s, m->id) < 0)
 		return -EBADMSG;
-	struct program *p = find_program(s, m->program);
+	struct program *p = need_program(s, m->program);
 	if (!p)
 		return -EBADMSG;
 	memcpy(name, m->name.at, m->name.n);
 	name[m->name.n] = 0;
 	int r = kernel_new(p, 0, name, &k);
-	if (r < 0)
-		return r;
-	kernel_make(k);
-	r = session_enter(s, m->id, &k->o);
-	if (r < 0) {
-		object_unref(&k->o);
-		return r;
-	}
-	if (f->flags & P_ANSWER)
-		session_answer(s, f->seq, k->o.failed, 0);
-	else if (k->o.failed != CL_SUCCESS)
-		session_failed(s, m->id, k->o.failed);
-	session_return_credit(s, f->length);
-	return 0;
+	if (r == 0)
+		kernel_make(k);
+	return session_enter_made(s, f, r, m->id, &k->o);
 }
 
 int session_on_kernel_args(
 	struct session *s, const struct p_frame *f, const struct p_kernel_args *m)
 {
-	struct kernel *k = (struct kernel *)session_find(s, m->kernel, OBJECT_KERNEL);
+	struct kernel *k = (struct kernel *)session_need(s, m->kernel, OBJECT_KERNEL);
 	if (!k)
-		return session_breach(s, "no kernel %u", m->kernel);
+		return -EBADMSG;
 	session_return_credit(s, f->length);
 	return kernel_change_args(k, s, m->args);
 }
 
 int session_on_kernel_svm(struct session *s, const struct p_frame *f, const struct p_kernel_svm *m)
 {
-	struct kernel *k = (struct kernel *)session_find(s, m->kernel, OBJECT_KERNEL);
+	struct kernel *k = (struct kernel *)session_need(s, m->kernel, OBJECT_KERNEL);
 	if (!k)
-		return session_breach(s, "no kernel %u", m->kernel);
+		return -EBADMSG;
 	session_return_credit(s, f->length);
 	return kernel_change_svm(k, s, &m->allocations);
 }

@@ -51,10 +51,7 @@ static int set_id(struct object *o, uint32_t id)
 	if (id < s->n_table && s->table[id])
 		leave_table(s->table[id]);
 	object_ref(o);
-	int r = session_enter(s, id, o);
-	if (r < 0)
-		object_unref(o);
-	return r;
+	return session_enter(s, id, o);
 }
 
 // ---- one type each: makes the object when it is new (*o is NULL), or changes it

@@ -23,11 +23,6 @@ void state_put_serial(struct buf *list, const struct object *o)
 	buf_put_u64(list, o ? o->serial : 0);
 }
 
-struct p_blob state_blob(const struct buf *b)
-{
-	return (struct p_blob){ b->data, b->len };
-}
-
 static struct p_blob text_blob(const char *text)
 {
 	return (struct p_blob){ (const uint8_t *)text, text ? strlen(text) : 0 };
@@ -57,7 +52,7 @@ static void put_device(struct buf *b, const struct device *d)
 	s_put_device(b, &(struct s_device){ .parent = d->parent ? d->parent->o.serial : 0,
 				.property = d->how.kind,
 				.index = d->how.index,
-				.units = state_blob(&units) });
+				.units = p_blob_of(&units) });
 	if (units.failed)
 		b->failed = true;
 }
@@ -100,7 +95,7 @@ static void put_bare_program(struct buf *b, const struct program *p)
 	s_put_object(b, &(struct s_object){ p->o.session->o.serial, p->o.id, p->o.failed });
 	s_put_program(
 		b, &(struct s_program){
-			   .origin = p->origin, .total = p->total, .text = state_blob(&p->text) });
+			   .origin = p->origin, .total = p->total, .text = p_blob_of(&p->text) });
 }
 
 static void put_program(struct buf *b, const struct program *p, bool natives)
@@ -117,20 +112,20 @@ static void put_program(struct buf *b, const struct program *p, bool natives)
 	}
 	s_put_program(b, &(struct s_program){ .origin = p->origin,
 				 .total = p->total,
-				 .text = state_blob(&p->text),
+				 .text = p_blob_of(&p->text),
 				 .requested = p->requested,
 				 .builds = p->builds,
 				 .kind = (uint32_t)r->kind,
 				 .result = p->build_result,
 				 .options = text_blob(r->options),
-				 .inputs = state_blob(&inputs),
-				 .names = state_blob(&names),
+				 .inputs = p_blob_of(&inputs),
+				 .names = p_blob_of(&names),
 				 .wants_answer = p->wants_answer,
 				 .answer_seq = p->answer_seq,
 				 .executable = p->executable,
-				 .native = natives ? state_blob(&p->native) : none,
+				 .native = natives ? p_blob_of(&p->native) : none,
 				 .shapes = natives ? shapes : none,
-				 .questions = state_blob(&p->questions) });
+				 .questions = p_blob_of(&p->questions) });
 	if (inputs.failed || names.failed)
 		b->failed = true;
 }
@@ -160,8 +155,8 @@ static void put_kernel(struct buf *b, const struct kernel *k)
 				.name = text_blob(k->name),
 				.args = k->args ? k->args->n : 0,
 				.has_args = k->args != NULL,
-				.items = state_blob(&items),
-				.svm = state_blob(&svm) });
+				.items = p_blob_of(&items),
+				.svm = p_blob_of(&svm) });
 	if (items.failed || svm.failed)
 		b->failed = true;
 }

@@ -24,7 +24,7 @@ static void put_launch(struct buf *b, const struct launch *l)
 				.offset = l->offset,
 				.global = l->global,
 				.local = l->local,
-				.items = state_blob(&items) });
+				.items = p_blob_of(&items) });
 	if (items.failed)
 		b->failed = true;
 }
@@ -44,9 +44,9 @@ static void put_body(struct buf *b, const struct command *c)
 	if (c->op == p_op_launch)
 		put_launch(b, &c->u.launch);
 	else if (command_is_transfer(c))
-		s_put_transfer(b,
-			&(struct s_transfer){ t->buffer->o.serial, t->origin, t->region,
-				t->row_pitch, t->slice_pitch, t->done, state_blob(&t->payload) });
+		s_put_transfer(
+			b, &(struct s_transfer){ t->buffer->o.serial, t->origin, t->region,
+				   t->row_pitch, t->slice_pitch, t->done, p_blob_of(&t->payload) });
 	else if (c->op == p_op_copy || c->op == p_op_copy_rect)
 		s_put_copy(b, &(struct s_copy){ k->from->o.serial, k->to->o.serial, k->from_origin,
 				      k->to_origin, k->region, k->from_row_pitch,
@@ -72,8 +72,8 @@ void state_put_command(struct buf *b, const struct command *c)
 				 .cost = c->cost,
 				 .queued_ns = c->queued_ns,
 				 .event = c->event ? c->event->o.serial : 0,
-				 .waits = state_blob(&waits),
-				 .holds = state_blob(&holds) });
+				 .waits = p_blob_of(&waits),
+				 .holds = p_blob_of(&holds) });
 	put_body(b, c);
 	if (waits.failed || holds.failed)
 		b->failed = true;
@@ -101,7 +101,7 @@ void state_put_stream(struct buf *b, struct port *p)
 					     .arrived = u->arrived });
 		m.uploads++;
 	}
-	m.items = state_blob(&items);
+	m.items = p_blob_of(&items);
 	state_put_head(b, STATE_STREAM, 0, 0);
 	s_put_stream(b, &m);
 	if (items.failed)

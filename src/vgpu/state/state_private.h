@@ -12,7 +12,6 @@ struct port;
 void state_put_head(struct buf *b, uint32_t kind, uint32_t type, uint64_t serial);
 // Appends one u64 to a list blob.
 void state_put_serial(struct buf *list, const struct object *o);
-struct p_blob state_blob(const struct buf *b);
 void state_put_args(struct buf *items, const struct arg_set *set);
 int state_get_args(struct p_blob items, uint32_t n, struct arg_set **ret);
 
