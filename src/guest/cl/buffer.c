@@ -156,7 +156,6 @@ cl_int mem_announce(cl_mem m)
 {
 	struct p_buffer_create msg = { m->o.id, m->context->o.id, mem_host_flags(m), m->size };
 	bool ask = m->size >= MEM_ASK_BYTES;
-	struct request answer = { 0 };
 
 	session_send_releases(); // their memory may be what this needs
 	cl_int err = send_buffer_create(ask ? P_ANSWER : 0, &msg, &m->seq);
@@ -164,10 +163,7 @@ cl_int mem_announce(cl_mem m)
 	if (err)
 		return err;
 	m->o.announced = true;
-	if (!ask)
-		return CL_SUCCESS;
-	request_begin(&answer, m->seq);
-	return request_wait(&answer);
+	return ask ? request_status(m->seq) : CL_SUCCESS;
 }
 
 // The contents must be there for commands of every queue, so this waits; no command can use a new

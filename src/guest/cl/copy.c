@@ -18,6 +18,18 @@ static bool fits(cl_mem m, size_t offset, size_t size)
 	return size && offset <= m->size && size <= m->size - offset;
 }
 
+cl_int copy_bytes(
+	struct command *c, cl_mem from, size_t from_offset, cl_mem to, size_t to_offset, size_t n)
+{
+	cl_int err = command_event(c);
+
+	if (err)
+		return err;
+	struct p_copy msg = { c->queue->o.id, from->o.id, to->o.id, event_id(c->event), from_offset,
+		to_offset, n, waits_ids(&c->waits) };
+	return command_end(c, send_copy(0, &msg, &c->seq));
+}
+
 cl_int ferry_clEnqueueCopyBuffer(cl_command_queue q, cl_mem from, cl_mem to, size_t from_offset,
 	size_t to_offset, size_t size, cl_uint n, const cl_event *list, cl_event *event)
 {
@@ -36,12 +48,20 @@ cl_int ferry_clEnqueueCopyBuffer(cl_command_queue q, cl_mem from, cl_mem to, siz
 	size_t a = from->origin + from_offset, b = to->origin + to_offset;
 	if (root_of(from) == root_of(to) && (a < b ? b - a : a - b) < size)
 		return CL_MEM_COPY_OVERLAP;
-	err = command_event(&c);
+	return copy_bytes(&c, from, from_offset, to, to_offset, size);
+}
+
+cl_int copy_boxes(
+	struct command *c, cl_mem from, const struct rect *a, cl_mem to, const struct rect *b)
+{
+	cl_int err = command_event(c);
+
 	if (err)
 		return err;
-	struct p_copy msg = { q->o.id, from->o.id, to->o.id, event_id(c.event), from_offset,
-		to_offset, size, waits_ids(&c.waits) };
-	return command_end(&c, send_copy(0, &msg, &c.seq));
+	struct p_copy_rect msg = { c->queue->o.id, from->o.id, to->o.id, event_id(c->event),
+		rect_origin(a), rect_origin(b), rect_region(a), a->row_pitch, a->slice_pitch,
+		b->row_pitch, b->slice_pitch, waits_ids(&c->waits) };
+	return command_end(c, send_copy_rect(0, &msg, &c->seq));
 }
 
 // Whether two boxes of the same size and pitches, `delta` bytes apart, share a byte: a row of one
@@ -92,14 +112,7 @@ cl_int ferry_clEnqueueCopyBufferRect(cl_command_queue q, cl_mem from, cl_mem to,
 		err = buffer_check(to, q->context);
 	if (!err)
 		err = check_boxes(from, to, &a, &b);
-	if (!err)
-		err = command_event(&c);
-	if (err)
-		return err;
-	struct p_copy_rect msg = { q->o.id, from->o.id, to->o.id, event_id(c.event),
-		rect_origin(&a), rect_origin(&b), rect_region(&a), a.row_pitch, a.slice_pitch,
-		b.row_pitch, b.slice_pitch, waits_ids(&c.waits) };
-	return command_end(&c, send_copy_rect(0, &msg, &c.seq));
+	return err ? err : copy_boxes(&c, from, &a, to, &b);
 }
 
 cl_int fill_buffer(struct command *c, cl_mem m, size_t offset, size_t size, const void *pattern,

@@ -176,7 +176,6 @@ cl_int user_event_set(cl_event e, cl_int status)
 {
 	struct p_user_event_set m = { .event = e->o.id, .status = status };
 	// Who reads the stream may wait for this very event: only a message wakes it.
-	struct request answer = { 0 };
 	bool wakes = session.leading;
 	uint32_t seq;
 	cl_int err = send_user_event_set(wakes ? P_ANSWER : 0, &m, &seq);
@@ -185,10 +184,7 @@ cl_int user_event_set(cl_event e, cl_int status)
 		return err;
 	event_end(e, status);
 	session_changed();
-	if (!wakes)
-		return session_flush();
-	request_begin(&answer, seq);
-	return request_wait(&answer);
+	return wakes ? request_status(seq) : session_flush();
 }
 
 cl_int ferry_clSetUserEventStatus(cl_event e, cl_int status)

@@ -140,7 +140,6 @@ static cl_int announce(cl_mem m)
 		s.data_type, { { s.extent[0], s.extent[1], s.extent[2] } }, s.array_size,
 		m->parent ? m->parent->o.id : 0 };
 	bool ask = m->size >= MEM_ASK_BYTES;
-	struct request answer = { 0 };
 	uint32_t seq;
 
 	session_send_releases(); // their memory may be what this needs
@@ -148,10 +147,7 @@ static cl_int announce(cl_mem m)
 	if (err)
 		return err;
 	m->o.announced = true;
-	if (!ask)
-		return CL_SUCCESS;
-	request_begin(&answer, seq);
-	return request_wait(&answer);
+	return ask ? request_status(seq) : CL_SUCCESS;
 }
 
 // The contents must be there for commands of every queue, so this waits.

@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenCL 1.2, sections 5.3.3 and 5.3.5: copying between images, and between images and buffers. Both
 // are copies of rectangles of bytes.
+#include "guest/cl/copy.h"
 #include "guest/cl/image.h"
 
 #include "guest/cl/memory.h"
-#include "guest/stream/send.h"
 #include "guest/stream/session.h"
 #include "guest/stream/transfer.h"
-
-static cl_int send_copy_of(
-	struct command *c, cl_mem from, const struct rect *a, cl_mem to, const struct rect *b)
-{
-	cl_int err = command_event(c);
-
-	if (err)
-		return err;
-	struct p_copy_rect msg = { c->queue->o.id, from->o.id, to->o.id, event_id(c->event),
-		rect_origin(a), rect_origin(b), rect_region(a), a->row_pitch, a->slice_pitch,
-		b->row_pitch, b->slice_pitch, waits_ids(&c->waits) };
-	return command_end(c, send_copy_rect(0, &msg, &c->seq));
-}
 
 static bool overlap(const size_t *a, const size_t *b, const size_t *region)
 {
@@ -65,7 +52,7 @@ cl_int ferry_clEnqueueCopyImage(cl_command_queue q, cl_mem from, cl_mem to,
 		return err;
 	image_box(from, from_origin, region, &a);
 	image_box(to, to_origin, region, &b);
-	return send_copy_of(&c, from, &a.at, to, &b.at);
+	return copy_boxes(&c, from, &a.at, to, &b.at);
 }
 
 // The pixels packed at `offset` of the buffer: the shape of the image's box.
@@ -110,7 +97,7 @@ cl_int ferry_clEnqueueCopyImageToBuffer(cl_command_queue q, cl_mem from, cl_mem 
 		return err;
 	image_box(from, origin, region, &box);
 	struct rect flat = packed(&box, at);
-	return send_copy_of(&c, from, &box.at, to, &flat);
+	return copy_boxes(&c, from, &box.at, to, &flat);
 }
 
 cl_int ferry_clEnqueueCopyBufferToImage(cl_command_queue q, cl_mem from, cl_mem to, size_t offset,
@@ -129,5 +116,5 @@ cl_int ferry_clEnqueueCopyBufferToImage(cl_command_queue q, cl_mem from, cl_mem 
 		return err;
 	image_box(to, origin, region, &box);
 	struct rect flat = packed(&box, at);
-	return send_copy_of(&c, from, &flat, to, &box.at);
+	return copy_boxes(&c, from, &flat, to, &box.at);
 }

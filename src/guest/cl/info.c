@@ -21,6 +21,14 @@ cl_int info_text(const char *text, size_t size, void *out, size_t *size_ret)
 	return info_value(t, strlen(t) + 1, size, out, size_ret);
 }
 
+bool info_has(const struct info_row *rows, size_t n, cl_uint param)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].param == param)
+			return true;
+	return false;
+}
+
 cl_int info_get(const struct info_row *rows, size_t n, const void *object, cl_uint param,
 	size_t size, void *out, size_t *size_ret)
 {

@@ -2,6 +2,7 @@
 // clGet*Info: one table per object says which parameter is which field; one function answers. Pure.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "guest/cl/dispatch.h"
 
@@ -29,6 +30,7 @@ struct info_row {
 // that is asked for.
 cl_int info_value(const void *value, size_t n, size_t size, void *out, size_t *size_ret);
 cl_int info_text(const char *text, size_t size, void *out, size_t *size_ret);
+bool info_has(const struct info_row *rows, size_t n, cl_uint param);
 // Answers from the table; CL_INVALID_VALUE for a parameter that is not in it.
 cl_int info_get(const struct info_row *rows, size_t n, const void *object, cl_uint param,
 	size_t size, void *out, size_t *size_ret);

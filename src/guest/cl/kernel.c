@@ -172,9 +172,8 @@ cl_int ferry_clGetKernelInfo(
 
 	if (err)
 		return err;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].param == param)
-			return info_get(rows, ARRAY_SIZE(rows), k, param, size, value, size_ret);
+	if (info_has(rows, ARRAY_SIZE(rows), param))
+		return info_get(rows, ARRAY_SIZE(rows), k, param, size, value, size_ret);
 	return info_get(told, ARRAY_SIZE(told), k->info, param, size, value, size_ret);
 }
 

@@ -46,7 +46,6 @@ static cl_int queue_new(
 	cl_command_queue *ret, cl_context c, cl_device_id d, cl_command_queue_properties properties)
 {
 	cl_command_queue q = object_new(&queue_class, sizeof *q, true);
-	struct request answer = { 0 };
 	uint32_t seq;
 
 	if (!q)
@@ -57,8 +56,7 @@ static cl_int queue_new(
 	cl_int err = announce(q, c, &seq);
 	if (!err) {
 		q->o.announced = true;
-		request_begin(&answer, seq);
-		err = request_wait(&answer);
+		err = request_status(seq);
 	}
 	if (err)
 		object_unref(q);
@@ -204,15 +202,13 @@ uint64_t queue_sent(cl_command_queue q)
 cl_int queue_finish(cl_command_queue q)
 {
 	struct p_finish m = { .queue = q->o.id };
-	struct request answer = { 0 };
 	uint32_t seq;
 	cl_int err = send_finish(0, &m, &seq);
 	uint64_t before = queue_sent(q);
 
 	if (err)
 		return err;
-	request_begin(&answer, seq);
-	err = request_wait(&answer);
+	err = request_status(seq);
 	if (!err)
 		err = session_wait(reads_over, q);
 	if (!err)

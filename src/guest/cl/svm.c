@@ -81,15 +81,13 @@ static bool is_valid(cl_svm_mem_flags flags, size_t size, cl_uint alignment)
 static cl_int announce(cl_mem m)
 {
 	struct p_svm_create msg = { m->o.id, m->context->o.id, mem_host_flags(m), m->size };
-	struct request answer = { 0 };
 
 	session_send_releases(); // their memory may be what this needs
 	cl_int err = send_svm_create(P_ANSWER, &msg, &m->seq);
 	if (err)
 		return err;
 	m->o.announced = true;
-	request_begin(&answer, m->seq);
-	return request_wait(&answer);
+	return request_status(m->seq);
 }
 
 static bool make(cl_mem m)

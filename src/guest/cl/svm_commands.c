@@ -30,18 +30,6 @@ static cl_mem holder(const struct command *c, const void *at, size_t size)
 
 // ---- copies and fills
 
-static cl_int copy(
-	struct command *c, cl_mem to, const void *to_at, cl_mem from, const void *from_at, size_t n)
-{
-	cl_int err = command_event(c);
-
-	if (err)
-		return err;
-	struct p_copy m = { c->queue->o.id, from->o.id, to->o.id, event_id(c->event),
-		svm_offset(from, from_at), svm_offset(to, to_at), n, waits_ids(&c->waits) };
-	return command_end(c, send_copy(0, &m, &c->seq));
-}
-
 // From the program's memory to the program's memory, in the queue's order: through the device.
 static cl_int copy_through(struct command *c, void *to, const void *from, size_t n)
 {
@@ -74,7 +62,8 @@ static cl_int copy_any(struct command *c, void *to, const void *from, size_t siz
 	if ((a < b ? b - a : a - b) < size)
 		return CL_MEM_COPY_OVERLAP;
 	if (svm_to && svm_from)
-		return copy(c, svm_to, to, svm_from, from, size);
+		return copy_bytes(c, svm_from, svm_offset(svm_from, from), svm_to,
+			svm_offset(svm_to, to), size);
 	if (!svm_to && !svm_from)
 		return copy_through(c, to, from, size);
 	struct region r = region_flat(svm_to ? (void *)from : to, size);

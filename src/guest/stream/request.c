@@ -60,6 +60,14 @@ cl_int request_wait(struct request *r)
 	return err ? err : r->status;
 }
 
+cl_int request_status(uint32_t seq)
+{
+	struct request answer = { 0 };
+
+	request_begin(&answer, seq);
+	return request_wait(&answer);
+}
+
 bool request_data(uint32_t seq, uint64_t offset, const uint8_t *bytes, size_t n)
 {
 	struct request *r = find(seq);

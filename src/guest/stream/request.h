@@ -28,6 +28,8 @@ struct request {
 void request_begin(struct request *r, uint32_t seq);
 // Waits for it. Its status, or the session's end.
 cl_int request_wait(struct request *r);
+// For a message whose answer is a status and nothing more: waits for it, as request_wait().
+cl_int request_status(uint32_t seq);
 // A begun request on the stack that nobody may finish any more is taken out.
 void request_forget(struct request *r);
 
