@@ -63,6 +63,8 @@ static void transfers(void)
 	size_t zero[] = { 0, 0, 0 }, none[] = { 0, 1, 1 };
 	cl_event e = NULL;
 
+	OK(clEnqueueReadBuffer(c.queue, m, 1, 64, 0, host, 0, NULL, NULL));
+	OK(clEnqueueFillBuffer(c.queue, m, host, 1, 64, 0, 0, NULL, NULL));
 	CHECK_EQ(clEnqueueReadBuffer(c.queue, m, 1, 60, 5, host, 0, NULL, NULL), CL_INVALID_VALUE);
 	CHECK_EQ(clEnqueueReadBuffer(c.queue, m, 1, 0, 5, NULL, 0, NULL, NULL), CL_INVALID_VALUE);
 	CHECK_EQ(clEnqueueReadBuffer(c.queue, NULL, 1, 0, 5, host, 0, NULL, NULL),
@@ -123,13 +125,27 @@ static void kernels(void)
 
 static void programs(void)
 {
-	const char *null_text = NULL;
+	const char *null_text = NULL, *text = "kernel void k(void) {}";
 
 	CHECK(!clCreateProgramWithSource(c.context, 0, &null_text, NULL, &err) &&
 		err == CL_INVALID_VALUE);
 	CHECK(!clCreateProgramWithSource(c.context, 1, &null_text, NULL, &err) &&
 		err == CL_INVALID_VALUE);
 	CHECK_EQ(clBuildProgram(NULL, 0, NULL, "", NULL, NULL), CL_INVALID_PROGRAM);
+	cl_program p = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
+	OK(err);
+	CHECK(!clLinkProgram(c.context, 0, NULL, NULL, 1, &p, NULL, NULL, &err) &&
+		err == CL_INVALID_OPERATION);
+	OK(clReleaseProgram(p));
+}
+
+static void samplers(void)
+{
+	CHECK(!clCreateSampler(c.context, CL_FALSE, CL_ADDRESS_REPEAT, CL_FILTER_NEAREST, &err) &&
+		err == CL_INVALID_VALUE);
+	CHECK(!clCreateSampler(
+		      c.context, CL_FALSE, CL_ADDRESS_MIRRORED_REPEAT, CL_FILTER_LINEAR, &err) &&
+		err == CL_INVALID_VALUE);
 }
 
 static void events(void)
@@ -154,6 +170,7 @@ int main(void)
 	RUN(transfers);
 	RUN(kernels);
 	RUN(programs);
+	RUN(samplers);
 	RUN(events);
 	cl_teardown(&c);
 }

@@ -203,6 +203,50 @@ static void thousands_of_events_come_and_go(void)
 	CHECK_EQ(read_int(), 4999);
 }
 
+// More than a message of any transport is likely to hold.
+static void long_lists_are_waited_for(void)
+{
+	enum { N = 3000 };
+	static cl_event list[N];
+	cl_int err;
+	cl_command_queue unordered = clCreateCommandQueue(
+		c.context, c.device, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, &err);
+	cl_command_queue queues[] = { c.queue, unordered };
+	const cl_uint one = 1;
+	cl_uint got;
+
+	OK(err);
+	for (int q = 0; q < 2; q++) {
+		cl_event filled;
+		for (int i = 0; i < N; i++)
+			list[i] = user_event();
+		OK(clEnqueueFillBuffer(queues[q], m, &one, 4, 0, 4, N, list, &filled));
+		for (int i = N - 1; i >= 0; i--) {
+			CHECK(status_of(filled) > CL_COMPLETE);
+			OK(clSetUserEventStatus(list[i], CL_COMPLETE));
+			OK(clReleaseEvent(list[i]));
+		}
+		OK(clEnqueueReadBuffer(queues[q], m, CL_TRUE, 0, 4, &got, 1, &filled, NULL));
+		CHECK_EQ(got, 1);
+		OK(clReleaseEvent(filled));
+	}
+	OK(clReleaseCommandQueue(unordered));
+}
+
+// A user event is submitted from the beginning.
+static void submitted_calls_back(void)
+{
+	static int one = 1;
+	cl_event user = user_event();
+
+	calls = 0;
+	OK(clSetEventCallback(user, CL_SUBMITTED, note, &one));
+	wait_for_calls(1);
+	CHECK_EQ(called_with, CL_SUBMITTED);
+	OK(clSetUserEventStatus(user, CL_COMPLETE));
+	OK(clReleaseEvent(user));
+}
+
 static void *wait_for(void *event)
 {
 	cl_event e = event;
@@ -306,6 +350,8 @@ int main(void)
 	RUN(markers_and_barriers_wait);
 	RUN(a_failed_user_event_fails_what_waits);
 	RUN(thousands_of_events_come_and_go);
+	RUN(long_lists_are_waited_for);
+	RUN(submitted_calls_back);
 	RUN(a_thread_waits_for_what_another_sets);
 	OK(clReleaseMemObject(m));
 	RUN(large_writes_wait_behind_a_user_event);

@@ -300,6 +300,20 @@ static void a_build_calls_back(void)
 	OK(clReleaseProgram(p));
 }
 
+static void nothing_is_a_program(void)
+{
+	const char *empty = "";
+	cl_int err;
+	cl_program p = clCreateProgramWithSource(c.context, 1, &empty, NULL, &err);
+	size_t n = 1;
+
+	OK(err);
+	OK(clBuildProgram(p, 0, NULL, "", NULL, NULL));
+	OK(clGetProgramInfo(p, CL_PROGRAM_NUM_KERNELS, sizeof n, &n, NULL));
+	CHECK_EQ(n, 0);
+	OK(clReleaseProgram(p));
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -315,5 +329,6 @@ int main(void)
 	RUN(headers_are_read_by_each_build);
 	RUN(kernels_have_long_names);
 	RUN(a_build_calls_back);
+	RUN(nothing_is_a_program);
 	cl_teardown(&c);
 }

@@ -290,7 +290,8 @@ static cl_int take_inputs(uint32_t *ids, cl_context c, cl_uint n, const cl_progr
 		cl_int err = object_check(inputs[i], &program_class);
 		if (err)
 			return err;
-		if (inputs[i]->context != c || inputs[i]->status == CL_BUILD_IN_PROGRESS)
+		if (inputs[i]->context != c || inputs[i]->status == CL_BUILD_IN_PROGRESS ||
+			!(inputs[i]->build || inputs[i]->has_binary))
 			return CL_INVALID_OPERATION;
 		ids[i] = inputs[i]->o.id;
 	}

@@ -119,8 +119,11 @@ cl_int fill_buffer(struct command *c, cl_mem m, size_t offset, size_t size, cons
 	size_t pattern_size)
 {
 	if (!pattern || !pattern_size || pattern_size > 128 || pattern_size & (pattern_size - 1) ||
-		offset % pattern_size || size % pattern_size || !fits(m, offset, size))
+		offset % pattern_size || size % pattern_size || offset > m->size ||
+		size > m->size - offset)
 		return CL_INVALID_VALUE;
+	if (!size)
+		return command_nothing(c, false);
 	cl_int err = command_event(c);
 	if (err)
 		return err;

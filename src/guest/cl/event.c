@@ -104,7 +104,7 @@ cl_int event_commit(cl_event e, cl_event *wanted, cl_int err, uint32_t seq)
 	return CL_SUCCESS;
 }
 
-// A callback asked for at SUBMITTED or RUNNING comes with COMPLETE: the stream tells only the end.
+// A callback asked for at RUNNING comes with COMPLETE: the stream tells only the end.
 void event_end(cl_event e, cl_int status)
 {
 	struct callback *c;
@@ -326,7 +326,7 @@ void event_call(cl_event e, struct callback *c)
 {
 	object_ref(e);
 	c->object = e;
-	if (e->status > CL_COMPLETE) {
+	if (e->status > CL_COMPLETE && c->status != CL_SUBMITTED) {
 		c->next = e->callbacks;
 		e->callbacks = c;
 		return;
@@ -361,7 +361,7 @@ cl_int ferry_clSetEventCallback(
 		free(c);
 		return CL_OUT_OF_HOST_MEMORY;
 	}
-	event_call(e, c);
+	event_call(e, c); // and submits it
 	// Nothing may ever flush after this: the callback is how the program means to hear of the end.
 	return session_flush();
 }

@@ -28,19 +28,6 @@ cl_int map_check_flags(cl_mem m, cl_map_flags flags)
 	return CL_SUCCESS;
 }
 
-// No bytes move, but the program wants an event or has something to wait for.
-static cl_int map_only_order(struct command *c)
-{
-	return c->wanted || c->waits.n ? command_turn(c) : CL_SUCCESS;
-}
-
-cl_int map_turn(struct command *c, bool blocking)
-{
-	if (!blocking)
-		return map_only_order(c);
-	return direct_is_simple(c) ? direct_wait(c) : command_turn_wait(c);
-}
-
 static struct mapping *mapping_new(
 	cl_mem m, cl_map_flags flags, size_t offset, size_t size, bool direct)
 {
@@ -61,7 +48,7 @@ static cl_int fetch(struct command *c, cl_mem m, const struct mapping *map, bool
 	struct region r = region_flat(map->at, map->size);
 
 	if (map->direct || map->flags & CL_MAP_WRITE_INVALIDATE_REGION)
-		return map_turn(c, blocking);
+		return command_nothing(c, blocking);
 	return transfer_flat(c, m, map->offset, &r, false, blocking);
 }
 
@@ -141,7 +128,7 @@ static cl_int store(struct command *c, cl_mem m, const struct mapping *map)
 	struct region r = region_flat(map->at, map->size);
 
 	if (map->direct || !(map->flags & MAP_WRITES))
-		return map_only_order(c);
+		return command_nothing(c, false);
 	if (m->type != CL_MEM_OBJECT_BUFFER)
 		return map_image_store(c, m, map);
 	return transfer_flat(c, m, map->offset, &r, true, false);

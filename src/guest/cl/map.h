@@ -8,8 +8,6 @@
 
 // CL_INVALID_VALUE, CL_INVALID_OPERATION.
 cl_int map_check_flags(cl_mem m, cl_map_flags flags);
-// A map that moves no bytes: when its turn has come, which one that blocks waits for.
-cl_int map_turn(struct command *c, bool blocking);
 // Enters the mapping when err is CL_SUCCESS, else frees it; what the map call returns. `map` is on the
 // heap.
 void *map_end(cl_mem m, struct mapping *map, cl_int err, cl_int *errcode_ret);

@@ -65,9 +65,10 @@ static char *join(cl_uint n, const char **strings, const size_t *lengths)
 	return (char *)b.data;
 }
 
+// A program of nothing is one, but no message has nothing to say.
 static cl_int send_text(cl_program p, const char *text, size_t n)
 {
-	struct region r = region_flat(text, n);
+	struct region r = n ? region_flat(text, n) : region_flat("\n", 1);
 	size_t first = r.row < PROTO_INLINE_MAX ? r.row : PROTO_INLINE_MAX;
 	struct p_program_source m = { p->o.id, p->context->o.id, r.row, { r.base, first } };
 	uint32_t seq;

@@ -30,6 +30,9 @@ static cl_int check_state(const struct sampler_state *s)
 		return CL_INVALID_VALUE;
 	if (s->addressing < CL_ADDRESS_NONE || s->addressing > CL_ADDRESS_MIRRORED_REPEAT)
 		return CL_INVALID_VALUE;
+	// "Can only be used with normalized coordinates."
+	if (s->addressing >= CL_ADDRESS_REPEAT && !s->normalized)
+		return CL_INVALID_VALUE;
 	return s->filter == CL_FILTER_NEAREST || s->filter == CL_FILTER_LINEAR ? CL_SUCCESS
 									       : CL_INVALID_VALUE;
 }

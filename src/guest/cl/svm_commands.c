@@ -39,6 +39,7 @@ static cl_int copy_through(struct command *c, void *to, const void *from, size_t
 	cl_mem between = mem_new(c->queue->context, CL_MEM_OBJECT_BUFFER, 0, n);
 	cl_int err = between ? mem_announce(between) : CL_OUT_OF_HOST_MEMORY;
 
+	c->chained = NULL;
 	there.wanted = &arrived;
 	if (!err)
 		err = transfer_flat(&there, between, 0, &source, true, false);
@@ -209,6 +210,7 @@ static cl_int send_both(struct command *c, struct freeing *f, struct callback *c
 	struct command first = *c;
 
 	object_ref(turn);
+	c->chained = NULL;
 	first.wanted = &reached;
 	cl_int err = command_turn(&first);
 	if (err) {

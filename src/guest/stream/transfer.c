@@ -16,6 +16,48 @@
 
 // ---- what all commands share
 
+#define WAITS_CHAINED (PROTO_WAITS_MAX - 1)
+
+// A piece of a long list, and what stands for the pieces before it.
+static cl_int take_piece(
+	struct command *c, cl_uint n, const cl_event *list, bool blocking, bool all)
+{
+	cl_int err = waits_take(&c->waits, c->queue->context, n, list, blocking, all);
+
+	if (!err && c->chained)
+		c->waits.ids[c->waits.n++] = c->chained->o.id;
+	return err;
+}
+
+static cl_int chain(struct command *c)
+{
+	struct command marker = { .queue = c->queue, .type = CL_COMMAND_MARKER, .waits = c->waits };
+	cl_event next = NULL;
+
+	marker.wanted = &next;
+	cl_int err = command_turn(&marker);
+	object_unref(c->chained);
+	c->chained = next;
+	return err;
+}
+
+// More events than a message holds: a marker waits for some, the next one for that and for more of them.
+static cl_int take_many(struct command *c, cl_uint n, const cl_event *list, bool blocking, bool all)
+{
+	cl_int err = CL_SUCCESS;
+	cl_uint at, piece = WAITS_CHAINED;
+
+	for (at = 0; !err && at < n; at += piece) // nothing is sent for a list that is wrong
+		err = waits_take(&c->waits, c->queue->context, n - at < piece ? n - at : piece,
+			list + at, blocking, all);
+	for (at = 0; !err && n - at > piece; at += piece) {
+		err = take_piece(c, piece, list + at, blocking, all);
+		if (!err)
+			err = chain(c);
+	}
+	return err ? err : take_piece(c, n - at, list + at, blocking, all);
+}
+
 cl_int command_begin(struct command *c, cl_command_queue q, cl_command_type type, cl_uint n,
 	const cl_event *list, cl_event *event, bool blocking)
 {
@@ -29,11 +71,14 @@ cl_int command_begin(struct command *c, cl_command_queue q, cl_command_type type
 	c->event = NULL;
 	c->seq = 0;
 	c->waits.n = 0;
+	c->chained = NULL;
 	c->number = err ? 0 : ++q->begun;
 	if (err || (!n && !list))
 		return err;
 	bool all = type == CL_COMMAND_MARKER || type == CL_COMMAND_BARRIER;
-	return waits_take(&c->waits, q->context, n, list, blocking, all);
+	return n > PROTO_WAITS_MAX && list
+		       ? take_many(c, n, list, blocking, all)
+		       : waits_take(&c->waits, q->context, n, list, blocking, all);
 }
 
 cl_int command_event(struct command *c)
@@ -43,6 +88,8 @@ cl_int command_event(struct command *c)
 
 cl_int command_end(struct command *c, cl_int err)
 {
+	object_unref(c->chained);
+	c->chained = NULL;
 	return event_commit(c->event, c->wanted, err, c->seq);
 }
 
@@ -99,6 +146,13 @@ cl_int command_turn_wait(const struct command *c)
 	if (!err && is_ordered(c))
 		queue_note_ended(c->queue, before);
 	return err;
+}
+
+cl_int command_nothing(struct command *c, bool blocking)
+{
+	if (blocking)
+		return direct_is_simple(c) ? direct_wait(c) : command_turn_wait(c);
+	return c->wanted || c->waits.n ? command_turn(c) : CL_SUCCESS;
 }
 
 // ---- sending bytes
@@ -370,10 +424,13 @@ static cl_int flat_call(cl_command_queue q, cl_mem m, bool blocking, size_t offs
 		err = buffer_check(m, q->context);
 	if (err)
 		return err;
-	if (!ptr || !size || offset > m->size || size > m->size - offset)
+	if (!ptr || offset > m->size || size > m->size - offset)
 		return CL_INVALID_VALUE;
 	err = mem_check_access(m, write);
-	return err ? err : transfer_flat(&c, m, offset, &r, write, blocking);
+	if (err)
+		return err;
+	return size ? transfer_flat(&c, m, offset, &r, write, blocking)
+		    : command_nothing(&c, blocking);
 }
 
 cl_int ferry_clEnqueueReadBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, size_t offset,

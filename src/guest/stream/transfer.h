@@ -11,6 +11,7 @@ struct command {
 	cl_command_queue queue;
 	cl_command_type type;
 	struct waits waits;
+	cl_event chained; // the first of a long list: kept until the message that names it is sent
 	cl_event *wanted; // where the program wants its event, or NULL
 	cl_event event;
 	uint32_t seq;
@@ -31,6 +32,8 @@ cl_int command_marker(struct command *c);
 // nothing else. The second waits until its turn has come.
 cl_int command_turn(struct command *c);
 cl_int command_turn_wait(const struct command *c);
+// A transfer that has no bytes to move: is told to the host only where somebody can notice.
+cl_int command_nothing(struct command *c, bool blocking);
 
 // The program's memory to or from a part of the buffer without holes.
 cl_int transfer_flat(struct command *c, cl_mem m, size_t offset, const struct region *r, bool write,

@@ -35,7 +35,7 @@
 #define PROTO_DATA_FRAME_MAX (PROTO_DATA_HEAD + PROTO_BULK_MAX)
 #define PROTO_INLINE_MAX     24576 // bulk bytes inside the announcing message
 #define PROTO_IDS_MAX        4096
-#define PROTO_WAITS_MAX      1024 // longer lists: collect them in markers first
+#define PROTO_WAITS_MAX      1024 // longer lists: markers wait for what is in front
 #define PROTO_INPUTS_MAX     1024
 #define PROTO_PARTS_MAX      256
 #define PROTO_SOURCE_MAX     (32u << 20) // a program's text or binary
