@@ -4,6 +4,7 @@
 #include "api.h"
 
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct cl c;
@@ -203,6 +204,45 @@ static void thousands_of_events_come_and_go(void)
 	CHECK_EQ(read_int(), 4999);
 }
 
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+// Seconds for thousands of commands, all of them held back until the last is there.
+static double thousands_held_back(cl_command_queue q)
+{
+	enum { N = 15000 };
+	static cl_event ends[N];
+	cl_event gate = user_event();
+	double begin = seconds();
+	const char seven = 7;
+
+	for (int i = 0; i < N; i++)
+		OK(clEnqueueFillBuffer(q, m, &seven, 1, 0, 4, 1, &gate, &ends[i]));
+	OK(clSetUserEventStatus(gate, CL_COMPLETE));
+	OK(clWaitForEvents(N, ends));
+	for (int i = 0; i < N; i++)
+		OK(clReleaseEvent(ends[i]));
+	OK(clReleaseEvent(gate));
+	return seconds() - begin;
+}
+
+static void without_order_thousands_are_held_back_as_with_it(void)
+{
+	cl_int err;
+	cl_command_queue q = clCreateCommandQueue(
+		c.context, c.device, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, &err);
+
+	OK(err);
+	double ordered = thousands_held_back(c.queue);
+	CHECK(thousands_held_back(q) < 1 + 10 * ordered);
+	OK(clReleaseCommandQueue(q));
+}
+
 // More than a message of any transport is likely to hold.
 static void long_lists_are_waited_for(void)
 {
@@ -350,6 +390,7 @@ int main(void)
 	RUN(markers_and_barriers_wait);
 	RUN(a_failed_user_event_fails_what_waits);
 	RUN(thousands_of_events_come_and_go);
+	RUN(without_order_thousands_are_held_back_as_with_it);
 	RUN(long_lists_are_waited_for);
 	RUN(submitted_calls_back);
 	RUN(a_thread_waits_for_what_another_sets);

@@ -64,6 +64,8 @@ static void unlink_live(struct command *c)
 {
 	struct queue *q = c->queue;
 
+	if (c->op == p_op_barrier && (c->prev || q->head == c))
+		q->n_barriers--;
 	if (q->first_pending == c)
 		q->first_pending = c->next;
 	if (c->prev)

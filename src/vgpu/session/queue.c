@@ -376,6 +376,19 @@ void queue_advance(struct queue *q)
 	object_unref(&q->o);
 }
 
+// What was there before could not move, and cannot now.
+static void try_last(struct queue *q)
+{
+	struct command *c = q->tail;
+
+	if (q->v->gate_closed || q->n_barriers > (c->op == p_op_barrier) ||
+		(waits_for_earlier(c) && c != q->head))
+		return;
+	object_ref(&q->o);
+	try_command(c, true);
+	object_unref(&q->o);
+}
+
 void queue_push(struct queue *q, struct command *c)
 {
 	c->prev = q->tail;
@@ -386,7 +399,11 @@ void queue_push(struct queue *q, struct command *c)
 	q->tail = c;
 	if (!q->first_pending)
 		q->first_pending = c;
-	queue_advance(q);
+	q->n_barriers += c->op == p_op_barrier;
+	if (q->in_order)
+		queue_advance(q);
+	else
+		try_last(q);
 }
 
 void queues_advance_all(struct vgpu *v)
@@ -534,7 +551,10 @@ static void reported(struct command *c)
 	while (q->given && q->given->over)
 		end_given(q->given);
 	measure(q, n - q->n_given);
-	queue_advance(q);
+	if (q->in_order)
+		queue_advance(q);
+	else
+		q->v->recheck = true; // all of it is looked at, once for all that was reported
 	object_unref(&q->o);
 }
 

@@ -29,10 +29,11 @@ struct queue {
 	struct command *first_pending; // in-order: the first that is not in the driver; NULL: none
 	struct command *given, *last_given; // in the driver, in the order in which they were given
 	uint32_t n_given;
-	uint32_t depth;     // how many may be given now
-	int64_t command_ns; // what one took lately, smoothed
-	int64_t mark_ns;    // when the oldest given one became the oldest, or was given
-	uint32_t unwatched; // given since the last one that the driver will report
+	uint32_t n_barriers; // live
+	uint32_t depth;      // how many may be given now
+	int64_t command_ns;  // what one took lately, smoothed
+	int64_t mark_ns;     // when the oldest given one became the oldest, or was given
+	uint32_t unwatched;  // given since the last one that the driver will report
 	bool is_dirty;
 	bool giving; // the worker's thread is using `be`
 	struct queue *next_queue, *next_dirty;
