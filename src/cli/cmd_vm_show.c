@@ -16,7 +16,7 @@ static void row(struct table *t, const char *key, const char *value)
 static void print_vm(const json_t *vm)
 {
 	struct table t;
-	char text[80], size[16];
+	char text[120], size[16], huge[16];
 	json_t *g;
 	size_t i;
 
@@ -42,9 +42,11 @@ static void print_vm(const json_t *vm)
 		char key[40];
 		snprintf(key, sizeof key, "ferry-vgpu %zu", i);
 		size_format((uint64_t)json_int_or(g, "allocated_bytes", 0), size, sizeof size);
-		snprintf(text, sizeof text, "%lld, tracker %s, %s in use by %lld programs",
+		size_format((uint64_t)json_int_or(g, "huge_bytes", 0), huge, sizeof huge);
+		snprintf(text, sizeof text,
+			"%lld, tracker %s, %s in use by %lld programs, %s in huge pages",
 			(long long)json_int_or(g, "pid", 0), json_string_or(g, "tracker", "?"),
-			size, (long long)json_int_or(g, "sessions", 0));
+			size, (long long)json_int_or(g, "sessions", 0), huge);
 		row(&t, key, json_int_or(g, "pid", 0) ? text : "");
 	}
 	row(&t, "log", json_string_or(vm, "log", ""));

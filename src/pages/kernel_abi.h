@@ -25,6 +25,7 @@
 #define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
 
 #define PAGE_IS_WRITTEN (1 << 1)
+#define PAGE_IS_HUGE    (1 << 6)
 
 struct page_region {
 	__u64 start; // addresses

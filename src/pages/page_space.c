@@ -8,25 +8,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "pages/page_huge.h"
+#include "pages/page_space_impl.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 // linux/mman.h, Linux 5.14
 #endif
 
-#define BASE_ALIGN     (2u << 20)
+#define BASE_ALIGN     HUGE_BYTES
 #define POPULATE_BYTES (16u << 20)
-
-struct page_space {
-	int fd; // the memfd; never written through
-	uint8_t *base;
-	uint64_t pages, quota;
-	// Main thread only.
-	struct extent_tree allocated, unused;
-	uint64_t allocated_pages, generation;
-	bool note_frees, incoming;
-	int registration; // -1: none, or taken
-	struct bitmap freed;
-};
 
 static uint64_t space_bytes(const struct page_space *s)
 {
@@ -87,6 +77,10 @@ static int open_space(struct page_space *s)
 	if (rc)
 		return rc;
 	rc = bitmap_init(&s->freed, s->pages);
+	if (!rc)
+		rc = bitmap_init(&s->merged, (s->pages + HUGE_PAGES - 1) / HUGE_PAGES);
+	if (!rc)
+		rc = bitmap_init(&s->young, s->merged.bits);
 	if (rc)
 		return rc;
 	return extent_tree_insert(&s->unused, (struct page_run){ 0, s->pages });
@@ -105,6 +99,7 @@ int page_space_new(uint64_t memory_bytes, struct page_space **ret, struct ferry_
 	if (!s)
 		return ferry_fail(e, ENOMEM, "no-memory", "page space: out of memory");
 	s->fd = s->registration = -1;
+	pthread_mutex_init(&s->lock, NULL);
 	s->quota = memory_bytes / PAGE_BYTES;
 	s->pages = s->quota * PAGE_SPACE_TIMES;
 	rc = open_space(s);
@@ -128,6 +123,9 @@ struct page_space *page_space_close(struct page_space *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	bitmap_destroy(&s->freed);
+	bitmap_destroy(&s->merged);
+	bitmap_destroy(&s->young);
+	pthread_mutex_destroy(&s->lock);
 	extent_tree_clear(&s->allocated);
 	extent_tree_clear(&s->unused);
 	free(s);
@@ -159,19 +157,6 @@ uint64_t page_space_pages(const struct page_space *s)
 	return s->pages;
 }
 
-int page_space_take_registration(struct page_space *s)
-{
-	int fd = s->registration;
-
-	s->registration = -1;
-	return fd;
-}
-
-void page_space_keep_registration(struct page_space *s, int fd)
-{
-	s->registration = fd;
-}
-
 uint64_t page_space_quota_bytes(const struct page_space *s)
 {
 	return s->quota * PAGE_BYTES;
@@ -194,8 +179,8 @@ uint64_t page_space_generation(const struct page_space *s)
 
 static uint64_t wanted_alignment(uint64_t pages)
 {
-	if (pages >= (2u << 20) / PAGE_BYTES)
-		return (2u << 20) / PAGE_BYTES;
+	if (pages >= HUGE_PAGES)
+		return HUGE_PAGES;
 	return pages >= (64u << 10) / PAGE_BYTES ? (64u << 10) / PAGE_BYTES : 1;
 }
 
@@ -368,11 +353,20 @@ void page_space_set_incoming(struct page_space *s, bool on)
 	s->incoming = on;
 }
 
+bool page_space_is_incoming(const struct page_space *s)
+{
+	return s->incoming;
+}
+
 int page_space_zero(struct page_space *s, struct page_run run)
 {
-	if (madvise(page_space_at(s, run.first), run.count * PAGE_BYTES, MADV_REMOVE))
-		return -errno;
-	return 0;
+	pthread_mutex_lock(&s->lock);
+	int rc = madvise(page_space_at(s, run.first), run.count * PAGE_BYTES, MADV_REMOVE);
+	if (rc)
+		rc = -errno;
+	page_huge_note_punched(s, run);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
 }
 
 bool page_space_next_data(const struct page_space *s, struct page_run within, struct page_run *ret)

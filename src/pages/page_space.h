@@ -62,8 +62,9 @@ uint64_t page_space_pages(const struct page_space *s); // of the whole space
 // The memfd, for a local program to map; valid until close. Its size is sealed, so that whoever has it
 // cannot take memory away under our feet (SIGBUS). No tracker sees what others write to it.
 int page_space_fd(const struct page_space *s);
-// A tracker's registration with the kernel, kept from one to the next: ending it takes long. -1: none. Who
-// takes it has it alone, until it is given back; it is closed with the space. Main thread only.
+// A tracker's registration with the kernel, kept from one to the next: ending it takes long. A tracker
+// takes it as it begins (-1: there is none) and gives back one as it ends (-1: none); what is kept is
+// closed with the space, or ended for huge pages (page_huge.h), perhaps in part.
 int page_space_take_registration(struct page_space *s);
 void page_space_keep_registration(struct page_space *s, int fd);
 uint64_t page_space_quota_bytes(const struct page_space *s);
@@ -98,6 +99,7 @@ struct bitmap *page_space_freed(struct page_space *s);
 // While incoming, a free only forgets the extent: the pages of a new owner may already have
 // arrived, so memory is zeroed by the source's FREE records alone.
 void page_space_set_incoming(struct page_space *s, bool on);
+bool page_space_is_incoming(const struct page_space *s);
 
 // Makes pages zero by punching them out (madvise(2), MADV_REMOVE). Trackers do not see it.
 int page_space_zero(struct page_space *s, struct page_run run);

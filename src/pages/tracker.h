@@ -17,11 +17,14 @@ struct tracker;
 
 struct tracker_ops {
 	const char *name; // "wp", "digest"
-	// True: a scan names exactly the pages written. False: it names all that could have been,
+	// True: a scan names exactly the pages written; of a huge page (page_huge.h) all of it the first
+	// time, from then on what was written of it. False: it names all that could have been,
 	// and whoever reads them compares with the digest of the bytes that were sent.
 	bool exact;
 	// 0 when it works here, tried on scratch memory; else why not.
 	int (*probe)(struct ferry_error *e);
+	// The same with huge pages. NULL: no difference.
+	int (*probe_huge)(struct ferry_error *e);
 	int (*open)(struct page_space *s, struct tracker **ret, struct ferry_error *e);
 	// From here on every write to an allocated extent, or to one allocated later, is found.
 	int (*arm)(struct tracker *t, struct ferry_error *e);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vgpu/vgpu.h"
 #include "vgpu/gate/command.h"
+#include "vgpu/huge_pages.h"
 #include "vgpu/session/port.h"
 #include "vgpu/session/queue.h"
 #include "vgpu/state/state.h"
@@ -54,7 +55,8 @@ static int start(struct vgpu *v, const struct vgpu_config *config, struct ferry_
 	v->completions.waker = loop_waker(v->loop, on_wake, v);
 	if (!v->completions.waker || v->be->ops->info(v->be, &v->info) < 0 || put_svm(v) < 0)
 		return ferry_fail(e, ENOMEM, "no-memory", "no memory for the vGPU");
-	return worker_new(v->loop, &v->worker, e);
+	r = huge_pages_new(v->loop, v->space, &v->huge, e);
+	return r < 0 ? r : worker_new(v->loop, &v->worker, e);
 }
 
 int vgpu_new(const struct vgpu_config *config, struct vgpu **ret, struct ferry_error *e)
@@ -104,6 +106,7 @@ struct vgpu *vgpu_free(struct vgpu *v)
 	watch_remove(v->completions.waker);
 	if (v->be)
 		v->be->ops->close(v->be);
+	huge_pages_free(v->huge);
 	page_space_close(v->space);
 	registry_free(&v->registry);
 	buf_free(&v->info);

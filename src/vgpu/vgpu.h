@@ -20,6 +20,7 @@
 #define VGPU_PENDING_MAX  (1u << 20)   // commands that wait or run, in all sessions: 400 MB of them
 
 struct command;
+struct huge_pages;
 struct queue;
 struct port;
 struct tokens;
@@ -39,6 +40,7 @@ struct completions {
 struct vgpu {
 	struct loop *loop;
 	struct page_space *space;
+	struct huge_pages *huge; // its keeper; NULL where that is off
 	struct backend *be;
 	struct registry registry;
 	struct worker *worker;

@@ -57,6 +57,8 @@ static void on_status(void *arg, json_t *ok, const struct ferry_error *e, int *f
 		json_t *one = json_array_get(all, q->index);
 		json_object_set_new(one, "allocated_bytes",
 			json_integer(json_int_or(ok, "allocated_bytes", 0)));
+		json_object_set_new(
+			one, "huge_bytes", json_integer(json_int_or(ok, "huge_bytes", 0)));
 		json_object_set_new(one, "sessions", json_integer(json_int_or(ok, "sessions", 0)));
 	}
 	let_go(q->s);

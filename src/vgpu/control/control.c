@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "pages/page_huge.h"
 #include "vgpu/control/describe.h"
 #include "vgpu/control/control_private.h"
 
@@ -81,10 +82,10 @@ static void on_status(struct control *c, int64_t id, json_t *args, int *fds, siz
 	const struct vgpu *v = c->v;
 
 	control_answer(c, id,
-		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "state", state_names[c->state],
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "state", state_names[c->state],
 			"allocated_bytes", (json_int_t)page_space_allocated_bytes(v->space),
-			"svm_bytes", (json_int_t)v->svm_bytes, "sessions",
-			(json_int_t)v->n_sessions, "pending",
+			"huge_bytes", (json_int_t)page_huge_bytes(v->space), "svm_bytes",
+			(json_int_t)v->svm_bytes, "sessions", (json_int_t)v->n_sessions, "pending",
 			(json_int_t)(v->n_commands - v->in_flight), "in_flight",
 			(json_int_t)v->in_flight));
 }

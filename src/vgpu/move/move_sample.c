@@ -5,11 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "pages/page_huge.h"
 #include "vgpu/move/move_compare.h"
 #include "vgpu/move/move_pool.h"
 
-// With an exact tracker: arm, wait, scan. Else: digest all, wait, digest and compare.
-enum sample_phase { SAMPLE_LEARNING, SAMPLE_WAITING, SAMPLE_COMPARING, SAMPLE_DONE };
+// With an exact tracker: arm, wait, scan. Where there are huge pages, which would count whole (tracker.h),
+// they are watched for a moment before, so that those that are written are split. Else: digest all,
+// wait, digest and compare.
+enum sample_phase {
+	SAMPLE_LEARNING,
+	SAMPLE_SPLITTING,
+	SAMPLE_WAITING,
+	SAMPLE_COMPARING,
+	SAMPLE_DONE
+};
+
+#define SPLITTING_PART 4 // of the time, before it
 
 struct move_sample {
 	struct page_space *space;
@@ -66,11 +77,11 @@ static int start_compare(struct move_sample *m, bool update)
 	return 0;
 }
 
-static void start_waiting(struct move_sample *m)
+static void start_waiting(struct move_sample *m, enum sample_phase phase, uint32_t ms)
 {
-	m->phase = SAMPLE_WAITING;
+	m->phase = phase;
 	m->started_ns = clock_now_ns();
-	watch_set_timer(m->timer, m->started_ns + m->ms * NSEC_PER_MSEC);
+	watch_set_timer(m->timer, m->started_ns + ms * NSEC_PER_MSEC);
 }
 
 static uint64_t dirty_pages(struct move_sample *m)
@@ -83,23 +94,33 @@ static uint64_t dirty_pages(struct move_sample *m)
 	return pages;
 }
 
+static void scan_exact(struct move_sample *m)
+{
+	bool splitting = m->phase == SAMPLE_SPLITTING;
+	struct ferry_error e = FERRY_ERROR_INIT;
+
+	bitmap_clear_all(&m->dirty);
+	int rc = m->ops->scan(m->tracker, splitting, &m->dirty, &e);
+	if (!rc && splitting)
+		start_waiting(m, SAMPLE_WAITING, m->ms);
+	else
+		finish(m, rc ? 0 : dirty_pages(m), &e);
+}
+
 static void on_timer(void *arg)
 {
 	struct move_sample *m = arg;
 	struct ferry_error e = FERRY_ERROR_INIT;
-	int rc;
 
-	if (!m->ops->exact) {
-		rc = start_compare(m, false);
-		if (rc) {
-			ferry_fail(&e, rc, "no-memory", "sample: %s", strerror(-rc));
-			finish(m, 0, &e);
-		}
+	if (m->ops->exact) {
+		scan_exact(m);
 		return;
 	}
-	bitmap_clear_all(&m->dirty);
-	rc = m->ops->scan(m->tracker, false, &m->dirty, &e);
-	finish(m, rc ? 0 : dirty_pages(m), &e);
+	int rc = start_compare(m, false);
+	if (rc) {
+		ferry_fail(&e, rc, "no-memory", "sample: %s", strerror(-rc));
+		finish(m, 0, &e);
+	}
 }
 
 static void on_wake(void *arg)
@@ -109,7 +130,7 @@ static void on_wake(void *arg)
 	if (move_pool_busy(m->pool))
 		return;
 	if (m->phase == SAMPLE_LEARNING)
-		start_waiting(m);
+		start_waiting(m, SAMPLE_WAITING, m->ms);
 	else if (m->phase == SAMPLE_COMPARING)
 		finish(m, m->compare.pages, NULL);
 }
@@ -120,8 +141,10 @@ static int start_exact(struct move_sample *m, struct ferry_error *e)
 
 	if (!rc)
 		rc = m->ops->arm(m->tracker, e);
-	if (!rc)
-		start_waiting(m);
+	if (!rc && page_huge_any(m->space))
+		start_waiting(m, SAMPLE_SPLITTING, m->ms / SPLITTING_PART);
+	else if (!rc)
+		start_waiting(m, SAMPLE_WAITING, m->ms);
 	return rc;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include "base/clock.h"
 #include "base/test.h"
+#include "pages/page_huge.h"
 #include "vgpu/move/move_root.h"
 
 static struct loop *loop;
@@ -81,6 +82,30 @@ static void samples_count_what_was_written(void)
 		sample_counts(&tracker_wp);
 }
 
+// A page here and there of memory that is huge.
+static void a_sample_of_huge_pages_counts_their_pages(void)
+{
+	struct move_sample *m;
+
+	loop = loop_new();
+	called = false;
+	CHECK_EQ(page_space_new(2 * HUGE_BYTES, &space, NULL), 0);
+	CHECK_EQ(page_space_alloc(space, 2 * HUGE_BYTES, &extent, NULL), 0);
+	memset(page_space_at(space, extent.first), 1, 2 * HUGE_BYTES);
+	CHECK_EQ(page_huge_merge(space, extent.first), 1);
+	CHECK_EQ(page_huge_merge(space, extent.first + HUGE_PAGES), 1);
+	CHECK_EQ(move_sample_begin(loop, space, &tracker_wp, 200, on_sample, NULL, &m, NULL), 0);
+	for (int64_t end = clock_now_ns() + 5 * NSEC_PER_SEC; !called && clock_now_ns() < end;) {
+		*(volatile uint8_t *)page_space_at(space, extent.first + 7) += 1;
+		*(volatile uint8_t *)page_space_at(space, extent.first + 700) += 1;
+		loop_once(loop, 1);
+	}
+	CHECK(called);
+	CHECK_EQ(dirty, 2 * PAGE_BYTES);
+	move_sample_end(m);
+	tear_down();
+}
+
 static void root_is_that_of_a_scan(void)
 {
 	struct digest_root expected;
@@ -101,6 +126,8 @@ static void root_is_that_of_a_scan(void)
 int main(void)
 {
 	RUN(samples_count_what_was_written);
+	if (!tracker_wp.probe(NULL) && !page_huge_probe(NULL))
+		RUN(a_sample_of_huge_pages_counts_their_pages);
 	RUN(root_is_that_of_a_scan);
 	return 0;
 }
