@@ -8,9 +8,11 @@
 #include "base/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 // One line of QEMU's is at most this long (query-qmp-schema is below 300 KiB in QEMU 10).
 #define QMP_LINE_CAP (8u << 20)
@@ -24,6 +26,7 @@ struct command {
 	uint64_t id;
 	char name[48];
 	char *line; // encoded; NULL once sent
+	int pass;   // a descriptor that goes with the line; -1: none
 	bool oob;
 	bool reported; // the callback was called (time-out); the answer is still to come
 	int64_t deadline_ns;
@@ -39,6 +42,7 @@ struct qmp {
 	struct watch *watch;
 	struct watch *timer;
 	struct buf in, out;
+	int out_fd;               // goes with the next byte out; -1: none
 	struct command *commands; // in the order of their ids
 	uint64_t next_id;
 	unsigned in_band; // sent and not answered
@@ -48,14 +52,28 @@ struct qmp {
 	bool freed;    // qmp_free() was called inside one of them
 };
 
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void free_command(struct command *c)
+{
+	close_fd(&c->pass);
+	free(c->line);
+	free(c);
+}
+
 static void destroy(struct qmp *q)
 {
 	while (q->commands) {
 		struct command *c = q->commands;
 		q->commands = c->next;
-		free(c->line);
-		free(c);
+		free_command(c);
 	}
+	close_fd(&q->out_fd);
 	buf_free(&q->in);
 	buf_free(&q->out);
 	free(q);
@@ -118,8 +136,7 @@ static void unlink_command(struct qmp *q, struct command *c)
 		*p = c->next;
 	if (!c->line && !c->oob)
 		q->in_band--;
-	free(c->line);
-	free(c);
+	free_command(c);
 }
 
 // Every command fails, then the owner hears that the connection is gone.
@@ -131,8 +148,7 @@ static void fail_all(struct qmp *q, const struct ferry_error *e)
 		struct command *c = q->commands;
 		q->commands = c->next;
 		report(c, NULL, e);
-		free(c->line);
-		free(c);
+		free_command(c);
 	}
 	if (!q->freed && q->handlers.closed)
 		q->handlers.closed(q->arg, e);
@@ -147,11 +163,53 @@ static void lost(struct qmp *q, int err, const char *why)
 	fail_all(q, &e);
 }
 
-// Sends what the socket takes now. False: the connection is gone, and perhaps `q` with it.
+// Moves commands that may go now into the out buffer; one with a descriptor waits until that is empty.
+static void submit(struct qmp *q)
+{
+	for (struct command *c = q->commands; c && q->ready; c = c->next) {
+		if (!c->line || (!c->oob && q->in_band >= QMP_IN_BAND_MAX))
+			continue;
+		if (c->pass >= 0 && q->out.len)
+			return;
+		if (c->pass >= 0) {
+			q->out_fd = c->pass;
+			c->pass = -1;
+		}
+		buf_put(&q->out, c->line, strlen(c->line));
+		buf_put(&q->out, "\n", 1);
+		free(take_ptr(c->line));
+		if (!c->oob)
+			q->in_band++;
+	}
+}
+
+// send(2), with the descriptor that waits.
+static ssize_t send_some(struct qmp *q)
+{
+	struct iovec bytes = { q->out.data, q->out.len };
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	struct msghdr m = { .msg_iov = &bytes, .msg_iovlen = 1 };
+
+	if (q->out_fd >= 0) {
+		m.msg_control = control;
+		m.msg_controllen = sizeof control;
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &q->out_fd, sizeof(int));
+	}
+	ssize_t n = sendmsg(q->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n > 0)
+		close_fd(&q->out_fd);
+	return n;
+}
+
+// Sends what may go and the socket takes now. False: the connection is gone, and perhaps `q` with it.
 static bool flush(struct qmp *q)
 {
-	while (q->out.len) {
-		ssize_t n = send(q->fd, q->out.data, q->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (submit(q), q->out.len) {
+		ssize_t n = send_some(q);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN) {
@@ -164,20 +222,6 @@ static bool flush(struct qmp *q)
 	}
 	watch_set_events(q->watch, q->out.len ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	return true;
-}
-
-// Moves commands that may go now into the out buffer.
-static void submit(struct qmp *q)
-{
-	for (struct command *c = q->commands; c && q->ready; c = c->next) {
-		if (!c->line || (!c->oob && q->in_band >= QMP_IN_BAND_MAX))
-			continue;
-		buf_put(&q->out, c->line, strlen(c->line));
-		buf_put(&q->out, "\n", 1);
-		free(take_ptr(c->line));
-		if (!c->oob)
-			q->in_band++;
-	}
 }
 
 static void arm_timer(struct qmp *q)
@@ -356,7 +400,6 @@ static void on_socket(void *arg, int fd, uint32_t events)
 		r = receive(q);
 	if (r < 0 || (r > 0 && !read_lines(q)))
 		return;
-	submit(q);
 	if (flush(q))
 		arm_timer(q);
 }
@@ -375,6 +418,7 @@ struct qmp *qmp_new(struct loop *l, int fd, const struct qmp_handlers *handlers,
 		.handlers = *handlers,
 		.arg = arg,
 		.fd = fd,
+		.out_fd = -1,
 		.next_id = 1,
 		.in.limit = QMP_LINE_CAP,
 		.out.limit = QMP_OUT_CAP };
@@ -419,8 +463,8 @@ static char *encode(uint64_t id, const char *command, json_t *args, bool oob)
 	return doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 }
 
-static int add_command(struct qmp *q, const char *command, json_t *args, bool oob, int timeout_ms,
-	qmp_reply_fn fn, void *arg)
+static int add_command(struct qmp *q, const char *command, json_t *args, bool oob, int fd,
+	int timeout_ms, qmp_reply_fn fn, void *arg)
 {
 	if (q->fd < 0) {
 		json_decref(args);
@@ -428,8 +472,10 @@ static int add_command(struct qmp *q, const char *command, json_t *args, bool oo
 	}
 	struct command *c = calloc(1, sizeof *c), **p = &q->commands;
 	char *line = encode(q->next_id, command, args, oob);
+	int pass = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
 
-	if (!c || !line) {
+	if (!c || !line || (fd >= 0 && pass < 0)) {
+		close_fd(&pass);
 		free(c);
 		free(line);
 		return -EINVAL;
@@ -437,6 +483,7 @@ static int add_command(struct qmp *q, const char *command, json_t *args, bool oo
 	int64_t limit_ms = timeout_ms > 0 ? timeout_ms : QMP_TIMEOUT_MS;
 	*c = (struct command){ .id = q->next_id++,
 		.line = line,
+		.pass = pass,
 		.oob = oob,
 		.fn = fn,
 		.arg = arg,
@@ -455,7 +502,13 @@ static int add_command(struct qmp *q, const char *command, json_t *args, bool oo
 int qmp_exec(struct qmp *q, const char *command, json_t *args, int timeout_ms, qmp_reply_fn fn,
 	void *arg)
 {
-	return add_command(q, command, args, false, timeout_ms, fn, arg);
+	return add_command(q, command, args, false, -1, timeout_ms, fn, arg);
+}
+
+int qmp_exec_fd(
+	struct qmp *q, const char *command, json_t *args, int fd, qmp_reply_fn fn, void *arg)
+{
+	return add_command(q, command, args, false, fd, 0, fn, arg);
 }
 
 int qmp_exec_oob(struct qmp *q, const char *command, json_t *args, int timeout_ms, qmp_reply_fn fn,
@@ -465,5 +518,5 @@ int qmp_exec_oob(struct qmp *q, const char *command, json_t *args, int timeout_m
 		json_decref(args);
 		return -EOPNOTSUPP;
 	}
-	return add_command(q, command, args, true, timeout_ms, fn, arg);
+	return add_command(q, command, args, true, -1, timeout_ms, fn, arg);
 }

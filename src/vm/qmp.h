@@ -55,6 +55,10 @@ const char *qmp_version(const struct qmp *q);
 // NULL. 0, or -ENOTCONN, -EINVAL (arguments that cannot be encoded) and then no callback.
 int qmp_exec(struct qmp *q, const char *command, json_t *args, int timeout_ms, qmp_reply_fn fn,
 	void *arg);
+// The same with a descriptor for QEMU (getfd), which stays the caller's. QEMU keeps the one that came last
+// for the command that asks: the next is sent once this one is answered.
+int qmp_exec_fd(
+	struct qmp *q, const char *command, json_t *args, int fd, qmp_reply_fn fn, void *arg);
 // The same out of band (yank, migrate-pause, migrate-recover, query-... do not all allow it): it
 // overtakes commands that QEMU is stuck in. -EOPNOTSUPP where QEMU did not grant it.
 int qmp_exec_oob(struct qmp *q, const char *command, json_t *args, int timeout_ms, qmp_reply_fn fn,

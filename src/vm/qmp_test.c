@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static struct loop *loop;
 static struct qmp *qmp;
@@ -288,6 +289,54 @@ static void changed_lines_never_break_it(void)
 	}
 }
 
+// What the client has sent since the last call with its descriptor, -1: none.
+static int heard_fd(char *text, size_t size)
+{
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+	struct iovec to = { text, size - 1 };
+	struct msghdr m = { .msg_iov = &to,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof control };
+	int fd = -1;
+
+	turn();
+	ssize_t n = recvmsg(server, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	text[n > 0 ? n : 0] = '\0';
+	if (n > 0 && CMSG_FIRSTHDR(&m))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fd);
+	return fd;
+}
+
+static void a_descriptor_goes_with_its_command(void)
+{
+	char text[4096], byte = 0;
+	int pair[2];
+
+	start_ready();
+	CHECK_EQ(pipe(pair), 0);
+	for (int i = 0; i < 5; i++)
+		qmp_exec(qmp, "query-status", NULL, 0, NULL, NULL);
+	CHECK_EQ(qmp_exec_fd(
+			 qmp, "getfd", json_pack("{s:s}", "fdname", "x"), pair[1], on_reply, NULL),
+		0);
+	close(pair[1]); // it has its own
+	int fd = heard_fd(text, sizeof text);
+	CHECK(fd >= 0);
+	CHECK_EQ(lines_in(text), 6);
+	const char *last = strstr(text, "{\"execute\":\"getfd\"");
+	CHECK(last);
+	CHECK_STR(last, "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"x\"},\"id\":6}\n");
+	CHECK_EQ(write(fd, "!", 1), 1);
+	CHECK_EQ(read(pair[0], &byte, 1), 1);
+	close(fd);
+	CHECK_EQ(read(pair[0], &byte, 1), 0); // nobody else has kept it
+	say("{\"return\":{},\"id\":6}\r\n");
+	CHECK_EQ(replies, 1);
+	close(pair[0]);
+	stop();
+}
+
 static void no_oob_without_the_capability(void)
 {
 	start();
@@ -312,6 +361,7 @@ int main(void)
 	RUN(a_callback_may_free_the_client);
 	RUN(nonsense_ends_the_connection_not_the_program);
 	RUN(changed_lines_never_break_it);
+	RUN(a_descriptor_goes_with_its_command);
 	RUN(no_oob_without_the_capability);
 	loop_free(loop);
 }
