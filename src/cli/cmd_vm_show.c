@@ -17,6 +17,7 @@ static void print_vm(const json_t *vm)
 {
 	struct table t;
 	char text[120], size[16], huge[16];
+	int64_t lost = 0;
 	json_t *g;
 	size_t i;
 
@@ -47,8 +48,16 @@ static void print_vm(const json_t *vm)
 			"%lld, tracker %s, %s in use by %lld programs, %s in huge pages",
 			(long long)json_int_or(g, "pid", 0), json_string_or(g, "tracker", "?"),
 			size, (long long)json_int_or(g, "sessions", 0), huge);
-		row(&t, key, json_int_or(g, "pid", 0) ? text : "");
+		bool away = json_bool_or(g, "away", false);
+		row(&t, key,
+			away                       ? "ended by itself, is being replaced"
+			: json_int_or(g, "pid", 0) ? text
+						   : "");
+		lost += json_int_or(g, "lost", 0);
 	}
+	snprintf(text, sizeof text, "%lld", (long long)lost);
+	if (lost)
+		row(&t, "vGPUs lost", text);
 	row(&t, "log", json_string_or(vm, "log", ""));
 	table_print(&t, stdout);
 }

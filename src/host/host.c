@@ -74,6 +74,9 @@ static int load_vm(void *arg, const struct inventory_vm *row, struct ferry_error
 		const json_t *p = json_array_get(vgpus, i);
 		load_pid(p, &vm->vgpus[i].process);
 		vm->vgpus[i].slice = (int)json_int_or(p, "slice", -1);
+		vm->vgpus[i].renew.times = (unsigned)json_int_or(p, "lost", 0);
+		if (json_bool_or(p, "away", false))
+			vm->vgpus[i].renew.stage = RENEW_WAITING;
 	}
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "host/host.h"
 #include "host/inventory.h"
 #include "host/vm_link.h"
+#include "host/vm_renew.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,6 +116,7 @@ void vm_free(struct vm *vm)
 	vm->agent = agent_free(vm->agent);
 	vm_disconnect(vm);
 	watch_remove(vm->qemu.exit);
+	vm_renew_forget(vm);
 	for (unsigned i = 0; i < VM_GPUS_MAX; i++)
 		watch_remove(vm->vgpus[i].process.exit);
 	if (vm->log_fd >= 0)
@@ -210,8 +212,11 @@ void vm_save(struct vm *vm)
 	json_t *vgpus = json_array();
 
 	for (unsigned i = 0; i < vm->n_vgpus; i++) {
-		json_t *p = process_json(&vm->vgpus[i].process);
-		json_object_set_new(p, "slice", json_integer(vm->vgpus[i].slice));
+		const struct vm_vgpu *g = &vm->vgpus[i];
+		json_t *p = process_json(&g->process);
+		json_object_set_new(p, "slice", json_integer(g->slice));
+		json_object_set_new(p, "lost", json_integer(g->renew.times));
+		json_object_set_new(p, "away", json_boolean(vm_renew_is_on(g)));
 		json_array_append_new(vgpus, p);
 	}
 	_cleanup_json_ json_t *processes =
@@ -232,11 +237,14 @@ json_t *vm_to_json(const struct vm *vm)
 	json_t *doc = json_deep_copy(vm->config), *vgpus = json_array();
 	char path[4400];
 
-	for (unsigned i = 0; i < vm->n_vgpus; i++)
-		json_array_append_new(vgpus,
-			json_pack("{s:i, s:I, s:s, s:b}", "index", (int)i, "pid",
-				(json_int_t)vm->vgpus[i].process.pid, "tracker",
-				vm->vgpus[i].tracker, "connected", vm->vgpus[i].link != NULL));
+	for (unsigned i = 0; i < vm->n_vgpus; i++) {
+		const struct vm_vgpu *g = &vm->vgpus[i];
+		json_array_append_new(
+			vgpus, json_pack("{s:i, s:I, s:s, s:b, s:i, s:b}", "index", (int)i, "pid",
+				       (json_int_t)g->process.pid, "tracker", g->tracker,
+				       "connected", g->link != NULL, "lost", (int)g->renew.times,
+				       "away", vm_renew_is_on(g)));
+	}
 	snprintf(path, sizeof path, "%s/vms/%s/vm.log", vm->host->config.state, vm->name);
 	json_object_set_new(doc, "vgpu_processes", vgpus);
 	json_object_set_new(doc, "state", json_string(vm_state_name(vm->state)));

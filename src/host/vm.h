@@ -22,6 +22,7 @@ struct migration;
 struct vm;
 struct vm_kill;
 struct vm_launch;
+struct vm_ports;
 struct vm_stop;
 
 // The contract's states. The numbers stay inside; the names go to files and the wire.
@@ -59,6 +60,27 @@ struct vm_port_checks {
 	struct watch *retry;
 };
 
+// The replacement of a ferry-vgpu that ended by itself; see vm_renew.h.
+enum vm_renew_stage {
+	RENEW_NOT,
+	RENEW_WAITING,  // for its time, and for a migration to end
+	RENEW_STARTING, // its process has not answered yet
+	RENEW_JOINING,  // QEMU takes its ports
+};
+
+struct vm_renew {
+	enum vm_renew_stage stage;
+	unsigned times;            // that it ended, since the VM was started here
+	unsigned in_a_row;         // of these, without a quiet time between
+	int64_t since_ns, back_ns; // that it is away; that the last one took its place
+	struct watch *timer;
+	struct vm_ports *ports;
+	unsigned port;           // that QEMU takes next
+	bool open[VM_PORTS_MAX]; // ports that the guest had open then
+	bool held[VM_PORTS_MAX]; // ports that QEMU holds back
+	bool asking;             // QEMU: its answer is still to come
+};
+
 struct vm_vgpu {
 	struct vm_process process;
 	struct link *link; // to its control socket; NULL while not connected
@@ -69,6 +91,7 @@ struct vm_vgpu {
 	char tracker[16];
 	int slice; // the first of its slices of the device; -1: none of its own (placement.h)
 	struct vm_port_checks ports;
+	struct vm_renew renew;
 	struct vm *vm;
 	unsigned index;
 };
@@ -82,7 +105,8 @@ struct vm_observer {
 	void (*vgpu_event)(
 		void *arg, struct vm *vm, unsigned index, const char *name, json_t *message);
 	// QEMU (index -1) or a ferry-vgpu ended by itself; `status` as waitpid(2), -1 when not known.
-	// true: the observer deals with it. false: the rest of the VM is ended and it is STOPPED.
+	// true: the observer deals with it. false: the rest of the VM is ended and it is STOPPED. In
+	// either case a vGPU of a VM that is RUNNING is replaced (vm_renew.h), once no migration is on.
 	bool (*exited)(void *arg, struct vm *vm, int index, int status);
 	// A control connection is there again after it was lost: QMP (index -1) or a vGPU's. Events
 	// in between are lost; ask.
@@ -182,8 +206,8 @@ void vm_discard(struct vm *vm, const char *owner, const char *reason, vm_done_fn
 void vm_stop(struct vm *vm, int timeout_ms, vm_progress_fn progress, vm_done_fn done, void *arg);
 
 // At start of the daemon: looks for the recorded processes, watches them, connects again. A VM
-// whose processes are gone is STOPPED, unless it is INCOMING, SEALED or COMMITTED: these are
-// left to migration_recover().
+// whose QEMU is gone is STOPPED, unless it is INCOMING, SEALED or COMMITTED: these are
+// left to migration_recover(). A vGPU of a VM that is RUNNING is replaced where it is gone.
 void vm_adopt(struct vm *vm);
 
 // The driver registers itself while it moves this VM; NULL ends it.

@@ -5,6 +5,8 @@
 #include "host/agent.h"
 #include "host/host.h"
 #include "host/vm_link.h"
+#include "host/vm_renew.h"
+#include "host/vm_user.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,10 +25,16 @@ static void on_rest_ended(void *arg, struct vm *vm, const struct ferry_error *e)
 {
 	struct ferry_error why = FERRY_ERROR_INIT;
 
-	if (vm->state == VM_STOPPED)
-		return;
-	if (vm_set_state(vm, VM_STOPPED, vm->epoch, NULL, "a process of it ended", &why) < 0)
+	if (vm->state != VM_STOPPED &&
+		vm_set_state(vm, VM_STOPPED, vm->epoch, NULL, "a process of it ended", &why) < 0)
 		log_error("%s", why.message);
+	if (vm->stop)
+		vm_stop_process_ended(vm);
+}
+
+void vm_end(struct vm *vm)
+{
+	vm_kill(vm, on_rest_ended, NULL);
 }
 
 // Neither a launch nor a stop nor a kill: it ended by itself.
@@ -39,10 +47,11 @@ static void ended_by_itself(struct vm *vm, int index, int status)
 	vm_log(vm, "%s ended by itself (%s)", who, how);
 	host_event(vm->host, vm, "vm.process-ended",
 		json_pack("{s:s, s:s}", "process", who, "status", how));
-	if (vm->observer && vm->observer->exited &&
-		vm->observer->exited(vm->observer_arg, vm, index, status))
-		return;
-	vm_kill(vm, on_rest_ended, NULL);
+	bool dealt_with = vm->observer && vm->observer->exited &&
+			  vm->observer->exited(vm->observer_arg, vm, index, status);
+	bool replaced = index >= 0 && vm_renew(&vm->vgpus[index], how);
+	if (!dealt_with && !replaced)
+		vm_end(vm);
 }
 
 static void on_exit_of(void *arg, pid_t pid, int status)
@@ -96,7 +105,7 @@ int vm_watch_process(
 }
 
 // What a daemon that starts makes of one recorded process.
-static bool find_again(struct vm *vm, int index)
+static void find_again(struct vm *vm, int index)
 {
 	struct vm_process *p = vm_process(vm, index);
 	pid_t pid = p->pid;
@@ -104,30 +113,41 @@ static bool find_again(struct vm *vm, int index)
 
 	p->pid = 0;
 	p->start_time = 0;
-	return pid && vm_watch_process(vm, index, pid, start, NULL) == 0;
+	if (pid)
+		vm_watch_process(vm, index, pid, start, NULL);
+}
+
+// What is left of a VM that runs.
+static void adopt_running(struct vm *vm)
+{
+	if (!vm->qemu.pid) {
+		vm_log(vm, "ended while ferryd was away");
+		vm_end(vm);
+		return;
+	}
+	vm->booted = true;
+	agent_follow(vm);
+	vm_renew_adopt(vm);
 }
 
 void vm_adopt(struct vm *vm)
 {
-	bool all = find_again(vm, -1);
-
+	find_again(vm, -1);
 	for (unsigned i = 0; i < vm->n_vgpus; i++)
-		if (!find_again(vm, (int)i))
-			all = false;
+		find_again(vm, (int)i);
+	vm_user_find_again(vm);
 	if (vm->qemu.pid)
 		vm_connect_qmp(vm, NULL, NULL);
+	else
+		vm_renew_forget(vm);
 	for (unsigned i = 0; i < vm->n_vgpus; i++)
 		if (vm->vgpus[i].process.pid)
 			vm_connect_vgpu(&vm->vgpus[i], NULL, NULL);
 	if (vm_has_processes(vm))
 		vm_log(vm, "ferryd is back, QEMU %d, state %s", (int)vm->qemu.pid,
 			vm_state_name(vm->state));
-	if (vm->state == VM_RUNNING && !all) {
-		vm_log(vm, "ended while ferryd was away");
-		vm_kill(vm, on_rest_ended, NULL);
-	} else if (vm->state == VM_RUNNING) {
-		vm->booted = true;
-		agent_follow(vm);
+	if (vm->state == VM_RUNNING) {
+		adopt_running(vm);
 	} else if (vm->state == VM_INCOMING || vm->state == VM_SEALED) {
 		vm->booted = true; // elsewhere, before it came
 	} else if (vm->state == VM_STOPPED && vm_has_processes(vm)) {

@@ -143,7 +143,7 @@ static int start_programs(struct vm_launch *l, struct ferry_error *e)
 	if (r == 0)
 		r = vm_user_take(vm, e);
 	if (r == 0)
-		r = vm_ports_open(&ports, vm->n_vgpus, vm->n_ports, e);
+		r = vm_ports_open(&ports, 0, vm->n_vgpus, vm->n_ports, e);
 	for (unsigned i = 0; i < vm->n_vgpus && r == 0; i++)
 		r = vm_start_vgpu(vm, i, &ports, l->incoming, e);
 	if (r == 0)
@@ -207,6 +207,8 @@ void vm_launch(struct vm *vm, bool incoming, vm_progress_fn progress, vm_done_fn
 	};
 	vm->launch = l;
 	vm->booted = incoming;
+	for (unsigned i = 0; i < vm->n_vgpus; i++)
+		vm->vgpus[i].renew = (struct vm_renew){ .stage = RENEW_NOT };
 	if (!incoming)
 		note_host(vm);
 	step(l, vm->n_vgpus ? "starting ferry-vgpu and QEMU" : "starting QEMU");

@@ -27,6 +27,9 @@ static inline struct vm_process *vm_process(struct vm *vm, int index) // -1: QEM
 	return index < 0 ? &vm->qemu : &vm->vgpus[index].process;
 }
 
+// Ends what is left of a VM that cannot go on; it is STOPPED then.
+void vm_end(struct vm *vm);
+
 // Each other's work, told of a process that ended.
 void vm_launch_process_ended(struct vm *vm, const struct ferry_error *e);
 void vm_kill_process_ended(struct vm *vm);

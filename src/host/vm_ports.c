@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "host/host.h"
 #include "vm/cmdline.h"
+#include "vm/qtree.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,10 +40,9 @@ static void done(struct vm_vgpu *g)
 
 static void ask_vgpu(struct vm_vgpu *g);
 
-// A port that QEMU does not name is not known to be closed: nothing is ended.
-static bool is_open(const json_t *chardevs, unsigned gpu, unsigned port)
+static const json_t *chardev_of(const json_t *chardevs, unsigned gpu, unsigned port)
 {
-	char label[16];
+	char label[24];
 	json_t *one;
 	size_t i;
 
@@ -50,9 +50,50 @@ static bool is_open(const json_t *chardevs, unsigned gpu, unsigned port)
 	json_array_foreach((json_t *)chardevs, i, one)
 	{
 		if (!strcmp(json_string_or(one, "label", ""), label))
-			return json_bool_or(one, "frontend-open", true);
+			return one;
+	}
+	return NULL;
+}
+
+// A port that QEMU does not name is not known to be closed: nothing is ended.
+bool vm_port_is_open(const json_t *chardevs, unsigned gpu, unsigned port)
+{
+	return json_bool_or(chardev_of(chardevs, gpu, port), "frontend-open", true);
+}
+
+bool vm_ports_are_broken(const json_t *chardevs, unsigned gpu, unsigned ports)
+{
+	for (unsigned i = 0; i < ports; i++) {
+		const char *what = json_string_or(chardev_of(chardevs, gpu, i), "filename", "");
+		if (strncmp(what, "disconnected", strlen("disconnected")))
+			return false;
 	}
 	return true;
+}
+
+static bool ask_qemu(struct vm_vgpu *g, const char *command, json_t *args, qmp_reply_fn fn)
+{
+	if (g->vm->qmp)
+		return qmp_exec(g->vm->qmp, command, args, 0, fn, g) == 0;
+	json_decref(args);
+	return false;
+}
+
+// Where the guest has it open, or that cannot be known, nothing is ended.
+static void on_qtree(void *arg, const json_t *ret, const struct ferry_error *e)
+{
+	struct vm_vgpu *g = arg;
+	char id[24];
+
+	if (!g->ports.asking)
+		return;
+	snprintf(id, sizeof id, "gpu%up%u", g->index, g->ports.index);
+	if (e && strcmp(e->code, "qemu"))
+		later(g);
+	else if (!json_is_string(ret) || qtree_is_open(json_string_value(ret), id))
+		done(g);
+	else
+		ask_vgpu(g);
 }
 
 static void on_chardevs(void *arg, const json_t *ret, const struct ferry_error *e)
@@ -63,10 +104,12 @@ static void on_chardevs(void *arg, const json_t *ret, const struct ferry_error *
 		return;
 	if (e)
 		later(g);
-	else if (is_open(ret, g->index, g->ports.index))
+	else if (vm_port_is_open(ret, g->index, g->ports.index))
 		done(g);
-	else
+	else if (!g->renew.times)
 		ask_vgpu(g);
+	else if (!ask_qemu(g, "human-monitor-command", qtree_args(), on_qtree)) // qtree.h
+		later(g);
 }
 
 // What the vGPU has on the port now: a first look, or what came after the one that was ended.
@@ -89,7 +132,7 @@ static void on_session(void *arg, json_t *ok, const struct ferry_error *e, int *
 	g->ports.session = json_int_or(ok, "session", 0);
 	if (!g->ports.session)
 		done(g);
-	else if (!g->vm->qmp || qmp_exec(g->vm->qmp, "query-chardev", NULL, 0, on_chardevs, g) < 0)
+	else if (!ask_qemu(g, "query-chardev", NULL, on_chardevs))
 		later(g);
 }
 
@@ -138,7 +181,7 @@ static void on_look(void *arg, const json_t *ret, const struct ferry_error *e)
 		log_debug("%s: its ports were not looked at: %s", vm->name, e->message);
 	for (unsigned gpu = 0; !e && gpu < vm->n_vgpus; gpu++) {
 		for (unsigned port = 0; port < vm->n_ports; port++)
-			if (!is_open(ret, gpu, port))
+			if (!vm_port_is_open(ret, gpu, port))
 				vm->vgpus[gpu].ports.closed[port] = true;
 		next(&vm->vgpus[gpu]);
 	}

@@ -15,5 +15,9 @@ void vm_ports_changed(struct vm *vm, const json_t *data);
 // lost; not for one that was just loaded: QEMU 7.2 opens its ports by a timer of the guest's clock
 // (virtio_serial_post_load_timer_cb), and until that has fired calls them all closed.
 void vm_ports_look(struct vm *vm);
+// Whether QEMU's answer to query-chardev says that the guest has the port open; yes where it does not say.
+bool vm_port_is_open(const json_t *chardevs, unsigned gpu, unsigned port);
+// Whether it says of all those ports that nobody is at the other end.
+bool vm_ports_are_broken(const json_t *chardevs, unsigned gpu, unsigned ports);
 // The vGPU, or QEMU, is no longer asked; answers under way are ignored.
 void vm_ports_forget(struct vm_vgpu *g);

@@ -214,6 +214,41 @@ static void what_was_missed_is_looked_at(void)
 	end();
 }
 
+// Whether QEMU was asked for its tree; then it answers that the guest has port 3 open, or not.
+static bool qemu_asked_tree(bool open)
+{
+	char text[4096], line[200];
+	ssize_t n = recv(monitor, text, sizeof text - 1, MSG_DONTWAIT);
+
+	text[n > 0 ? n : 0] = 0;
+	if (!strstr(text, "info qtree"))
+		return false;
+	snprintf(line, sizeof line,
+		"{\"return\":\"dev: virtserialport, id \\\"gpu0p3\\\"\\r\\nport 5, guest %s, host "
+		"on, "
+		"throttle off\",\"id\":%d}\r\n",
+		open ? "on" : "off", ++qmp_id);
+	say(line);
+	return true;
+}
+
+static void of_a_replaced_vgpu_qemu_is_asked_twice(void)
+{
+	begin();
+	g->renew.times = 1;
+	there[3] = 7;
+	for (int open = 1; open >= 0; open--) {
+		changed("gpu0p3", false);
+		saw("3:0 ");
+		CHECK(qemu_asked(false));
+		saw("");
+		CHECK(qemu_asked_tree(open));
+		saw(open ? "" : "3:7 ");
+		CHECK_EQ(there[3], open ? 7 : 0);
+	}
+	end();
+}
+
 static void a_lost_connection_ends_nothing(void)
 {
 	begin();
@@ -237,5 +272,6 @@ int main(void)
 	RUN(other_ports_are_nobodys_business);
 	RUN(a_closed_gate_defers_it);
 	RUN(what_was_missed_is_looked_at);
+	RUN(of_a_replaced_vgpu_qemu_is_asked_twice);
 	RUN(a_lost_connection_ends_nothing);
 }

@@ -29,10 +29,11 @@ void vm_ports_init(struct vm_ports *p)
 	memset(p->qemus, 0xff, sizeof p->qemus);
 }
 
-int vm_ports_open(struct vm_ports *p, unsigned vgpus, unsigned each, struct ferry_error *e)
+int vm_ports_open(
+	struct vm_ports *p, unsigned first, unsigned vgpus, unsigned each, struct ferry_error *e)
 {
 	p->each = each;
-	for (unsigned i = 0; i < vgpus * each; i++) {
+	for (unsigned i = first * each; i < (first + vgpus) * each; i++) {
 		int pair[2];
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 			return ferry_fail(e, errno, "no-ports", "cannot make the vGPU's ports: %m");

@@ -5,7 +5,7 @@
 
 #include "host/vm.h"
 
-// Both ends of the ports of one VM's vGPUs, made before either side starts.
+// Both ends of the ports of a VM's vGPUs, made before either side has them.
 struct vm_ports {
 	unsigned each;              // of each vGPU
 	int ours[VM_PORTS_ALL_MAX]; // a vGPU's one after the other
@@ -13,8 +13,9 @@ struct vm_ports {
 };
 
 void vm_ports_init(struct vm_ports *p); // none
-// `each` for each vGPU, VM_PORTS_ALL_MAX in all at most.
-int vm_ports_open(struct vm_ports *p, unsigned vgpus, unsigned each, struct ferry_error *e);
+// Those of `vgpus` vGPUs from `first` on, `each` for each; VM_PORTS_ALL_MAX in all at most.
+int vm_ports_open(
+	struct vm_ports *p, unsigned first, unsigned vgpus, unsigned each, struct ferry_error *e);
 void vm_ports_close(struct vm_ports *p);
 
 int vm_start_vgpu(struct vm *vm, unsigned index, const struct vm_ports *ports, bool incoming,

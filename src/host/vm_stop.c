@@ -7,6 +7,7 @@
 #include "host/agent.h"
 #include "host/host.h"
 #include "host/vm_link.h"
+#include "host/vm_renew.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -105,6 +106,7 @@ void vm_kill(struct vm *vm, vm_done_fn done, void *arg)
 	vm->kill->last = &w->next;
 	if (!first)
 		return;
+	vm_renew_forget(vm);
 	if (vm->qemu.pid)
 		process_kill(vm->qemu.pid, vm->qemu.start_time, SIGKILL);
 	signal_vgpus(vm, SIGTERM);

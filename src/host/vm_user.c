@@ -19,9 +19,14 @@ struct taken {
 	bool by[USERS];
 };
 
+static bool is_ours(uid_t user)
+{
+	return user >= VGPU_USERS_FIRST && user <= VGPU_USERS_LAST;
+}
+
 static void take(struct taken *t, uid_t user)
 {
-	if (user >= VGPU_USERS_FIRST && user <= VGPU_USERS_LAST)
+	if (is_ours(user))
 		t->by[user - VGPU_USERS_FIRST] = true;
 }
 
@@ -69,8 +74,7 @@ static int choose(const struct vm *vm, unsigned *ret, struct ferry_error *e)
 	for (const struct vm *other = vm->host->vms; other; other = other->next)
 		if (other != vm)
 			take(&t, owner_of(other));
-	bool has_own = own >= VGPU_USERS_FIRST && own <= VGPU_USERS_LAST;
-	unsigned first = has_own ? own - VGPU_USERS_FIRST : first_choice(vm);
+	unsigned first = is_ours(own) ? own - VGPU_USERS_FIRST : first_choice(vm);
 	for (unsigned i = 0; i < USERS; i++) {
 		unsigned k = (first + i) % USERS;
 		if (!t.by[k]) {
@@ -96,4 +100,11 @@ int vm_user_take(struct vm *vm, struct ferry_error *e)
 	if (r == 0 && (mkdir(path, 0700) < 0 || chown(path, vm->user, vm->user) < 0))
 		r = ferry_fail(e, errno, "file", "cannot make %s: %m", path);
 	return r;
+}
+
+void vm_user_find_again(struct vm *vm)
+{
+	uid_t own = owner_of(vm);
+
+	vm->user = geteuid() == 0 && is_ours(own) ? own : 0;
 }

@@ -4,7 +4,6 @@ happened; after COMMIT it must run on the destination. In no case does it run tw
 
 from __future__ import annotations
 
-import re
 import time
 
 from lab import control
@@ -213,22 +212,6 @@ class SourceVgpuTest(VmTest):
         self.assertTrue(answer.code, answer.result)
         self.wait("b to be rid of the VM", lambda: not self.processes("b"), 20)
         self.assertNotEqual(self.state("b"), "running")
-
-
-class LostVgpuTest(VmTest):
-    def test_a_kernel_that_ends_its_vgpu_ends_its_vm_which_says_so(self) -> None:
-        """By a fault of its own, and by the driver's abort(3), which the first process of a PID namespace would ignore."""
-        self.boot(programs=("tests/api/api-lost",))
-        log = self.lab.host("a").state / "vms" / VM / "vm.log"
-        for n, how in enumerate(("null", "undefined"), start=1):
-            answer = self.ferry.run("a", "vm", "exec", VM, "--", "api-lost", how)
-            self.assertNotEqual(answer.exit, 0, self.describe(answer))
-            self.wait("the VM to be stopped", lambda: self.state("a") == "stopped", 20)
-            self.assertEqual(self.processes("a"), [])
-            said = re.findall(r"ferry-vgpu 0 ended by itself \(signal \d+", log.read_text(errors="replace"))
-            self.assertEqual(len(said), n, said)
-            self.ferry.must("a", "vm", "start", VM, timeout=90)
-            self.assertEqual(self.ferry.guest("a", VM, "echo", "here"), (0, "here\n"))
 
 
 class RefusedTest(VmTest):

@@ -19,6 +19,7 @@
 
 #define RELEASES_AT_ONCE 256
 #define IN_BYTES         (8 * PROTO_FRAME_MAX)
+#define HELLO_TRIES      4
 #define COMMAND_FRAMES   4 // that a command's messages take at most, and something for others
 
 struct session session = {
@@ -96,6 +97,16 @@ static int open_connection(void)
 	return session.fd;
 }
 
+// A VM's vGPU that ends meanwhile is replaced: the guest's kernel has the next write wait for that.
+static int greet(void)
+{
+	int r = -EPIPE;
+
+	for (int tries = 0; tries < HELLO_TRIES && r == -EPIPE; tries++)
+		r = hello_exchange(session.in, IN_BYTES);
+	return r;
+}
+
 cl_int session_open(void)
 {
 	if (session.open)
@@ -106,7 +117,7 @@ cl_int session_open(void)
 			"end one of the programs that use OpenCL, then start this one again");
 	if (r < 0)
 		return CL_PLATFORM_NOT_FOUND_KHR;
-	r = hello_exchange(session.in, IN_BYTES);
+	r = greet();
 	if (r == -EUSERS)
 		say_refused("as many programs as it serves use the vGPU already",
 			"end one of them, then start this one again");

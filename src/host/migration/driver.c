@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/vm_renew.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -54,6 +55,7 @@ void driver_detach(struct migration *m)
 	if (m->vm && m->vm->migration == m) {
 		m->vm->migration = NULL;
 		vm_observe(m->vm, NULL, NULL);
+		vm_renew_look(m->vm);
 	}
 	m->vm = NULL;
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "host/settings.h"
+#include "host/vm_renew.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -256,6 +257,12 @@ static int check(const struct vm *vm, const struct migration_params *p, struct f
 	if (vm->state != VM_RUNNING)
 		return ferry_fail(e, EINVAL, "not-running", "VM '%s' is %s here, not running",
 			vm->name, vm_state_name(vm->state));
+	if (vm_renew_any(vm)) {
+		ferry_fail(e, ENODEV, "vgpu-away",
+			"a ferry-vgpu of VM '%s' ended by itself and is being replaced", vm->name);
+		ferry_error_remedy(e, "try again once it is there");
+		return -ENODEV;
+	}
 	if (mode_from_name(p->mode, &mode) < 0) {
 		ferry_fail(e, EOPNOTSUPP, "mode", "mode '%s' is not there", p->mode);
 		ferry_error_remedy(e, "use precopy, stop-copy or single-pass");

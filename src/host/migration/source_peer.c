@@ -3,6 +3,7 @@
 #include "host/migration/driver.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/vm_renew.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,6 +13,23 @@
 #define ROUND_TRIPS 3
 
 static void on_round_trip(struct migration *m, const json_t *ok, const struct ferry_error *e);
+
+static void never_begun(struct migration *m, const struct ferry_error *why)
+{
+	m->source.reason = *why;
+	m->source.phase = "connecting";
+	result_tell(m, OUTCOME_FAILED);
+	driver_end(m);
+}
+
+static void vgpu_away(struct migration *m)
+{
+	struct ferry_error e = FERRY_ERROR_INIT;
+
+	ferry_fail(&e, ENODEV, "vgpu-away", "a ferry-vgpu of VM '%s' ended by itself", m->vm_name);
+	ferry_error_remedy(&e, "try again once it is replaced");
+	never_begun(m, &e);
+}
 
 // Its time is the link's round trip; its answer can only be "none".
 static void ask(struct migration *m)
@@ -32,6 +50,10 @@ static void on_round_trip(struct migration *m, const json_t *ok, const struct fe
 		m->round_trip_ns = ns;
 	if (++m->asked < ROUND_TRIPS) {
 		ask(m);
+		return;
+	}
+	if (vm_renew_any(m->vm)) {
+		vgpu_away(m);
 		return;
 	}
 	source_configure(m, &cfg);
@@ -64,10 +86,7 @@ static void on_closed(void *arg, struct peer *p, const struct ferry_error *why)
 		driver_feed_type(m, EV_LINK_LOST);
 		return;
 	}
-	m->source.reason = *why;
-	m->source.phase = "connecting";
-	result_tell(m, OUTCOME_FAILED);
-	driver_end(m);
+	never_begun(m, why);
 }
 
 static void on_sealed(struct migration *m, json_t *message)

@@ -3,6 +3,7 @@
 #include "host/host.h"
 #include "host/precheck/precheck.h"
 #include "host/settings.h"
+#include "host/vm_renew.h"
 #include "vgpu/profile.h"
 
 // What keeps a VM on its host, by the prefix of the device's text.
@@ -60,7 +61,14 @@ static void check_state(struct vm *vm, json_t *findings)
 			"VM '%s' is %s", vm->name,
 			vm->launch ? "starting" : vm_state_name(vm->state));
 	for (unsigned i = 0; i < vm->n_vgpus && vm->state == VM_RUNNING; i++)
-		if (!vm->vgpus[i].link)
+		if (vm_renew_is_on(&vm->vgpus[i]))
+			finding_add(findings, SEVERITY_REFUSE, "vgpu-away",
+				"try again when `ferry vm show` has its process: within a minute, "
+				"or "
+				"the VM's log says why not",
+				"ferry-vgpu %u of VM '%s' ended by itself and is being replaced", i,
+				vm->name);
+		else if (!vm->vgpus[i].link)
 			finding_add(findings, SEVERITY_REFUSE, "vgpu-not-connected",
 				"see the VM's vgpu log; a running ferry-vgpu is connected again by "
 				"itself",

@@ -15,6 +15,9 @@
 // - A VM's port outlives the processes that use it, and one that is killed leaves its last frame cut
 //   anywhere. So a guest begins on a port with PROTO_DATA_FRAME_MAX zeros: whatever frame was cut ends
 //   in them, and zeros where a frame should begin end the session; then comes hello.
+// - A VM outlives its vGPU. The one that takes the place of another begins on each port that the guest has
+//   open with PROTO_FRAME_MAX bytes PROTO_LOST, for a process that knows nothing of the change: whatever
+//   frame was cut ends in them, with no status in it that says success, and no frame begins with them.
 // - A frame that breaks the protocol (unknown op, bad field, unknown object, id in use) ends the
 //   session; an OpenCL error does not: it comes as answer, event_status or failed.
 // - clEnqueueMapBuffer is read into guest memory, clEnqueueUnmapMemObject a write of it.
@@ -46,6 +49,7 @@
 #define PROTO_INFO_MAX       28672
 #define PROTO_LOG_MAX        (1u << 20)
 #define PROTO_OBJECTS_MAX    (1u << 20)
+#define PROTO_LOST           0xff
 #define PROTO_HELLO_MAGIC    0x4f4c4c4548595246ULL // "FRYHELLO"
 
 // Header flags.

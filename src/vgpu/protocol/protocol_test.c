@@ -115,6 +115,42 @@ static void check_op(uint16_t op, const char *text)
 #include "vgpu/protocol/protocol.def"
 #include "vgpu/protocol/protocol_undef.h"
 
+// What a process has read of a frame, and then the beginning of another vGPU. 1: the frame is whole.
+static int cut_at(const struct buf *whole, size_t n, struct p_frame *ret)
+{
+	static uint8_t bytes[2 * PROTO_FRAME_MAX];
+	struct p_frame next;
+
+	memcpy(bytes, whole->data, n);
+	memset(bytes + n, PROTO_LOST, PROTO_FRAME_MAX);
+	int r = p_frame_next(bytes, n + PROTO_FRAME_MAX, ret);
+	if (r > 0)
+		CHECK_EQ(p_frame_next(bytes + ret->length, sizeof bytes - ret->length, &next),
+			-EBADMSG);
+	CHECK(r);
+	return r;
+}
+
+static void a_frame_that_another_vgpu_ends_says_no_success(void)
+{
+	const struct p_answer answer = { .stream = 7, .bytes = 4096 };
+	const struct p_event_status event = { .event = 9 };
+	const size_t status_end = PROTO_HEADER + 8;
+	_cleanup_buf_ struct buf a = { 0 }, b = { 0 };
+	struct p_answer got_answer;
+	struct p_event_status got_event;
+	struct p_frame f;
+
+	CHECK_EQ(p_put_answer(&a, 0, 0, &answer), 0);
+	CHECK_EQ(p_put_event_status(&b, 0, 0, &event), 0);
+	for (size_t n = 0; n < a.len; n++)
+		if (cut_at(&a, n, &f) > 0 && p_get_answer(&f, &got_answer) == 0)
+			CHECK(got_answer.status < 0 || got_answer.bytes != answer.bytes);
+	for (size_t n = 0; n < status_end; n++)
+		if (cut_at(&b, n, &f) > 0 && p_get_event_status(&f, &got_event) == 0)
+			CHECK(got_event.status < 0);
+}
+
 static void every_message_survives_and_no_cut_one_does(void)
 {
 #define MSG(name, number, direction, credit) check_##name();
@@ -240,6 +276,7 @@ static void unknown_numbers_are_unknown(void)
 int main(void)
 {
 	RUN(every_message_survives_and_no_cut_one_does);
+	RUN(a_frame_that_another_vgpu_ends_says_no_success);
 	RUN(a_field_over_its_cap_is_not_sent);
 	RUN(fields_within_caps_can_still_be_too_long_together);
 	RUN(a_received_field_over_its_cap_is_refused);
