@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several processes at once, and what fork(2) does: a child that had no OpenCL before has its own; one
-// that inherits its parent's objects can use none of them, and the parent notices nothing.
+// that inherits its parent's objects can use none of them, and the parent notices nothing. And signals.
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "api.h"
@@ -82,6 +84,31 @@ static void children_compute_side_by_side(void)
 	close(there[1]);
 }
 
+static void ignore(int number)
+{
+}
+
+// Five thousand a second, whose handler has calls return early (EINTR): poll(2) does so in any case.
+static void signals_interrupt_nothing(void)
+{
+	const struct sigaction action = { .sa_handler = ignore };
+	const struct itimerval often = { { 0, 200 }, { 0, 200 } };
+
+	for (int i = 0; i < 8; i++) {
+		pid_t pid = fork();
+		CHECK(pid >= 0);
+		if (!pid) {
+			CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+			CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+			struct cl c = cl_setup();
+			cl_program p = cl_build(&c, source);
+			compute(&c, cl_kernel_of(p, "k"), i);
+			_exit(0);
+		}
+		expect_exit(pid, 0);
+	}
+}
+
 static bool through_ferry(cl_platform_id p)
 {
 	char suffix[32] = "";
@@ -157,6 +184,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	RUN(children_compute_side_by_side);
+	RUN(signals_interrupt_nothing);
 	struct cl c = cl_setup();
 	cl_program p = cl_build(&c, source);
 	cl_kernel k = cl_kernel_of(p, "k");

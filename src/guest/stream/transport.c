@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #define PORTS_MAX 93
 #define PAGE      4096
@@ -188,6 +189,13 @@ ssize_t transport_read(int fd, void *bytes, size_t n)
 bool transport_readable(int fd, int timeout_ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int64_t end = clock_now_ns() + timeout_ms * NSEC_PER_MSEC, left;
+	int r;
 
-	return poll(&p, 1, timeout_ms) > 0;
+	// A program's signals interrupt it, whatever their handlers ask for.
+	while ((r = poll(&p, 1, timeout_ms)) < 0 && errno == EINTR) {
+		left = end - clock_now_ns();
+		timeout_ms = left > 0 ? (int)(left / NSEC_PER_MSEC) + 1 : 0;
+	}
+	return r > 0;
 }
