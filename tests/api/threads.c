@@ -4,6 +4,7 @@
 #include "api.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 
 #define THREADS 6
@@ -191,6 +192,36 @@ static void a_long_blocking_write_that_waits_disturbs_nobody(void)
 	free(got);
 }
 
+static void *box_there_and_back(void *unused)
+{
+	enum { SIDE = 600, ROW = 1000 };
+	static char there[SIDE * SIDE], back[SIDE * SIDE];
+	const size_t at[] = { 1, 1, 0 }, zero[3] = { 0 }, region[] = { SIDE, SIDE, 1 };
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, 1 << 20, NULL);
+
+	for (size_t i = 0; i < sizeof there; i++)
+		there[i] = (char)(i * 7);
+	OK(clEnqueueWriteBufferRect(
+		c.queue, m, CL_FALSE, at, zero, region, ROW, 0, SIDE, 0, there, 0, NULL, NULL));
+	OK(clEnqueueReadBufferRect(
+		c.queue, m, CL_TRUE, at, zero, region, ROW, 0, SIDE, 0, back, 0, NULL, NULL));
+	CHECK(!memcmp(there, back, sizeof back));
+	OK(clReleaseMemObject(m));
+	return NULL;
+}
+
+static void a_small_stack_is_enough(void)
+{
+	pthread_attr_t small;
+	pthread_t thread;
+
+	CHECK_EQ(pthread_attr_init(&small), 0);
+	CHECK_EQ(pthread_attr_setstacksize(&small, 64 << 10), 0);
+	CHECK_EQ(pthread_create(&thread, &small, box_there_and_back, NULL), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_EQ(pthread_attr_destroy(&small), 0);
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -201,6 +232,7 @@ int main(void)
 	RUN(one_thread_frees_another);
 	RUN(long_writes_do_not_disturb_small_calls);
 	RUN(a_long_blocking_write_that_waits_disturbs_nobody);
+	RUN(a_small_stack_is_enough);
 	OK(clReleaseMemObject(shared));
 	OK(clReleaseProgram(program));
 	cl_teardown(&c);

@@ -162,9 +162,13 @@ static bool is_flat(const struct region *r)
 	return r->rows == 1 && r->slices == 1;
 }
 
-// A contiguous region needs no copy of its own before the frame's.
-static const uint8_t *piece(const struct region *r, uint64_t offset, uint8_t *scratch, size_t n)
+// A contiguous region needs no copy of its own before the frame's. Others are gathered in memory that belongs to
+// whoever has the lock (a program's thread may have a small stack): there must be room for the message, so that
+// sending it does not give the lock up.
+static const uint8_t *piece(const struct region *r, uint64_t offset, size_t n)
 {
+	static uint8_t scratch[PROTO_DATA_MAX];
+
 	if (is_flat(r))
 		return r->base + offset;
 	region_gather(r, offset, scratch, n);
@@ -173,11 +177,13 @@ static const uint8_t *piece(const struct region *r, uint64_t offset, uint8_t *sc
 
 cl_int transfer_some(uint32_t stream, const struct region *r, uint64_t *offset)
 {
-	uint8_t scratch[PROTO_DATA_MAX];
 	uint64_t left = region_bytes(r) - *offset;
 	size_t n = left < PROTO_DATA_MAX ? (size_t)left : PROTO_DATA_MAX;
-	struct p_data m = { stream, *offset, { piece(r, *offset, scratch, n), n } };
+	cl_int err = session_room(1);
 
+	if (err)
+		return err;
+	struct p_data m = { stream, *offset, { piece(r, *offset, n), n } };
 	*offset += n;
 	return send_data(0, &m, NULL);
 }
@@ -279,12 +285,14 @@ static cl_int write_flat(
 static cl_int write_box(
 	struct command *c, cl_mem m, const struct rect *at, const struct region *r, struct later *l)
 {
-	uint8_t scratch[PROTO_INLINE_MAX];
 	size_t n = l ? 0 : inline_bytes(region_bytes(r));
+	cl_int err = session_room(1);
 	struct p_write_rect msg = { c->queue->o.id, m->o.id, event_id(c->event), rect_origin(at),
 		rect_region(at), at->row_pitch, at->slice_pitch, waits_ids(&c->waits),
-		{ piece(r, 0, scratch, n), n } };
-	cl_int err = send_write_rect(l ? P_LATER : 0, &msg, &c->seq);
+		{ piece(r, 0, n), n } };
+
+	if (!err)
+		err = send_write_rect(l ? P_LATER : 0, &msg, &c->seq);
 
 	return write_rest(c, err, r, n, l);
 }
