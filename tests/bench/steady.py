@@ -31,6 +31,7 @@ from tests.bench.ticks import Place, Ticks, steps_of, tokens
 TURNS = int(os.environ.get("TURNS", "15"))
 SECONDS = float(os.environ.get("SECONDS", "2"))
 WARM_UP = 3  # ticks
+SETTLE_S = 10.0  # and then: ferry-vgpu makes huge pages of what has been there for a while
 # Kernels of a millisecond and more: the widths of Llama 3.1 8B, two layers.
 LLM = "--synthetic 512M --shape llama-3.1-8b --context 512 --seed 7"
 TRAIN = ("--dim 512 --layers 1 --heads 8 --kv-heads 4 --hidden 1536 --vocab 2048 --context 128 --batch 2 "
@@ -162,9 +163,14 @@ def warm(ticks: Ticks) -> Ticks:
     return ticks
 
 
+def settle(ticks: Ticks) -> None:
+    warm(ticks)
+    time.sleep(SETTLE_S)
+
+
 def outside(ticks: Ticks, process: subprocess.Popen[bytes]) -> Running:
     """Held, once it is warm and so has all its processes."""
-    warm(ticks)
+    settle(ticks)
     pids = descendants(process.pid)
     r = Running(ticks, pids, pids)
     r.hold()
@@ -172,7 +178,7 @@ def outside(ticks: Ticks, process: subprocess.Popen[bytes]) -> Running:
 
 
 def in_vm(machine: Machine, ticks: Ticks) -> Running:
-    warm(ticks)
+    settle(ticks)
     pids = {d.kind: d.process.pid for d in control.daemons(machine.lab, machine.lab.host("a"))}
     r = Running(ticks, [pids["vgpu"]], [pids["vgpu"], pids["qemu"]])
     r.hold()
