@@ -55,7 +55,7 @@ static int locked_merge(struct page_space *s, struct page_run run)
 	if (bitmap_test(&s->merged, chunk.first) || !is_all_there(s, run))
 		return 0;
 	if (madvise(page_space_at(s, run.first), HUGE_BYTES, MADV_COLLAPSE))
-		return -errno;
+		return errno == EBUSY ? -ENOMEM : -errno; // EBUSY: the control group's limit
 	bitmap_set(&s->merged, chunk);
 	s->merged_any = true;
 	return 1;
@@ -66,6 +66,17 @@ int page_huge_merge(struct page_space *s, uint64_t first)
 	pthread_mutex_lock(&s->lock);
 	int r = locked_merge(s, (struct page_run){ first, HUGE_PAGES });
 	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+int page_huge_merge_patiently(struct page_space *s, uint64_t first)
+{
+	int r = page_huge_merge(s, first);
+
+	for (int i = 0; i < 1000 && r == -EAGAIN; i++) {
+		usleep(1000);
+		r = page_huge_merge(s, first);
+	}
 	return r;
 }
 
@@ -154,7 +165,7 @@ static int probe_merge(struct ferry_error *e)
 		rc = page_space_alloc(s, HUGE_BYTES, &run, e);
 	if (!rc) {
 		memset(page_space_at(s, run.first), 1, HUGE_BYTES);
-		rc = page_huge_merge(s, run.first);
+		rc = page_huge_merge_patiently(s, run.first);
 		rc = rc < 0 ? ferry_fail(e, rc, "no-huge-pages",
 				      "this kernel merges no pages of a shared memory: %s",
 				      strerror(-rc))

@@ -29,8 +29,11 @@ int page_huge_probe(struct ferry_error *e);
 // Merges the HUGE_PAGES from `first`, a multiple of them. 1: they are one now, and were not known to be.
 // 0: they were, or not all of them are there, or some were given back since the last attempt: what
 // comes and goes is not worth it. -EBUSY while they are tracked, or a registration has not
-// been ended; else what madvise(2) says: -ENOMEM or -EAGAIN where the host has no 2 MiB in one piece.
+// been ended. -ENOMEM where the host, or the control group, has no 2 MiB in one piece. -EAGAIN where
+// somebody was just using a page; else what madvise(2) says.
 int page_huge_merge(struct page_space *s, uint64_t first);
+// The same, tried again for a second while it says -EAGAIN: for probes and tests.
+int page_huge_merge_patiently(struct page_space *s, uint64_t first);
 
 // Ends the next 64 MiB of a registration that was kept and that no tracker uses; each takes up to 10
 // ms, in which who touches new memory waits. True when there is more to end.

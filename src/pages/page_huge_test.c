@@ -36,7 +36,7 @@ static void merge_all(const struct space *f)
 	while (page_huge_end_registration(f->s))
 		;
 	for (unsigned i = 0; i < CHUNKS; i++)
-		CHECK_EQ(page_huge_merge(f->s, f->run.first + i * HUGE_PAGES), 1);
+		CHECK_EQ(page_huge_merge_patiently(f->s, f->run.first + i * HUGE_PAGES), 1);
 	CHECK_EQ(page_huge_bytes(f->s), CHUNKS * HUGE_BYTES);
 }
 
@@ -73,7 +73,7 @@ static void nothing_is_committed(void)
 	CHECK_EQ(page_space_zero(f.s, one), 0);
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(page_huge_merge(f.s, f.run.first + HUGE_PAGES), 0);
-	CHECK_EQ(page_huge_merge(f.s, f.run.first), 1);
+	CHECK_EQ(page_huge_merge_patiently(f.s, f.run.first), 1);
 	CHECK_EQ(committed(&f), CHUNKS * HUGE_PAGES - 1);
 	CHECK_EQ(page_huge_bytes(f.s), HUGE_BYTES);
 	page_space_close(f.s);
@@ -107,7 +107,7 @@ static void what_comes_and_goes_is_left_alone(void)
 		memset(byte_of(&f, 0), 1, HUGE_BYTES);
 		CHECK_EQ(page_huge_merge(f.s, f.run.first), 0);
 	}
-	CHECK_EQ(page_huge_merge(f.s, f.run.first), 1);
+	CHECK_EQ(page_huge_merge_patiently(f.s, f.run.first), 1);
 	page_space_close(f.s);
 }
 

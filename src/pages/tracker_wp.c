@@ -360,7 +360,7 @@ static int probe(uint64_t bytes, bool huge, probe_fn steps, struct ferry_error *
 		rc = page_space_alloc(s, bytes, &run, e);
 	if (!rc && huge) {
 		memset(page_space_at(s, run.first), 1, bytes);
-		if (page_huge_merge(s, run.first) != 1)
+		if (page_huge_merge_patiently(s, run.first) != 1)
 			rc = probe_fail(e, "cannot be tried on a huge page");
 	}
 	if (!rc)

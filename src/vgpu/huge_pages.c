@@ -49,10 +49,10 @@ static void merge_next(struct pass *p, struct page_space *s)
 	if (p->next < run->first)
 		p->next = run->first;
 	int r = page_huge_merge(s, p->next);
-	if (r < 0)
+	if (r == -EBUSY || r == -ENOMEM)
 		p->err = r;
-	else
-		p->merged += (uint64_t)r;
+	else if (r > 0) // else the next pass may have more luck
+		p->merged++;
 	p->next += HUGE_PAGES;
 	if (p->next >= page_run_end(*run))
 		p->at++;

@@ -92,8 +92,8 @@ static void a_sample_of_huge_pages_counts_their_pages(void)
 	CHECK_EQ(page_space_new(2 * HUGE_BYTES, &space, NULL), 0);
 	CHECK_EQ(page_space_alloc(space, 2 * HUGE_BYTES, &extent, NULL), 0);
 	memset(page_space_at(space, extent.first), 1, 2 * HUGE_BYTES);
-	CHECK_EQ(page_huge_merge(space, extent.first), 1);
-	CHECK_EQ(page_huge_merge(space, extent.first + HUGE_PAGES), 1);
+	CHECK_EQ(page_huge_merge_patiently(space, extent.first), 1);
+	CHECK_EQ(page_huge_merge_patiently(space, extent.first + HUGE_PAGES), 1);
 	CHECK_EQ(move_sample_begin(loop, space, &tracker_wp, 200, on_sample, NULL, &m, NULL), 0);
 	for (int64_t end = clock_now_ns() + 5 * NSEC_PER_SEC; !called && clock_now_ns() < end;) {
 		*(volatile uint8_t *)page_space_at(space, extent.first + 7) += 1;
