@@ -49,14 +49,21 @@ static void say(const char *line)
 	turn();
 }
 
-// Whether QEMU was asked for its character devices; then it answers that port 3 is `open`.
-static bool qemu_asked(bool open)
+static bool qemu_heard(const char *command)
 {
-	char text[4096], line[200];
+	char text[4096];
 	ssize_t n = recv(monitor, text, sizeof text - 1, MSG_DONTWAIT);
 
 	text[n > 0 ? n : 0] = 0;
-	if (!strstr(text, "query-chardev"))
+	return strstr(text, command) != NULL;
+}
+
+// Whether QEMU was asked for its character devices; then it answers that port 3 is `open`.
+static bool qemu_asked(bool open)
+{
+	char line[200];
+
+	if (!qemu_heard("query-chardev"))
 		return false;
 	snprintf(line, sizeof line,
 		"{\"return\":[{\"label\":\"gpu0p2\",\"frontend-open\":%s},"
@@ -217,11 +224,9 @@ static void what_was_missed_is_looked_at(void)
 // Whether QEMU was asked for its tree; then it answers that the guest has port 3 open, or not.
 static bool qemu_asked_tree(bool open)
 {
-	char text[4096], line[200];
-	ssize_t n = recv(monitor, text, sizeof text - 1, MSG_DONTWAIT);
+	char line[200];
 
-	text[n > 0 ? n : 0] = 0;
-	if (!strstr(text, "info qtree"))
+	if (!qemu_heard("info qtree"))
 		return false;
 	snprintf(line, sizeof line,
 		"{\"return\":\"dev: virtserialport, id \\\"gpu0p3\\\"\\r\\nport 5, guest %s, host "

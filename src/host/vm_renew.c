@@ -37,12 +37,18 @@ int64_t vm_renew_delay_ns(unsigned in_a_row)
 	return ns < MOST_NS ? ns : MOST_NS;
 }
 
-bool vm_renew_any(const struct vm *vm)
+int vm_renew_refuse(const struct vm *vm, struct ferry_error *e)
 {
-	for (unsigned i = 0; i < vm->n_vgpus; i++)
-		if (vm_renew_is_on(&vm->vgpus[i]))
-			return true;
-	return false;
+	for (unsigned i = 0; i < vm->n_vgpus; i++) {
+		if (!vm_renew_is_on(&vm->vgpus[i]))
+			continue;
+		ferry_fail(e, ENODEV, "vgpu-away",
+			"ferry-vgpu %u of VM '%s' ended by itself and is being replaced", i,
+			vm->name);
+		ferry_error_remedy(e, "try again once it is there");
+		return -ENODEV;
+	}
+	return 0;
 }
 
 static void on_time(void *arg);

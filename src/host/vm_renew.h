@@ -27,5 +27,5 @@ static inline bool vm_renew_is_on(const struct vm_vgpu *g)
 {
 	return g->renew.stage != RENEW_NOT;
 }
-// Whether any vGPU of the VM is away.
-bool vm_renew_any(const struct vm *vm);
+// -ENODEV, "vgpu-away", while any vGPU of the VM is.
+int vm_renew_refuse(const struct vm *vm, struct ferry_error *e);

@@ -259,7 +259,7 @@ static void it_is_replaced_and_programs_are_told(void)
 	begin();
 	open_port = 1;
 	CHECK(vm_renew(g, "signal 11"));
-	CHECK(vm_renew_any(vm));
+	CHECK_EQ(vm_renew_refuse(vm, NULL), -ENODEV);
 	CHECK(turn_until(is_back, 10000));
 	CHECK_STR(asked, LOOKS PORT("gpu0p0") PORT("gpu0p1") PORT("gpu0p2"));
 	CHECK(g->process.pid && g->link);

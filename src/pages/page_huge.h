@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Huge pages for the framebuffer: 2 MiB in one entry of the page tables, where an extent covers them.
+// Huge pages for the framebuffer, and the trackers' registration that is in their way: 2 MiB in one entry of the page tables, where an extent covers them.
 // A kernel that reads much memory once (a model's weights) spends a quarter of its time on the walks
 // through the tables of 4 KiB pages (docs/performance.md).
 //
@@ -35,6 +35,11 @@ int page_huge_merge(struct page_space *s, uint64_t first);
 // The same, tried again for a second while it says -EAGAIN: for probes and tests.
 int page_huge_merge_patiently(struct page_space *s, uint64_t first);
 
+// A tracker's registration with the kernel, kept from one to the next: ending it takes long. A tracker
+// takes it as it begins (-1: there is none) and gives back one as it ends (-1: none); what is kept is
+// closed with the space, or ended for huge pages, perhaps in part.
+int page_space_take_registration(struct page_space *s);
+void page_space_keep_registration(struct page_space *s, int fd);
 // Ends the next 64 MiB of a registration that was kept and that no tracker uses; each takes up to 10
 // ms, in which who touches new memory waits. True when there is more to end.
 bool page_huge_end_registration(struct page_space *s);

@@ -62,11 +62,6 @@ uint64_t page_space_pages(const struct page_space *s); // of the whole space
 // The memfd, for a local program to map; valid until close. Its size is sealed, so that whoever has it
 // cannot take memory away under our feet (SIGBUS). No tracker sees what others write to it.
 int page_space_fd(const struct page_space *s);
-// A tracker's registration with the kernel, kept from one to the next: ending it takes long. A tracker
-// takes it as it begins (-1: there is none) and gives back one as it ends (-1: none); what is kept is
-// closed with the space, or ended for huge pages (page_huge.h), perhaps in part.
-int page_space_take_registration(struct page_space *s);
-void page_space_keep_registration(struct page_space *s, int fd);
 uint64_t page_space_quota_bytes(const struct page_space *s);
 uint64_t page_space_allocated_bytes(const struct page_space *s);
 uint64_t page_space_extents(const struct page_space *s); // how many are allocated

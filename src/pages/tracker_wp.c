@@ -293,18 +293,12 @@ static int probe_scan(struct tracker *t, struct page_run run, unsigned expect, c
 	return rc;
 }
 
-static int probe_steps(struct tracker *t, struct page_run run, struct ferry_error *e)
+// Of pages that are all armed.
+static int probe_writes(struct tracker *t, struct page_run run, struct ferry_error *e)
 {
 	uint8_t *p = page_space_at(t->space, run.first);
 	int rc;
 
-	memset(p, 1, PROBE_PAGES * PAGE_BYTES);
-	rc = wp_arm(t, e);
-	if (rc)
-		return rc;
-	rc = probe_scan(t, run, 0, "names pages that nobody wrote", e);
-	if (rc)
-		return rc;
 	p[PAGE_BYTES] = 2;
 	if (kernel_write(p + 3 * PAGE_BYTES))
 		return probe_fail(e, "stops the kernel's own writes");
@@ -322,7 +316,18 @@ static int probe_steps(struct tracker *t, struct page_run run, struct ferry_erro
 	return probe_scan(t, run, 1u << 6, "misses a write after a free", e);
 }
 
-// The same pages of a huge page, which has been merged.
+static int probe_steps(struct tracker *t, struct page_run run, struct ferry_error *e)
+{
+	int rc;
+
+	memset(page_space_at(t->space, run.first), 1, PROBE_PAGES * PAGE_BYTES);
+	rc = wp_arm(t, e);
+	if (!rc)
+		rc = probe_scan(t, run, 0, "names pages that nobody wrote", e);
+	return rc ? rc : probe_writes(t, run, e);
+}
+
+// The same pages of a huge page, which has been merged, and which the first scan must split.
 static int probe_huge_steps(struct tracker *t, struct page_run run, struct ferry_error *e)
 {
 	uint8_t *p = page_space_at(t->space, run.first);
@@ -334,17 +339,7 @@ static int probe_huge_steps(struct tracker *t, struct page_run run, struct ferry
 		return rc;
 	p[HUGE_BYTES - 1] = 2;
 	rc = probe_scan(t, run, (1u << PROBE_PAGES) - 1, "misses a write to a huge page", e);
-	if (rc)
-		return rc;
-	p[PAGE_BYTES] = 2;
-	if (kernel_write(p + 3 * PAGE_BYTES))
-		return probe_fail(e, "stops the kernel's own writes to huge pages");
-	rc = probe_scan(t, run, 1u << 1 | 1u << 3, "does not split a huge page", e);
-	if (rc)
-		return rc;
-	p[5 * PAGE_BYTES] = 2;
-	madvise(p, HUGE_BYTES, MADV_DONTNEED); // drops the entries, not the bytes
-	return probe_scan(t, run, 1u << 5, "forgets a page whose table entry was dropped", e);
+	return rc ? rc : probe_writes(t, run, e);
 }
 
 typedef int (*probe_fn)(struct tracker *t, struct page_run run, struct ferry_error *e);

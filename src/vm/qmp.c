@@ -183,23 +183,11 @@ static void submit(struct qmp *q)
 	}
 }
 
-// send(2), with the descriptor that waits.
+// With the descriptor that waits.
 static ssize_t send_some(struct qmp *q)
 {
-	struct iovec bytes = { q->out.data, q->out.len };
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
-	struct msghdr m = { .msg_iov = &bytes, .msg_iovlen = 1 };
+	ssize_t n = socket_send_fds(q->fd, q->out.data, q->out.len, &q->out_fd, q->out_fd >= 0);
 
-	if (q->out_fd >= 0) {
-		m.msg_control = control;
-		m.msg_controllen = sizeof control;
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &q->out_fd, sizeof(int));
-	}
-	ssize_t n = sendmsg(q->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n > 0)
 		close_fd(&q->out_fd);
 	return n;
@@ -210,10 +198,8 @@ static bool flush(struct qmp *q)
 {
 	while (submit(q), q->out.len) {
 		ssize_t n = send_some(q);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN) {
-			lost(q, ENOTCONN, strerror(errno));
+		if (n < 0 && n != -EAGAIN) {
+			lost(q, ENOTCONN, strerror((int)-n));
 			return false;
 		}
 		if (n < 0)
@@ -424,7 +410,7 @@ struct qmp *qmp_new(struct loop *l, int fd, const struct qmp_handlers *handlers,
 		.out.limit = QMP_OUT_CAP };
 	q->watch = loop_fd(l, fd, EPOLLIN, on_socket, q);
 	q->timer = loop_timer(l, -1, on_timer, q);
-	if (!q->watch || !q->timer) {
+	if (!q->watch || !q->timer || fd_set_nonblocking(fd, 1) < 0) {
 		ferry_fail(e, ENOMEM, "no-memory", "cannot watch the monitor's socket");
 		return qmp_free(q);
 	}

@@ -257,12 +257,8 @@ static int check(const struct vm *vm, const struct migration_params *p, struct f
 	if (vm->state != VM_RUNNING)
 		return ferry_fail(e, EINVAL, "not-running", "VM '%s' is %s here, not running",
 			vm->name, vm_state_name(vm->state));
-	if (vm_renew_any(vm)) {
-		ferry_fail(e, ENODEV, "vgpu-away",
-			"a ferry-vgpu of VM '%s' ended by itself and is being replaced", vm->name);
-		ferry_error_remedy(e, "try again once it is there");
+	if (vm_renew_refuse(vm, e) < 0)
 		return -ENODEV;
-	}
 	if (mode_from_name(p->mode, &mode) < 0) {
 		ferry_fail(e, EOPNOTSUPP, "mode", "mode '%s' is not there", p->mode);
 		ferry_error_remedy(e, "use precopy, stop-copy or single-pass");

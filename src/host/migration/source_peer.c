@@ -22,15 +22,6 @@ static void never_begun(struct migration *m, const struct ferry_error *why)
 	driver_end(m);
 }
 
-static void vgpu_away(struct migration *m)
-{
-	struct ferry_error e = FERRY_ERROR_INIT;
-
-	ferry_fail(&e, ENODEV, "vgpu-away", "a ferry-vgpu of VM '%s' ended by itself", m->vm_name);
-	ferry_error_remedy(&e, "try again once it is replaced");
-	never_begun(m, &e);
-}
-
 // Its time is the link's round trip; its answer can only be "none".
 static void ask(struct migration *m)
 {
@@ -40,6 +31,7 @@ static void ask(struct migration *m)
 
 static void on_round_trip(struct migration *m, const json_t *ok, const struct ferry_error *e)
 {
+	struct ferry_error away = FERRY_ERROR_INIT;
 	struct source_config cfg;
 	int64_t ns = clock_now_ns() - m->asked_ns;
 
@@ -52,8 +44,8 @@ static void on_round_trip(struct migration *m, const json_t *ok, const struct fe
 		ask(m);
 		return;
 	}
-	if (vm_renew_any(m->vm)) {
-		vgpu_away(m);
+	if (vm_renew_refuse(m->vm, &away) < 0) {
+		never_begun(m, &away);
 		return;
 	}
 	source_configure(m, &cfg);

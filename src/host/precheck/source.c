@@ -63,9 +63,8 @@ static void check_state(struct vm *vm, json_t *findings)
 	for (unsigned i = 0; i < vm->n_vgpus && vm->state == VM_RUNNING; i++)
 		if (vm_renew_is_on(&vm->vgpus[i]))
 			finding_add(findings, SEVERITY_REFUSE, "vgpu-away",
-				"try again when `ferry vm show` has its process: within a minute, "
-				"or "
-				"the VM's log says why not",
+				"try again when `ferry vm show` has its process, or see "
+				"the VM's log",
 				"ferry-vgpu %u of VM '%s' ended by itself and is being replaced", i,
 				vm->name);
 		else if (!vm->vgpus[i].link)

@@ -111,23 +111,12 @@ void port_pass_fd(struct port *p, int fd)
 	p->pass_fd = fd;
 }
 
-// send(2), with the descriptor that waits.
+// With the descriptor that waits.
 static ssize_t send_some(struct port *p)
 {
-	struct iovec bytes = { p->out.data + p->out_at, port_backlog(p) };
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
-	struct msghdr m = { .msg_iov = &bytes, .msg_iovlen = 1 };
+	ssize_t n = socket_send_fds(
+		p->fd, p->out.data + p->out_at, port_backlog(p), &p->pass_fd, p->pass_fd >= 0);
 
-	if (p->pass_fd < 0)
-		return send(p->fd, bytes.iov_base, bytes.iov_len, MSG_NOSIGNAL);
-	m.msg_control = control;
-	m.msg_controllen = sizeof control;
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &p->pass_fd, sizeof(int));
-	ssize_t n = sendmsg(p->fd, &m, MSG_NOSIGNAL);
 	if (n > 0)
 		p->pass_fd = -1;
 	return n;
@@ -137,8 +126,6 @@ void port_flush(struct port *p)
 {
 	while (port_backlog(p) && !p->v->ports_held && !p->closed) {
 		ssize_t n = send_some(p);
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			break; // full: EPOLLOUT; broken: reading will tell
 		p->out_at += (size_t)n;
