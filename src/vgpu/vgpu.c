@@ -33,7 +33,7 @@ static int put_svm(struct vgpu *v)
 	buf_put_u64(&where, base);
 	buf_put_u64(&where, page_space_pages(v->space) * PAGE_BYTES);
 	return p_put_info_item(
-		&v->info, &(struct p_info){ .kind = PROTO_INFO_SVM, .value = p_blob_of(&where) });
+		&v->info, &(struct p_info){ PROTO_INFO_SVM, PROTO_SVM_WHERE, p_blob_of(&where) });
 }
 
 static int start(struct vgpu *v, const struct vgpu_config *config, struct ferry_error *e)

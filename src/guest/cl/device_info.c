@@ -3,6 +3,7 @@
 // host's hello.
 #include "guest/cl/device.h"
 #include "guest/cl/info.h"
+#include "guest/cl/svm.h"
 
 #include <string.h>
 #include "base/cleanup.h"
@@ -189,6 +190,13 @@ static bool partition_info(cl_device_id d, cl_device_info param, size_t size, vo
 	}
 }
 
+static bool is_answered(cl_device_info param)
+{
+	size_t n;
+
+	return hello_info(PROTO_INFO_DEVICE, param, &n);
+}
+
 cl_int ferry_clGetDeviceInfo(
 	cl_device_id d, cl_device_info param, size_t size, void *value, size_t *size_ret)
 {
@@ -209,6 +217,10 @@ cl_int ferry_clGetDeviceInfo(
 	}
 	if (partition_info(d, param, size, value, size_ret, &err))
 		return err;
+	if (param == CL_DEVICE_SVM_CAPABILITIES && is_answered(param)) {
+		cl_device_svm_capabilities can = svm_capabilities();
+		return info_value(&can, sizeof can, size, value, size_ret);
+	}
 	if (info_has(rows, ARRAY_SIZE(rows), param))
 		return info_get(rows, ARRAY_SIZE(rows), &ours, param, size, value, size_ret);
 	return host_info(PROTO_INFO_DEVICE, param, size, value, size_ret);

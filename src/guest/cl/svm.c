@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "guest/cl/memory.h"
+#include "guest/stream/hello.h"
 #include "guest/stream/request.h"
 #include "guest/stream/send.h"
 #include "guest/stream/session.h"
 #include "guest/stream/window.h"
 
-#define KERNEL_ACCESS (CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY)
+#define KERNEL_ACCESS ((cl_svm_mem_flags)(CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY))
 #define NO_PLACE      UINT64_MAX // the host has not said one
 
 // ---- all allocations, by address
@@ -69,13 +70,42 @@ bool svm_is_there(void)
 	return window_where(&at, &bytes);
 }
 
+// In one memory the host's driver says what its kernels and the program's threads can do there.
+cl_device_svm_capabilities svm_capabilities(void)
+{
+	cl_device_svm_capabilities can = CL_DEVICE_SVM_COARSE_GRAIN_BUFFER;
+	size_t n = 0;
+
+	if (!svm_is_there())
+		return 0;
+	if (!window_is_direct())
+		return can;
+	const uint8_t *mapped = hello_info(PROTO_INFO_SVM, PROTO_SVM_MAPPED, &n);
+	if (mapped && n == sizeof can)
+		memcpy(&can, mapped, n);
+	return can;
+}
+
+static bool are_valid(cl_svm_mem_flags flags)
+{
+	const cl_svm_mem_flags fine = CL_MEM_SVM_FINE_GRAIN_BUFFER, atomics = CL_MEM_SVM_ATOMICS;
+	cl_device_svm_capabilities can = svm_capabilities();
+
+	if (flags & ~(KERNEL_ACCESS | fine | atomics))
+		return false;
+	if (flags & fine && !(can & CL_DEVICE_SVM_FINE_GRAIN_BUFFER))
+		return false;
+	if (flags & atomics && !(flags & fine && can & CL_DEVICE_SVM_ATOMICS))
+		return false;
+	return __builtin_popcountll(flags & KERNEL_ACCESS) <= 1;
+}
+
 static bool is_valid(cl_svm_mem_flags flags, size_t size, cl_uint alignment)
 {
 	const struct device_limits *limits = device_limits();
 
-	return !(flags & ~(cl_svm_mem_flags)KERNEL_ACCESS) && __builtin_popcountll(flags) <= 1 &&
-	       size && size <= limits->alloc_bytes && !(alignment & (alignment - 1)) &&
-	       alignment <= limits->base_align_bits / 8;
+	return are_valid(flags) && size && size <= limits->alloc_bytes &&
+	       !(alignment & (alignment - 1)) && alignment <= limits->base_align_bits / 8;
 }
 
 static cl_int announce(cl_mem m)
@@ -104,7 +134,8 @@ void *ferry_clSVMAlloc(cl_context c, cl_svm_mem_flags flags, size_t size, cl_uin
 	LOCKED;
 	if (object_check(c, &context_class) || !svm_is_there() || !is_valid(flags, size, alignment))
 		return NULL;
-	cl_mem m = mem_new(c, CL_MEM_OBJECT_BUFFER, flags | CL_MEM_USE_HOST_PTR, size);
+	cl_mem m = mem_new(
+		c, CL_MEM_OBJECT_BUFFER, (flags & KERNEL_ACCESS) | CL_MEM_USE_HOST_PTR, size);
 	if (!m)
 		return NULL;
 	m->is_svm = true;

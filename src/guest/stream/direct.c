@@ -22,7 +22,7 @@ static void *map(int fd, uint64_t bytes)
 	void *at = mmap((void *)(uintptr_t)where, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
 
 	if (fixed && at == (void *)(uintptr_t)where)
-		window_is_direct();
+		window_set_direct();
 	return at;
 }
 

@@ -73,6 +73,7 @@ static int take_answer(const struct p_frame *f)
 		return -ECONNREFUSED;
 	session.credit = session.credit_most = m.credit;
 	session.memory_bytes = m.memory_bytes;
+	session.share_follows = f->flags & P_SHARE;
 	objects_limit(m.objects_max < PROTO_OBJECTS_MAX ? m.objects_max : PROTO_OBJECTS_MAX);
 	buf_reset(&session.info);
 	buf_put(&session.info, m.info.at, m.info.n);

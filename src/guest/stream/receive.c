@@ -81,6 +81,7 @@ static bool take_shared(const struct p_frame *f)
 	if (p_get_shared(f, &m) < 0)
 		return false;
 	direct_begin(transport_take_fd(), m.bytes);
+	session.share_follows = false;
 	return true;
 }
 

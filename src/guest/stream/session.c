@@ -107,6 +107,18 @@ static int greet(void)
 	return r;
 }
 
+static bool share_is_here(const void *arg)
+{
+	return !session.share_follows;
+}
+
+// What the device can depends on it, so no call is answered before it is here.
+static void wait_for_share(void)
+{
+	receive_frames();
+	session_wait(share_is_here, NULL);
+}
+
 cl_int session_open(void)
 {
 	if (session.open)
@@ -122,8 +134,10 @@ cl_int session_open(void)
 		say_refused("as many programs as it serves use the vGPU already",
 			"end one of them, then start this one again");
 	session.open = r == 0;
-	if (session.open)
-		return CL_SUCCESS;
+	if (session.open) {
+		wait_for_share();
+		return session.lost;
+	}
 	close(session.fd);
 	session.fd = -1;
 	return CL_PLATFORM_NOT_FOUND_KHR;

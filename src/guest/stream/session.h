@@ -31,7 +31,8 @@ struct session {
 	uint32_t write_turns, write_turn; // of long frames: taken, and whose it is
 
 	bool open;
-	cl_int lost; // CL_SUCCESS, or what every call returns from now on
+	bool share_follows; // the host has announced its memory (P_SHARE) and not sent it yet
+	cl_int lost;        // CL_SUCCESS, or what every call returns from now on
 	int fd;
 
 	struct buf out;       // frames not yet written; nearly empty unless `writing`

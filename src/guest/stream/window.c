@@ -14,7 +14,7 @@ static enum { WINDOW_NONE, WINDOW_RESERVED, WINDOW_DIRECT } state;
 static bool look(uint64_t *ret_at, uint64_t *ret_bytes)
 {
 	size_t n = 0;
-	const uint8_t *value = hello_info(PROTO_INFO_SVM, 0, &n);
+	const uint8_t *value = hello_info(PROTO_INFO_SVM, PROTO_SVM_WHERE, &n);
 	struct rd r = rd_make(value, n);
 
 	*ret_at = rd_u64(&r);
@@ -37,9 +37,14 @@ bool window_where(uint64_t *ret_at, uint64_t *ret_bytes)
 	return is_there;
 }
 
-void window_is_direct(void)
+void window_set_direct(void)
 {
 	state = WINDOW_DIRECT;
+}
+
+bool window_is_direct(void)
+{
+	return state == WINDOW_DIRECT;
 }
 
 // A kernel before 4.17 takes the address as a hint.

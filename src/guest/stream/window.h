@@ -12,7 +12,9 @@
 // Where the host has it; false: it has no shared virtual memory.
 bool window_where(uint64_t *ret_at, uint64_t *ret_bytes);
 // The framebuffer was mapped there, whole.
-void window_is_direct(void);
+void window_set_direct(void);
+// Whether it was: the program and the device have one memory.
+bool window_is_direct(void);
 
 // Zeroed memory for `bytes` from `offset` on. NULL where the host's offset is out of bounds, or the
 // addresses are something else's in this process.

@@ -19,6 +19,7 @@ static void greet(void)
 	buf_put_u64(&where, AT);
 	buf_put_u64(&where, BYTES);
 	CHECK_EQ(p_put_info_item(&session.info, &(struct p_info){ .kind = PROTO_INFO_SVM,
+							.param = PROTO_SVM_WHERE,
 							.value = { where.data, where.len } }),
 		0);
 }

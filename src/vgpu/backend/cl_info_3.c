@@ -167,13 +167,20 @@ static void put_extensions(struct cl_backend *b, struct buf *items, const char *
 	put_names(items, PROTO_INFO_PLATFORM, CL_PLATFORM_EXTENSIONS_WITH_VERSION, &icd);
 }
 
-// What needs stores of the host's and the device's in one memory is not the vGPU's: fine grain, atomics.
+// Fine grain and atomics need the program's stores and the device's in one memory. System memory never is.
 static void put_svm(struct cl_backend *b, struct buf *items)
 {
-	const cl_device_svm_capabilities can =
-		b->be.ops->svm_base(&b->be) ? CL_DEVICE_SVM_COARSE_GRAIN_BUFFER : 0;
+	static const cl_device_svm_capabilities mapped = CL_DEVICE_SVM_COARSE_GRAIN_BUFFER |
+							 CL_DEVICE_SVM_FINE_GRAIN_BUFFER |
+							 CL_DEVICE_SVM_ATOMICS;
+	cl_device_svm_capabilities all = 0, sent;
 
-	info_put(items, PROTO_INFO_DEVICE, CL_DEVICE_SVM_CAPABILITIES, &can, sizeof can);
+	if (b->be.ops->svm_base(&b->be))
+		clGetDeviceInfo(b->device, CL_DEVICE_SVM_CAPABILITIES, sizeof all, &all, NULL);
+	sent = all & CL_DEVICE_SVM_COARSE_GRAIN_BUFFER;
+	info_put(items, PROTO_INFO_DEVICE, CL_DEVICE_SVM_CAPABILITIES, &sent, sizeof sent);
+	all &= mapped;
+	info_put(items, PROTO_INFO_SVM, PROTO_SVM_MAPPED, &all, sizeof all);
 }
 
 bool cl_backend_is_3(struct cl_backend *b)

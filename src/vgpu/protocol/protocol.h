@@ -54,7 +54,7 @@
 
 // Header flags.
 #define P_ANSWER 1 // creations: answer with the status
-#define P_SHARE  2 // hello: the guest can map memory (shared, place)
+#define P_SHARE  2 // hello: the guest can map memory (shared, place); hello_host: a shared follows
 #define P_LATER  4 // write, write_rect: the bytes are sent when the host asks for them (wanted)
 
 // Image formats: those for CL_MEM_READ_WRITE, then lists for the other flags where they differ.
@@ -65,7 +65,12 @@ enum {
 	PROTO_INFO_FORMATS_WRITE = 3,
 	PROTO_INFO_FORMATS_READ = 4,
 	PROTO_INFO_FORMATS_BOTH = 5, // CL_MEM_KERNEL_READ_AND_WRITE
-	PROTO_INFO_SVM = 6, // param 0: where it lies: u64 address, u64 bytes; none: there is none
+	PROTO_INFO_SVM = 6,          // PROTO_SVM_*; none: there is no shared virtual memory
+};
+enum {
+	PROTO_SVM_WHERE = 0, // it lies: u64 address, u64 bytes
+	PROTO_SVM_MAPPED =
+		1, // u64 CL_DEVICE_SVM_CAPABILITIES of a program that maps the vGPU's memory there
 };
 enum {
 	PROTO_ARG_BYTES = 0,

@@ -195,12 +195,10 @@ static void hello(struct port *p, const struct p_frame *f)
 		p->searching = true;
 		return;
 	}
-	if (session_new(p, &m, &p->session) < 0)
+	if (session_new(p, &m, f->flags & P_SHARE, &p->session) < 0)
 		log_warn("port %zu: no memory for a session", p->index);
 	else if (!p->session)
 		hang_up(p);
-	else if (f->flags & P_SHARE)
-		session_share(p->session);
 }
 
 static void breach(struct port *p, const char *why)

@@ -53,7 +53,17 @@ static void greet(struct session *s, int32_t status)
 		.memory_bytes = v->memory_bytes,
 		.info = p_blob_of(&v->info) };
 
-	p_put_hello_host(port_out(s->port), 0, 0, &m);
+	p_put_hello_host(port_out(s->port), s->shares ? P_SHARE : 0, 0, &m);
+}
+
+// The guest gets the vGPU's memory.
+static void share(struct session *s)
+{
+	struct page_space *space = s->v->space;
+	struct p_shared m = { page_space_pages(space) * PAGE_BYTES };
+
+	port_pass_fd(s->port, page_space_fd(space));
+	p_put_shared(port_out(s->port), 0, 0, &m);
 }
 
 static void copy_name(char *to, size_t size, struct p_blob name)
@@ -81,7 +91,7 @@ static int32_t refused(const struct session *s, const struct p_hello *hello)
 	return CL_SUCCESS;
 }
 
-int session_new(struct port *port, const struct p_hello *hello, struct session **ret)
+int session_new(struct port *port, const struct p_hello *hello, bool can_map, struct session **ret)
 {
 	struct session *s;
 	int r = session_make(port->v, 0, port, &s);
@@ -94,26 +104,17 @@ int session_new(struct port *port, const struct p_hello *hello, struct session *
 	port->session = s;
 	*ret = s;
 	int32_t status = refused(s, hello);
+	s->shares = status == CL_SUCCESS && can_map && s->v->shares_memory && port->qemu_fd < 0;
 	greet(s, status);
 	if (status != CL_SUCCESS) {
 		session_end(s);
 		*ret = NULL;
 		return 0;
 	}
+	if (s->shares)
+		share(s);
 	log_debug("port %zu: session of %s (pid %u)", port->index, s->process, s->pid);
 	return 0;
-}
-
-void session_share(struct session *s)
-{
-	struct page_space *space = s->v->space;
-	struct p_shared m = { page_space_pages(space) * PAGE_BYTES };
-
-	if (!s->v->shares_memory || s->port->qemu_fd >= 0)
-		return;
-	s->shares = true;
-	port_pass_fd(s->port, page_space_fd(space));
-	p_put_shared(port_out(s->port), 0, 0, &m);
 }
 
 static void free_uploads(struct session *s)

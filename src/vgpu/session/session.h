@@ -39,10 +39,9 @@ struct session {
 
 // A session and nothing more, for a port or for an incoming one. `serial` 0: the next one.
 int session_make(struct vgpu *v, uint64_t serial, struct port *port, struct session **ret);
-// Starts the session that a hello asks for; hello_host is queued. 0 or -errno.
-int session_new(struct port *port, const struct p_hello *hello, struct session **ret);
-// The guest can map memory: it gets the vGPU's, where that is shared and the guest is a local program.
-void session_share(struct session *s);
+// Starts the session that a hello asks for; hello_host is queued. `can_map`: the guest gets the vGPU's
+// memory, where that is shared and the guest is a local program. 0 or -errno.
+int session_new(struct port *port, const struct p_hello *hello, bool can_map, struct session **ret);
 // Frees everything the process had; commands in the driver finish by themselves. The port stays.
 void session_end(struct session *s);
 

@@ -51,7 +51,10 @@ static int receive_greeting(struct testclient *c)
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 	if (h)
 		memcpy(&fd, CMSG_DATA(h), sizeof fd);
-	CHECK_EQ(testclient_next(c).op, p_op_hello_host);
+	// Announced exactly where it comes.
+	struct p_frame f = testclient_next(c);
+	CHECK_EQ(f.op, p_op_hello_host);
+	CHECK_EQ(f.flags, fd >= 0 ? P_SHARE : 0);
 	return fd;
 }
 
