@@ -81,7 +81,7 @@ def overlaid(seconds: float) -> list[str]:
 # ---- this repository's own, tests/api
 
 _API = ("buffers", "core3", "devices", "errors", "events", "images", "kernels", "limits", "native", "printf", "processes", "programs",
-        "queries", "strict", "svm", "svm-fine", "threads", "transfers")
+        "queries", "strict", "strict-images", "strict-svm", "svm", "svm-fine", "threads", "transfers")
 
 
 # ---- all
@@ -121,5 +121,5 @@ APPS = [
       for routine in ("xsyrk", "xgemm")),  # the moved vGPU's compilers are what takes long
     *(App(f"ffmpeg-{name}", filtered(name, 1 if name in _SLOW else 4)) for name in _FILTERS),
     App("ffmpeg-overlay", overlaid(4)),
-    *(App(f"api-{name}", [str(BUILD / f"tests/api/api-{name}")], again=True, native=name not in ("strict", "limits")) for name in _API),
+    *(App(f"api-{name}", [str(BUILD / f"tests/api/api-{name}")], again=True, native=not name.startswith(("strict", "limits"))) for name in _API),
 ]
