@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts of buffers where PoCL 3.1 itself crashes: copied by rectangles, to and from images, and as images.
+// Parts of buffers where PoCL 3.1 itself crashes: copied by rectangles, to and from images, and as images; and boxes side by
+// side in one buffer, which it takes for overlapping.
 #include "api.h"
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BYTES  65536
@@ -66,6 +69,88 @@ static void boxes(void)
 	OK(clReleaseMemObject(a));
 	puts("ok boxes of parts");
 }
+
+// ---- boxes in one buffer
+
+enum { SMALL = 4096 };
+
+struct box {
+	size_t origin[3], row, slice;
+};
+
+static size_t up_to(size_t n)
+{
+	return (size_t)rand() % (n + 1);
+}
+
+static size_t at(const struct box *b, size_t x, size_t y, size_t z)
+{
+	return (b->origin[2] + z) * b->slice + (b->origin[1] + y) * b->row + b->origin[0] + x;
+}
+
+// For each byte of a box.
+#define EACH(x, y, z, region)                                                                      \
+	for (size_t z = 0; z < (region)[2]; z++)                                                   \
+		for (size_t y = 0; y < (region)[1]; y++)                                           \
+			for (size_t x = 0; x < (region)[0]; x++)
+
+static bool share_a_byte(const struct box *a, const struct box *b, const size_t *region)
+{
+	static bool is_source[SMALL];
+	bool shared = false;
+
+	memset(is_source, 0, sizeof is_source);
+	EACH(x, y, z, region)
+	is_source[at(a, x, y, z)] = true;
+	EACH(x, y, z, region)
+	shared |= is_source[at(b, x, y, z)];
+	return shared;
+}
+
+// Of both the pitches are the same, as in one buffer they must be.
+static bool draw(struct box *a, struct box *b, size_t *region)
+{
+	for (int i = 0; i < 3; i++) {
+		region[i] = 1 + up_to(i ? 3 : 15);
+		a->origin[i] = up_to(i ? 4 : 40);
+		b->origin[i] = up_to(i ? 4 : 40);
+	}
+	a->row = b->row = region[0] + up_to(24);
+	a->slice = b->slice = a->row * (region[1] + up_to(4));
+	return at(a, region[0] - 1, region[1] - 1, region[2] - 1) < SMALL &&
+	       at(b, region[0] - 1, region[1] - 1, region[2] - 1) < SMALL;
+}
+
+static void boxes_in_one_buffer(void)
+{
+	static uint8_t want[SMALL];
+	cl_mem m = cl_buffer(&c, CL_MEM_COPY_HOST_PTR, SMALL, host);
+	struct box a, b;
+	size_t region[3];
+	int apart = 0;
+
+	memcpy(want, host, SMALL);
+	for (int i = 0; i < 2000; i++) {
+		if (!draw(&a, &b, region))
+			continue;
+		bool shared = share_a_byte(&a, &b, region);
+		CHECK_EQ(clEnqueueCopyBufferRect(c.queue, m, m, a.origin, b.origin, region, a.row,
+				 a.slice, b.row, b.slice, 0, NULL, NULL),
+			shared ? CL_MEM_COPY_OVERLAP : CL_SUCCESS);
+		if (shared)
+			continue;
+		apart++;
+		EACH(x, y, z, region)
+		want[at(&b, x, y, z)] = want[at(&a, x, y, z)];
+	}
+	CHECK(apart > 100);
+	OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, SMALL, got, 0, NULL, NULL));
+	CHECK(!memcmp(got, want, SMALL));
+	OK(clReleaseMemObject(m));
+	puts("ok boxes in one buffer");
+}
+
+// ---- images
 
 static cl_mem image_of(cl_mem_object_type type, size_t width, size_t height, cl_mem buffer)
 {
@@ -132,6 +217,7 @@ int main(void)
 	for (size_t i = 0; i < BYTES; i++)
 		host[i] = (uint8_t)(i * 7 + i / 256);
 	boxes();
+	boxes_in_one_buffer();
 	images();
 	images_of_parts();
 	cl_teardown(&c);
