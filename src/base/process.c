@@ -67,6 +67,9 @@ static _Noreturn void run_child(const struct process_spec *spec, int report, pid
 		child_failed(report);
 	if (dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
 		child_failed(report);
+	if (spec->processors &&
+		sched_setaffinity(0, sizeof *spec->processors, spec->processors) < 0)
+		child_failed(report);
 	if (spec->detached && setsid() < 0)
 		child_failed(report);
 	int tied = spec->tied ? process_tie(parent) : 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,6 +23,7 @@ struct process_spec {
 	int log_fd;              // standard output and error; -1: /dev/null
 	const struct process_fd *fds;
 	size_t n_fds;
+	const cpu_set_t *processors; // that all its threads run on; NULL: ours
 	bool detached; // its own session (setsid(2)): signals to our group do not reach it
 	bool tied;     // killed when the thread that starts it ends, in whatever way
 	bool init; // of a PID namespace of its own: what it leaves behind ends with it, however it

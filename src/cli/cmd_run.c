@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/cores.h"
 #include "base/file.h"
 #include "base/process.h"
 #include "base/socket.h"
@@ -28,7 +29,8 @@
 
 struct session {
 	struct temporary folder;
-	pid_t vgpu; // 0: not running
+	pid_t vgpu;         // 0: not running
+	struct cores cores; // of a partitioned profile
 };
 
 // Programs lie beside this one when installed, and in sibling folders in the build tree.
@@ -68,6 +70,35 @@ static int write_vendor(const struct session *s, const char *library, struct fer
 	return file_write_durable(inside(s, "vendors/ferry.icd", path), full, strlen(full), e);
 }
 
+// Processors of its own for a part of the device: as many as it has compute units.
+static int take_cores(struct session *s, const struct profile *p, struct ferry_error *e)
+{
+	cpu_set_t mine, all;
+	int r = cores_allowed(&mine, &all);
+
+	if (r < 0)
+		return ferry_fail(e, -r, "processors",
+			"cannot find out which processors this program may use: %s", strerror(-r));
+	unsigned units = (unsigned)CPU_COUNT(&all), count = p->slices * units / PROFILE_SLICES;
+	if (!count) {
+		ferry_fail(e, ENODEV, "no-units",
+			"this host has %u compute units: %u of %u slices hold none", units,
+			p->slices, PROFILE_SLICES);
+		ferry_error_remedy(e, "choose a profile with more slices, or a larger host");
+		return -ENODEV;
+	}
+	r = cores_take(&s->cores, count, &mine);
+	if (r < 0) {
+		ferry_fail(e, EBUSY, "no-slices",
+			"of the %d processors that this program may use, not %u are free for %s",
+			CPU_COUNT(&mine), count, p->name);
+		ferry_error_remedy(e,
+			"end another `ferry run` of a partitioned profile, allow more processors "
+			"(taskset), or choose a time-sliced profile");
+	}
+	return r;
+}
+
 static int start_vgpu(
 	struct session *s, const char *program, const struct profile *p, struct ferry_error *e)
 {
@@ -81,12 +112,20 @@ static int start_vgpu(
 		"--profile", p->name, "--memory", memory, "--serve", inside(s, "vgpu.sock", serve),
 		"--share-memory", p->slices ? "--slices" : NULL, slices, NULL };
 	// A user's own cache, where there is one, spares the compiler; else it goes with the session.
-	const char *env[] = { getenv("POCL_CACHE_DIR") ? NULL : cache, NULL };
+	const char *env[3], **more = env;
+	if (!getenv("POCL_CACHE_DIR"))
+		*more++ = cache;
+	if (p->slices)
+		*more++ = "POCL_AFFINITY=0"; // the first processors, whatever we say
+	*more = NULL;
 	_cleanup_fd_ int log_fd =
 		open(inside(s, "vgpu.log", log), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	struct process_spec spec = {
-		.argv = argv, .env = env, .log_fd = log_fd, .detached = true, .tied = true
-	};
+	struct process_spec spec = { .argv = argv,
+		.env = env,
+		.log_fd = log_fd,
+		.processors = p->slices ? &s->cores.set : NULL,
+		.detached = true,
+		.tied = true };
 
 	return process_start(&spec, &s->vgpu, e);
 }
@@ -253,6 +292,8 @@ int cmd_run(struct cli *c, int argc, char **argv)
 		return cli_usage("run", "profile %s has no vGPU of Ferry's", p->name);
 	if (!p)
 		return cli_error(c, &e, EXIT_USAGE);
+	if (p->slices && take_cores(&s, p, &e) < 0)
+		return cli_error(c, &e, EXIT_REFUSED);
 	if (!tmp || strlen(tmp) > 40)
 		tmp = "/tmp"; // socket paths must stay short
 	sigemptyset(&set);
@@ -268,5 +309,6 @@ int cmd_run(struct cli *c, int argc, char **argv)
 		return cli_error(c, &e, EXIT_FAILED);
 	int exit = run_all(c, &s, p, a.rest, &before, signals);
 	end_session(&s);
+	cores_release(&s.cores);
 	return exit;
 }

@@ -99,7 +99,9 @@ const struct cli_command cli_commands[] = {
 	{ "run", "--profile P -- CMD...", "run a local program on a private vGPU, no VM",
 		"Needs no ferryd. The program finds the vGPU through OCL_ICD_VENDORS and "
 		"FERRY_VGPU.\n"
-		"It does not migrate: its process stays on this host.\n",
+		"It does not migrate: its process stays on this host.\n"
+		"With a partitioned profile its vGPU has processors of its own: of those that\n"
+		"this command may use, and no other partition's. Exit status 3: none are free.\n",
 		cmd_run },
 	{ "fault", "set NAME:ACTION | list | clear [NAME]", "fault points, for tests", NULL,
 		cmd_fault },

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""run_test.py FERRY ALLOCATE: `ferry run` gives a program a private vGPU, keeps it within its
+"""run_test.py FERRY ALLOCATE WORK: `ferry run` gives a program a private vGPU, keeps it within its
 profile, passes on its streams, signals and exit status, and leaves nothing behind."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,8 +15,9 @@ import time
 import unittest
 from pathlib import Path
 
-FERRY, ALLOCATE = sys.argv[1:3]
-PROFILE = "ferry_cpu-05q"
+FERRY, ALLOCATE, WORK = sys.argv[1:4]
+PROFILE, HALF = "ferry_cpu-05q", "ferry_cpu-4-2q"
+CLONE_NEWNET = 0x40000000
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CL_MEM_OBJECT_ALLOCATION_FAILURE = -4
 CL_INVALID_BUFFER_SIZE = -61
@@ -28,16 +30,25 @@ def heed_signals() -> None:
 
 
 class RunTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        # Where that is allowed: processors are held by names that end with this network namespace.
+        ctypes.CDLL(None).unshare(CLONE_NEWNET)
+
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory(prefix="fr-")
         self.addCleanup(folder.cleanup)
         self.tmp = Path(folder.name)
         self.env = {**os.environ, "TMPDIR": str(self.tmp)}
 
-    def start(self, *argv: str, profile: str = PROFILE) -> subprocess.Popen[str]:
+    def start(self, *argv: str, profile: str = PROFILE, processors: set[int] | None = None) -> subprocess.Popen[str]:
+        def prepare() -> None:
+            heed_signals()
+            if processors:
+                os.sched_setaffinity(0, processors)
         return subprocess.Popen([FERRY, "run", "--profile", profile, "--", *argv], env=self.env, text=True,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                preexec_fn=heed_signals)
+                                preexec_fn=prepare)
 
     def run_it(self, *argv: str, text: str = "", profile: str = PROFILE) -> tuple[int, str, str]:
         run = self.start(*argv, profile=profile)
@@ -83,8 +94,79 @@ class RunTest(unittest.TestCase):
         units = int(whole.split()[-1])
         if units < 2:
             self.skipTest("one compute unit cannot be divided")
-        status, out, err = self.run_it(ALLOCATE, "1", profile="ferry_cpu-4-2q")
+        status, out, err = self.run_it(ALLOCATE, "1", profile=HALF)
         self.assertEqual((status, out.splitlines()), (0, ["memory 2147483648", "1 MiB ok", f"units {units // 2}"]), err)
+
+    def part(self, processors: set[int] | None = None) -> set[int] | None:
+        """The processors of one more half of the device, once it has computed; it stays. None: refused."""
+        known = self.vgpus()
+        run = self.start("sh", "-c", f"{WORK} calibrate && read line", profile=HALF, processors=processors)
+        self.addCleanup(run.communicate)
+        assert run.stdout and run.stderr
+        if not run.stdout.readline():
+            self.assertEqual(run.wait(10), 3)
+            self.assertRegex(run.stderr.read(), "that this program may use, not .* are free for ferry_cpu-4-2q")
+            return None
+        [vgpu] = set(self.vgpus()) - set(known)
+        tasks = list(Path(f"/proc/{vgpu}/task").iterdir())
+        self.assertGreater(len(tasks), 2)
+        mask = os.sched_getaffinity(vgpu)
+        for task in tasks:
+            self.assertEqual(os.sched_getaffinity(int(task.name)), mask)
+            last = int((task / "stat").read_text().rsplit(")", 1)[1].split()[36])  # where it ran; proc(5), field 39
+            self.assertIn(last, mask)
+        return mask
+
+    def units(self) -> list[int]:
+        """Processors of the device, of which a part has half."""
+        units = sorted(os.sched_getaffinity(0))
+        if len(units) < 2:
+            self.skipTest("one compute unit cannot be divided")
+        return units
+
+    def test_a_partition_computes_on_processors_of_its_own(self) -> None:
+        units = self.units()
+        half, had = len(units) // 2, set[int]()
+        self.env["POCL_AFFINITY"] = "1"  # would be the first ones for each
+        for _ in range(len(units) // half):
+            got = self.part()
+            assert got is not None
+            self.assertEqual((len(got), got & had), (half, set()))
+            had |= got
+        self.assertIsNone(self.part())
+
+    def test_a_partition_is_of_the_processors_that_its_caller_may_use(self) -> None:
+        units = self.units()
+        mine = set(units[:len(units) // 2])
+        self.assertEqual(self.part(mine), mine)
+        self.assertIsNone(self.part(mine))
+        run = self.start("grep", "Cpus_allowed_list", "/proc/self/status", profile=HALF)
+        out, err = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 0, err)
+        with Path("/proc/self/status").open() as status:  # the program itself is nobody's partition
+            self.assertIn(out, status.read())
+
+    def test_a_partition_is_not_on_a_vms_processors(self) -> None:
+        units = self.units()
+        vms = set(range(len(units) // 2))
+        if units != list(range(len(units))):
+            self.skipTest("a VM's first processors are not all here")
+        # As ferryd starts it, src/host/vm_start.c.
+        vgpu = subprocess.Popen([Path(FERRY).parent.parent / "vgpu/ferry-vgpu", "--memory", str(1 << 20), "--slices", "0:4",
+                                 "--serve", self.tmp / "vms"], env={**self.env, "POCL_AFFINITY": "1"},
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def end() -> None:
+            vgpu.terminate()
+            vgpu.wait(20)
+        self.addCleanup(end)
+        while not (self.tmp / "vms").exists():
+            self.assertIsNone(vgpu.poll())
+            time.sleep(0.02)
+        self.assertIsNone(self.part(vms))
+        got = self.part()
+        assert got is not None
+        self.assertEqual(got & vms, set())
 
     def test_signals_reach_the_program(self) -> None:
         for signo in SIGNALS:
@@ -145,4 +227,4 @@ class RunTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)

@@ -3,6 +3,7 @@
 // by their sessions' object tables, and every kernel runs in this process anyway.
 #pragma once
 
+#include "base/cores.h"
 #include "vgpu/backend/backend.h"
 
 struct cl_backend {
@@ -15,6 +16,7 @@ struct cl_backend {
 	cl_context context;
 	struct division *divisions; // the latest first
 	unsigned n_divisions;
+	struct cores cores; // of the own part, where they are its own
 };
 
 struct be_mem {

@@ -6,6 +6,8 @@
 #include "vgpu/backend/cl_backend.h"
 #include "vgpu/profile.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +88,19 @@ static cl_int divide(struct cl_backend *b, cl_device_id parent, const struct be_
 	return CL_SUCCESS;
 }
 
+// PoCL keeps the thread of its n-th compute unit on processor n where it is told to: a VM's. `ferry run` has
+// chosen processors of its own for us.
+static void hold_cores(struct cl_backend *b, uint32_t first, uint32_t count)
+{
+	const char *affinity = getenv("POCL_AFFINITY");
+
+	if (!affinity || atoi(affinity) != 1)
+		return;
+	for (uint32_t i = first; i < first + count; i++)
+		if (cores_hold(&b->cores, i) == -EADDRINUSE)
+			log_warn("processor %u is a `ferry run`'s as well as this partition's", i);
+}
+
 int cl_part_own(struct cl_backend *b, struct ferry_error *e)
 {
 	const struct be_slices *s = &b->config.slices;
@@ -108,6 +123,7 @@ int cl_part_own(struct cl_backend *b, struct ferry_error *e)
 			"of their own",
 			units, s->count, PROFILE_SLICES);
 	b->own = d->parts[d->n - 1];
+	hold_cores(b, before, count);
 	return 0;
 }
 
@@ -140,6 +156,7 @@ void cl_parts_free(struct cl_backend *b)
 			clReleaseDevice(d->parts[i]);
 		free(d);
 	}
+	cores_release(&b->cores);
 }
 
 cl_int cl_queue_new(struct backend *be, struct be_part *part, bool profiling, struct be_queue **ret)
