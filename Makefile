@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 help:
 	@echo "make demo            the main job, shown and measured (root; under ten minutes);"
 	@echo "                     MODEL=file.gguf: with this Llama model in place of its own"
-	@echo "make check           all tests, real VMs among them (root; under eight minutes)"
+	@echo "make check           all tests, real VMs among them (root; about ten minutes)"
 	@echo "make soak [SWITCHES=1000]   a running program's vGPU moves so often, locally; nothing may be left behind"
 	@echo "make apps            real OpenCL programs, natively and on a vGPU that moves, and make clients"
 	@echo "make clients         OpenAI's own client library with the model server, the same ways"

@@ -88,8 +88,10 @@ cl_int direct_wait(struct command *c)
 {
 	if (c->wanted)
 		return command_turn_wait(c);
-	if (!direct_idle(c))
-		return queue_finish(c->queue);
+	if (!direct_idle(c)) {
+		cl_int err = queue_finish(c->queue);
+		return err ? err : queue_check(c->queue);
+	}
 	queue_note_ended(c->queue, c->number);
 	return CL_SUCCESS;
 }

@@ -72,7 +72,7 @@ static void host_greet(int listener)
 	struct p_hello_host answer = { PROTO_HELLO_MAGIC, hello.nonce, PROTO_VERSION, 0, 1 << 20,
 		64, 1 << 20, { info.data, info.len } };
 	buf_put(&out, "an unread rest of another session", 33);
-	p_put_hello_host(&out, 0, 0, &answer);
+	p_put_hello_host(&out, P_SHARE, 0, &answer);
 	struct p_shared shared = { 1 << 20 }; // whose descriptor got lost on the way
 	p_put_shared(&out, 0, 0, &shared);
 	host_write();
@@ -119,15 +119,35 @@ static void host_take_long_write(void)
 	host_answer(f.seq, CL_SUCCESS);
 }
 
+// The fill fails before the read's answer goes out.
+static void host_fail_before_a_read(uint32_t queue)
+{
+	struct p_failed failed = { queue, CL_OUT_OF_RESOURCES };
+
+	host_expect(p_op_buffer_create);
+	host_expect(p_op_fill);
+	struct p_frame f = host_expect(p_op_read);
+	p_put_failed(&out, 0, 0, &failed);
+	p_put_answer_data(
+		&out, 0, 0, &(struct p_answer_data){ f.seq, 0, { (uint8_t *)"abcd", 4 } });
+	p_put_answer(&out, 0, 0, &(struct p_answer){ f.seq, CL_SUCCESS, 4 });
+	host_write();
+	host_expect(p_op_release);
+	f = host_expect(p_op_finish);
+	host_answer(f.seq, CL_SUCCESS);
+}
+
 // A late failure: the context exists here, the first small buffer does not.
 static void host_play(int listener)
 {
+	struct p_queue_create q;
 	struct p_buffer_create b;
 
 	host_greet(listener);
 	host_expect(p_op_context_create);
 	struct p_frame f = host_expect(p_op_queue_create);
 	CHECK_EQ(f.flags, P_ANSWER);
+	CHECK_EQ(p_get_queue_create(&f, &q), 0);
 	host_answer(f.seq, CL_SUCCESS);
 	f = host_expect(p_op_buffer_create);
 	CHECK_EQ(p_get_buffer_create(&f, &b), 0);
@@ -141,6 +161,7 @@ static void host_play(int listener)
 	host_expect(p_op_release);
 	f = host_expect(p_op_finish);
 	host_answer(f.seq, CL_SUCCESS);
+	host_fail_before_a_read(q.id);
 	host_take_long_write();
 	f = host_expect(p_op_buffer_create); // the number comes back
 	struct p_buffer_create again;
@@ -213,6 +234,22 @@ static void a_late_failure_is_told_at_the_first_use(void)
 	CHECK_EQ(ferry_clFinish(queue), CL_SUCCESS);
 	CHECK_EQ(ferry_clEnqueueFillBuffer(queue, m, "", 1, 0, 100, 0, NULL, NULL),
 		CL_MEM_OBJECT_ALLOCATION_FAILURE);
+	CHECK_EQ(ferry_clReleaseMemObject(m), CL_SUCCESS);
+	CHECK_EQ(ferry_clFlush(queue), CL_SUCCESS);
+	CHECK_EQ(ferry_clFinish(queue), CL_SUCCESS);
+}
+
+// What a command without an event failed with, by the first call behind it that waits.
+static void a_blocking_read_tells_what_failed_before_it(void)
+{
+	cl_int err;
+	char got[4];
+	cl_mem m = ferry_clCreateBuffer(context, 0, 100, NULL, &err);
+
+	CHECK_EQ(err, CL_SUCCESS);
+	CHECK_EQ(ferry_clEnqueueFillBuffer(queue, m, "", 1, 0, 100, 0, NULL, NULL), CL_SUCCESS);
+	CHECK_EQ(ferry_clEnqueueReadBuffer(queue, m, CL_TRUE, 0, sizeof got, got, 0, NULL, NULL),
+		CL_OUT_OF_RESOURCES);
 	CHECK_EQ(ferry_clReleaseMemObject(m), CL_SUCCESS);
 	CHECK_EQ(ferry_clFlush(queue), CL_SUCCESS);
 	CHECK_EQ(ferry_clFinish(queue), CL_SUCCESS);
@@ -315,6 +352,7 @@ int main(void)
 	RUN(the_greeting_is_found_behind_rubbish);
 	RUN(handles_are_checked);
 	RUN(a_late_failure_is_told_at_the_first_use);
+	RUN(a_blocking_read_tells_what_failed_before_it);
 	RUN(a_child_has_no_vgpu);
 	RUN(a_long_write_goes_from_where_it_lies);
 	RUN(a_lost_host_ends_every_wait);

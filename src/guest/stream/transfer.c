@@ -319,7 +319,8 @@ static void read_over(struct request *r)
 	free(read);
 }
 
-// The answer to message c->seq goes to `to`.
+// The answer to message c->seq goes to `to`. A call that waits also tells what an earlier command without
+// an event has failed with, unless it has an event to give out.
 static cl_int await_read(
 	struct command *c, cl_mem m, const struct region *to, struct reading *later)
 {
@@ -327,7 +328,8 @@ static cl_int await_read(
 
 	if (!later) {
 		request_begin(&now, c->seq);
-		return request_wait(&now);
+		cl_int err = request_wait(&now);
+		return err || c->wanted ? err : queue_check(c->queue);
 	}
 	*later = (struct reading){ { .region = *to, .done = read_over }, c->queue, m };
 	c->queue->reads++;
