@@ -2,7 +2,7 @@
 // What the specification says and PoCL 3.1 does not do: clones of kernels with local arguments (it reads beyond its
 // arguments, clCloneKernel.c), parts of buffers in native kernels (it crashes), functions that it declares and nobody
 // defines (it crashes), contexts and sub-devices, and the errors for features of OpenCL 3.0 that the vGPU does not have.
-// Images and shared virtual memory: strict_images.c, strict_svm.c.
+// Images, programs and shared virtual memory: strict_images.c, strict_programs.c, strict_svm.c.
 #define CL_TARGET_OPENCL_VERSION 300
 #include "api.h"
 

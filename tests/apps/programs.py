@@ -81,7 +81,7 @@ def overlaid(seconds: float) -> list[str]:
 # ---- this repository's own, tests/api
 
 _API = ("buffers", "core3", "devices", "errors", "events", "images", "kernels", "limits", "native", "printf", "processes", "programs",
-        "queries", "strict", "strict-images", "strict-svm", "svm", "svm-fine", "threads", "transfers")
+        "queries", "strict", "strict-images", "strict-programs", "strict-svm", "svm", "svm-fine", "threads", "transfers")
 
 
 # ---- all

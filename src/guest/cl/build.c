@@ -199,6 +199,8 @@ cl_int ferry_clBuildProgram(cl_program p, cl_uint n, const cl_device_id *devices
 
 	if (!err)
 		err = check_call(&a, &p->devices);
+	if (!err && !p->has_source && !p->has_binary) // it was linked
+		err = CL_INVALID_OPERATION;
 	if (!err)
 		err = prepare(p, &a, &b);
 	if (err)

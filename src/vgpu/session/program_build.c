@@ -58,8 +58,18 @@ static int32_t gather_inputs(struct build *b)
 	return CL_SUCCESS;
 }
 
+// The driver may build a program of a binary only once: PoCL 3.1 ends the process the second time.
+static void forget_binary(struct backend *be, struct program *p)
+{
+	if (p->origin != PROGRAM_BINARY || !p->be)
+		return;
+	be->ops->program_free(p->be);
+	p->be = NULL;
+}
+
 static int32_t build_from_text(struct build *b)
 {
+	forget_binary(b->be, b->p);
 	int32_t err = b->how.kind == BE_LINK ? CL_SUCCESS : create(b->be, b->p);
 
 	if (err == CL_SUCCESS)

@@ -129,6 +129,19 @@ static bool usable_input(const struct build_request *r, uint32_t i)
 	return fits && !program_is_busy(p) && program_is_complete(p);
 }
 
+// What a program can be made by, whatever its state (OpenCL 3.0, sections 5.8.4 to 5.8.6).
+static bool has_kind(const struct program *p, int kind)
+{
+	switch (p->origin) {
+	case PROGRAM_SOURCE:
+		return kind == BE_BUILD || kind == BE_COMPILE;
+	case PROGRAM_BINARY:
+		return kind == BE_BUILD || kind == BE_LOAD;
+	default:
+		return kind == BE_LINK;
+	}
+}
+
 // Starts it, or answers why not.
 static int begin(struct session *s, const struct p_frame *f, struct program *p,
 	struct build_request *request)
@@ -136,7 +149,7 @@ static int begin(struct session *s, const struct p_frame *f, struct program *p,
 	int32_t refused = CL_SUCCESS;
 	int r = 0;
 
-	if (program_is_busy(p) || !program_is_complete(p))
+	if (program_is_busy(p) || !program_is_complete(p) || !has_kind(p, request->kind))
 		refused = CL_INVALID_OPERATION;
 	if (p->o.failed != CL_SUCCESS)
 		refused = p->o.failed;

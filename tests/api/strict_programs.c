@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the specification says of programs and kernels and PoCL 3.1 does not do: it ends the process that builds a program of a
+// binary twice, or one that was linked.
+#include "api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct cl c;
+static cl_int err;
+
+static cl_program source(const char *text)
+{
+	cl_program p = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
+
+	OK(err);
+	return p;
+}
+
+static int first_value(cl_program p)
+{
+	cl_kernel k = cl_kernel_of(p, "set");
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, 4, NULL);
+	int v = 0;
+
+	OK(clSetKernelArg(k, 0, sizeof m, &m));
+	OK(clEnqueueTask(c.queue, k, 0, NULL, NULL));
+	OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, 4, &v, 0, NULL, NULL));
+	OK(clReleaseMemObject(m));
+	OK(clReleaseKernel(k));
+	return v;
+}
+
+static unsigned char *binary_of(cl_program p, size_t *ret_n)
+{
+	OK(clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof *ret_n, ret_n, NULL));
+	unsigned char *bytes = malloc(*ret_n);
+	OK(clGetProgramInfo(p, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL));
+	return bytes;
+}
+
+static void a_binary_is_built_again(void)
+{
+	cl_program p = cl_build(&c, "kernel void set(global int *a) { *a = 8; }");
+	size_t n;
+	unsigned char *bytes = binary_of(p, &n);
+	const unsigned char *binary = bytes;
+
+	OK(clReleaseProgram(p));
+	p = clCreateProgramWithBinary(c.context, 1, &c.device, &n, &binary, NULL, &err);
+	OK(err);
+	for (int i = 0; i < 3; i++) {
+		OK(clBuildProgram(p, 0, NULL, i ? "-cl-mad-enable" : "", NULL, NULL));
+		CHECK_EQ(first_value(p), 8);
+	}
+	OK(clReleaseProgram(p));
+	free(bytes);
+}
+
+static cl_program link_of(cl_program part, const char *options)
+{
+	cl_program p = clLinkProgram(c.context, 0, NULL, options, 1, &part, NULL, NULL, &err);
+
+	OK(err);
+	return p;
+}
+
+static void what_was_linked_cannot_be_built(void)
+{
+	cl_program part = source("kernel void set(global int *a) { *a = 9; }");
+
+	OK(clCompileProgram(part, 0, NULL, "", 0, NULL, NULL, NULL, NULL));
+	cl_program p = link_of(part, "");
+	CHECK_EQ(clBuildProgram(p, 0, NULL, "", NULL, NULL), CL_INVALID_OPERATION);
+	CHECK_EQ(clCompileProgram(p, 0, NULL, "", 0, NULL, NULL, NULL, NULL), CL_INVALID_OPERATION);
+	CHECK_EQ(first_value(p), 9);
+	OK(clReleaseProgram(p));
+	OK(clReleaseProgram(part));
+}
+
+int main(void)
+{
+	c = cl_setup();
+	RUN(a_binary_is_built_again);
+	RUN(what_was_linked_cannot_be_built);
+	cl_teardown(&c);
+}
