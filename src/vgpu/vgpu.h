@@ -80,6 +80,7 @@ struct vgpu {
 	int32_t not_rebuilt;
 	void (*restored)(void *arg); // one of these has changed; NULL: nobody
 	void *restored_arg;
+	bool state_ends; // the last collection's commands and streams come in: objects are complete
 	bool state_ended; // the last record of object state has been applied
 };
 

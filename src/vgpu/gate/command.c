@@ -60,6 +60,17 @@ bool command_answers(const struct command *c)
 	return c->op == p_op_finish || (command_is_transfer(c) && !command_is_write(c));
 }
 
+static bool is_pattern_size(size_t n)
+{
+	return n >= 1 && n <= 128 && (n & (n - 1)) == 0;
+}
+
+bool command_fill_fits(const struct fill *f)
+{
+	return is_pattern_size(f->pattern_bytes) && f->size % f->pattern_bytes == 0 &&
+	       f->offset % f->pattern_bytes == 0 && buffer_holds(f->buffer, f->offset, f->size);
+}
+
 static void unlink_live(struct command *c)
 {
 	struct queue *q = c->queue;

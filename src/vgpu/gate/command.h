@@ -98,6 +98,7 @@ bool command_is_transfer(const struct command *c); // read, write, and their rec
 bool command_is_write(const struct command *c);
 bool command_is_order(const struct command *c); // marker, barrier, finish
 bool command_is_local(const struct command *c); // may be executed here, not by the driver
+bool command_fill_fits(const struct fill *f);   // its pattern, and its bytes in the buffer
 bool command_answers(const struct command *c);  // the guest waits for its end, event or not
 
 // Makes what the driver needs (command_give.c): CL_SUCCESS, or why it cannot run. *ret_slow when the

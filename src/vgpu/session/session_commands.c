@@ -272,11 +272,6 @@ static int prepare_copy_rect(struct session *s, struct command *c, const struct 
 	return hold_both(s, c, m->from, m->to);
 }
 
-static bool is_pattern_size(size_t n)
-{
-	return n >= 1 && n <= 128 && (n & (n - 1)) == 0;
-}
-
 static int prepare_fill(struct session *s, struct command *c, const struct p_fill *m)
 {
 	struct fill *fill = &c->u.fill;
@@ -287,10 +282,7 @@ static int prepare_fill(struct session *s, struct command *c, const struct p_fil
 	for (size_t i = 0; i < m->pattern.n; i++)
 		fill->pattern[i] = m->pattern.at[i];
 	int r = hold_buffer(s, c, m->buffer, &fill->buffer);
-	if (r == 0 && c->status == CL_SUCCESS &&
-		(!is_pattern_size(m->pattern.n) || m->size % m->pattern.n ||
-			m->offset % m->pattern.n ||
-			!buffer_holds(fill->buffer, m->offset, m->size)))
+	if (r == 0 && c->status == CL_SUCCESS && !command_fill_fits(fill))
 		c->status = CL_INVALID_VALUE;
 	return r;
 }

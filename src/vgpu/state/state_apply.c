@@ -15,6 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Room for the numbers and times to come, without an overflow.
+#define SERIAL_MAX (UINT64_MAX / 4)
+#define NOW_MAX    ((uint64_t)INT64_MAX / 4)
+
 struct object *state_find(struct vgpu *v, uint64_t serial, enum object_type type)
 {
 	struct object *o = serial ? registry_find(&v->registry, serial) : NULL;
@@ -209,8 +213,16 @@ static int apply_sampler(struct session *s, uint64_t serial, struct object **o, 
 
 // ---- programs
 
-static int get_inputs(struct session *s, struct build_request *q, const struct s_program *m)
+// Others of the same session: a guest names only what is its own.
+static bool may_go_into(const struct program *p, const struct object *o)
 {
+	return o && o != &p->o && o->session == p->o.session &&
+	       program_is_complete((const struct program *)o);
+}
+
+static int get_inputs(struct program *p, struct build_request *q, const struct s_program *m)
+{
+	struct vgpu *v = p->o.session->v;
 	struct rd r = rd_make(m->inputs.at, m->inputs.n);
 	const char *name = (const char *)m->names.at, *end = name + m->names.n;
 
@@ -219,8 +231,8 @@ static int get_inputs(struct session *s, struct build_request *q, const struct s
 	if (!q->inputs || !q->names)
 		return -ENOMEM;
 	while (r.left) {
-		struct object *o = state_find(s->v, rd_u64(&r), OBJECT_PROGRAM);
-		if (!o || !program_is_complete((struct program *)o))
+		struct object *o = state_find(v, rd_u64(&r), OBJECT_PROGRAM);
+		if (!may_go_into(p, o))
 			return -EBADMSG;
 		object_ref(o);
 		q->inputs[q->n_inputs++] = (struct program *)o;
@@ -234,13 +246,13 @@ static int get_inputs(struct session *s, struct build_request *q, const struct s
 	return 0;
 }
 
-static int get_request(struct session *s, struct build_request *q, const struct s_program *m)
+static int get_request(struct program *p, struct build_request *q, const struct s_program *m)
 {
 	q->kind = (int)m->kind;
 	q->options = strndup((const char *)m->options.at, m->options.n);
 	if (m->kind > BE_LOAD)
 		return -EBADMSG;
-	return q->options ? get_inputs(s, q, m) : -ENOMEM;
+	return q->options ? get_inputs(p, q, m) : -ENOMEM;
 }
 
 static int take_bytes(struct buf *to, struct p_blob bytes)
@@ -274,7 +286,7 @@ static int apply_program_build(struct program *p, const struct s_program *m)
 	p->was_executable = m->executable;
 	if (!better && !anew)
 		return 0;
-	err = get_request(p->o.session, &request, m);
+	err = get_request(p, &request, m);
 	if (err == 0) // none: what there was is of an earlier build
 		err = program_set_native(p, m->native, m->shapes);
 	if (err == 0)
@@ -439,7 +451,7 @@ static int apply_object(struct vgpu *v, const struct s_head *h, struct rd *r)
 {
 	struct s_object m;
 
-	if (s_get_object(r, &m) < 0 || !h->serial)
+	if (s_get_object(r, &m) < 0 || !h->serial || h->serial > SERIAL_MAX)
 		return -EBADMSG;
 	struct session *s = (struct session *)state_find(v, m.session, OBJECT_SESSION);
 	struct object *o = registry_find(&v->registry, h->serial);
@@ -486,7 +498,7 @@ static int apply_end(struct vgpu *v, struct rd *r)
 {
 	struct s_end m;
 
-	if (s_get_end(r, &m) < 0 || v->state_ended)
+	if (s_get_end(r, &m) < 0 || m.now_ns > NOW_MAX || m.next_serial > SERIAL_MAX || r->left)
 		return -EBADMSG;
 	v->clock_offset_ns += (int64_t)(m.now_ns - vgpu_now_ns(v));
 	if (m.next_serial > v->registry.next_serial)
@@ -497,8 +509,12 @@ static int apply_end(struct vgpu *v, struct rd *r)
 
 static int apply(struct vgpu *v, const struct s_head *h, struct rd *r)
 {
-	if (v->state_ended)
+	bool is_last = h->kind == STATE_COMMAND || h->kind == STATE_STREAM || h->kind == STATE_END;
+
+	// Commands and streams name objects, which nothing changes any more.
+	if (v->state_ended || (v->state_ends && !is_last))
 		return -EBADMSG;
+	v->state_ends = is_last;
 	switch (h->kind) {
 	case STATE_OBJECT:
 		return apply_object(v, h, r);
@@ -544,13 +560,16 @@ void state_own(struct vgpu *v)
 
 	if (registry_changed(&v->registry, 0, &list, &n) < 0)
 		return; // what nobody else holds stays until its session ends: only memory
+	for (size_t i = 0; i < n; i++)
+		object_ref(list[i]); // one may be all that keeps another
 	for (size_t i = 0; i < n; i++) {
-		if (!list[i]->incoming)
-			continue;
+		bool incoming = list[i]->incoming;
 		list[i]->incoming = false;
-		if (list[i]->type == OBJECT_PROGRAM)
+		if (incoming && list[i]->type == OBJECT_PROGRAM)
 			program_own((struct program *)list[i]);
+		if (incoming)
+			object_unref(list[i]);
 		object_unref(list[i]);
 	}
-	v->state_ended = false;
+	v->state_ends = v->state_ended = false;
 }

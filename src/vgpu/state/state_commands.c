@@ -110,6 +110,17 @@ void state_put_stream(struct buf *b, struct port *p)
 
 // ---- applying
 
+// What a command may name: of its own session, and nothing that could hold commands itself.
+static bool may_hold(const struct command *c, const struct object *o, bool waits)
+{
+	if (!o || o->session != c->queue->o.session)
+		return false;
+	if (waits)
+		return o->type == OBJECT_EVENT;
+	return o->type == OBJECT_BUFFER || o->type == OBJECT_IMAGE || o->type == OBJECT_SAMPLER ||
+	       o->type == OBJECT_KERNEL;
+}
+
 static int hold_list(struct vgpu *v, struct command *c, struct p_blob list, bool waits)
 {
 	struct rd r = rd_make(list.at, list.n);
@@ -117,7 +128,7 @@ static int hold_list(struct vgpu *v, struct command *c, struct p_blob list, bool
 
 	while (r.left && err == 0) {
 		struct object *o = registry_find(&v->registry, rd_u64(&r));
-		if (r.failed || !o || (waits && o->type != OBJECT_EVENT))
+		if (r.failed || !may_hold(c, o, waits))
 			return -EBADMSG;
 		err = waits ? command_wait_for(c, (struct event *)o) : command_hold(c, o);
 	}
@@ -160,6 +171,8 @@ static int get_launch(struct vgpu *v, struct command *c, struct rd *r)
 		.local = m.local };
 	if (!m.has_args)
 		return 0;
+	if (!k->args || k->args->n != m.args)
+		return -EBADMSG;
 	int err = state_get_args(m.items, m.args, &c->u.launch.args);
 	// Versions of the destination's own kernel, so that nothing counts as applied.
 	for (uint32_t i = 0; err == 0 && i < m.args; i++)
@@ -231,7 +244,7 @@ static int get_fill(struct vgpu *v, struct command *c, struct rd *r)
 	if (s_get_fill(r, &m) < 0)
 		return -EBADMSG;
 	struct buffer *b = held_memory(v, c, m.buffer);
-	if (!b || (c->status == CL_SUCCESS && !buffer_holds(b, m.offset, m.size)))
+	if (!b)
 		return -EBADMSG;
 	c->u.fill = (struct fill){ .buffer = b,
 		.offset = m.offset,
@@ -239,7 +252,7 @@ static int get_fill(struct vgpu *v, struct command *c, struct rd *r)
 		.pattern_bytes = (uint32_t)m.pattern.n };
 	if (m.pattern.n)
 		memcpy(c->u.fill.pattern, m.pattern.at, m.pattern.n);
-	return 0;
+	return c->status == CL_SUCCESS && !command_fill_fits(&c->u.fill) ? -EBADMSG : 0;
 }
 
 static int get_image_fill(struct vgpu *v, struct command *c, struct rd *r)
@@ -287,6 +300,9 @@ int state_apply_command(struct vgpu *v, struct rd *r)
 	struct event *e = (struct event *)state_find(v, m.event, OBJECT_EVENT);
 	if (!q || (m.event && (!e || e->command || event_over(e))))
 		return -EBADMSG;
+	struct session *s = q->o.session;
+	if (s->over || (e && e->o.session != s) || m.status > CL_SUCCESS || m.cost > s->credit)
+		return -EBADMSG;
 	struct command *c = command_new(q, (enum p_op)m.op);
 	if (!c)
 		return -ENOMEM;
@@ -294,6 +310,7 @@ int state_apply_command(struct vgpu *v, struct rd *r)
 	c->seq = m.seq;
 	c->cost = m.cost;
 	c->queued_ns = m.queued_ns;
+	s->credit -= m.cost; // until the stream's record says how much there is
 	int err = hold_list(v, c, m.waits, true);
 	if (err == 0)
 		err = hold_list(v, c, m.holds, false);
@@ -321,6 +338,15 @@ static struct command *find_write(struct vgpu *v, const struct session *s, uint3
 	return NULL;
 }
 
+// Text that still comes for a program of this session, from one message.
+static bool may_grow(const struct session *s, const struct program *p, const struct s_upload *m)
+{
+	for (const struct upload *u = s->uploads; u; u = u->next)
+		if (u->program == p)
+			return false;
+	return p->o.session == s && p->total == m->total && p->text.len == m->arrived;
+}
+
 static int apply_upload(struct vgpu *v, struct session *s, struct rd *r)
 {
 	struct s_upload m;
@@ -338,8 +364,11 @@ static int apply_upload(struct vgpu *v, struct session *s, struct rd *r)
 			return -EBADMSG;
 		u->command->later = m.is_command == 2;
 	}
-	u->program = (struct program *)state_find(v, m.program, OBJECT_PROGRAM);
-	return m.program && (!u->program || u->program->total != m.total) ? -EBADMSG : 0;
+	struct program *p = (struct program *)state_find(v, m.program, OBJECT_PROGRAM);
+	if (m.program && (!p || !may_grow(s, p, &m)))
+		return -EBADMSG;
+	u->program = p;
+	return 0;
 }
 
 int state_apply_stream(struct vgpu *v, struct rd *r)
@@ -351,7 +380,10 @@ int state_apply_stream(struct vgpu *v, struct rd *r)
 		return -EBADMSG;
 	struct port *p = v->ports[m.port];
 	struct session *s = (struct session *)state_find(v, m.session, OBJECT_SESSION);
-	if (p->session != s || (m.session && !s) || m.credit > VGPU_CREDIT * 16ULL)
+	if (p->session != s || (m.session && !s))
+		return -EBADMSG;
+	// What its commands have not given back yet has been taken off already.
+	if (s && (m.credit > (uint64_t)s->credit || m.credit_due > (uint64_t)s->credit - m.credit))
 		return -EBADMSG;
 	p->searching = m.searching;
 	buf_put(&p->in, m.unread.at, m.unread.n);
