@@ -94,7 +94,7 @@ void buf_consume(struct buf *b, size_t n)
 {
 	if (n > b->len)
 		n = b->len;
-	if (n < b->len)
+	if (n && n < b->len)
 		memmove(b->data, b->data + n, b->len - n);
 	b->len -= n;
 }

@@ -16,6 +16,7 @@
 #define VGPU_BACKLOG      (8u << 20)   // unsent bytes after which a session's input must wait
 #define VGPU_ANSWER_AHEAD (1u << 20)   // unsent bytes after which a read waits
 #define VGPU_TEXTS_MAX    (256u << 20) // bytes of all programs' texts and binaries
+#define VGPU_QUEUES_MAX   4096         // of all sessions: each is looked at when an event ends
 #define VGPU_SESSIONS_MAX 256          // of local programs; a VM's have a port each
 #define VGPU_PENDING_MAX  (1u << 20)   // commands that wait or run, in all sessions: 400 MB of them
 
@@ -48,9 +49,11 @@ struct vgpu {
 	uint64_t memory_bytes;
 	int64_t clock_offset_ns; // what the guest's clock is ahead of ours: it came from another host
 
-	struct queue *queues;           // all, linked by next_queue
+	struct queue *queues; // that the device has, linked by next_queue
+	uint32_t n_queues;
 	struct queue *dirty;            // given to, not yet flushed; linked by next_dirty
 	bool recheck;                   // an event ended: other queues may go on
+	bool recheck_later;             // so it is, but the loop has its turn first
 	uint64_t in_flight;             // commands in the driver
 	uint64_t n_commands;            // all, in flight or not
 	struct command *spare_commands; // for reuse

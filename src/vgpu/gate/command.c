@@ -96,11 +96,14 @@ static void drop_body(struct command *c)
 		arg_set_unref(c->u.launch.args);
 	if (!command_is_transfer(c))
 		return;
+	const struct transfer *t = &c->u.transfer;
+	bool is_unfinished = t->done + t->payload.len < t->total; // bytes are still coming
 	buf_free(&c->u.transfer.payload);
-	if (command_is_write(c)) {
-		transfer_ask(c);
+	if (!command_is_write(c))
+		return;
+	transfer_ask(c);
+	if (is_unfinished)
 		session_upload_orphan(c->queue->o.session, c, NULL);
-	}
 }
 
 void command_free(struct command *c)

@@ -37,7 +37,11 @@ static void destroy(struct object *o)
 
 	if (p->be)
 		o->session->v->be->ops->program_free(p->be);
-	session_upload_orphan(o->session, NULL, p);
+	*p->place = p->next;
+	if (p->next)
+		p->next->place = p->place;
+	if (!program_is_complete(p))
+		session_upload_orphan(o->session, NULL, p);
 	o->session->v->text_bytes -= p->total;
 	build_request_free(&p->request);
 	build_request_free(&p->next_request);
@@ -65,6 +69,11 @@ int program_new(struct session *s, uint64_t serial, enum program_origin origin, 
 	}
 	p->origin = origin;
 	p->total = total;
+	p->next = s->programs;
+	p->place = &s->programs;
+	if (p->next)
+		p->next->place = &p->next;
+	s->programs = p;
 	s->v->text_bytes += total;
 	*ret = p;
 	return 0;
@@ -137,12 +146,16 @@ static bool has_word(const struct program *p, const char *word)
 	return p->text.len && memmem(p->text.data, p->text.len, word, strlen(word));
 }
 
-// A binary holds the names of what it calls.
-static unsigned own_words(const struct program *p)
+// A binary holds the names of what it calls. Looked for once: a guest can name a long header a thousand times.
+static unsigned own_words(struct program *p)
 {
+	if (p->own_says || !program_is_complete(p))
+		return p->own_says;
 	bool declares = has_word(p, "overloadable") || has_word(p, "ovld");
 
-	return (has_word(p, "printf") ? SAYS_PRINTF : 0) | (declares ? SAYS_OVERLOADABLE : 0);
+	p->own_says = SAYS_KNOWN | (has_word(p, "printf") ? SAYS_PRINTF : 0) |
+		      (declares ? SAYS_OVERLOADABLE : 0);
+	return p->own_says;
 }
 
 // Of a header only the text counts, whatever it was compiled with: two programs can be each other's

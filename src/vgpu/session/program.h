@@ -34,10 +34,12 @@ struct build_request {
 };
 
 struct program {
-	struct object o; // must be first
+	struct object o;               // must be first
+	struct program *next, **place; // of its session's list
 	enum program_origin origin;
 	struct buf text;       // source or the guest's own binary
 	unsigned says;         // SAYS_*, with what went into it; 0: not looked yet
+	unsigned own_says;     // the same, of the text alone
 	uint64_t total;        // bytes of text that the guest announced
 	struct be_program *be; // the worker's while building
 	bool building;

@@ -15,21 +15,31 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void destroy(struct object *o)
+#define PASSES_AT_ONCE 16 // over all queues, before the loop has its turn
+
+static void leave_lists(struct queue *q)
 {
-	struct queue *q = (struct queue *)o;
-	struct vgpu *v = q->v;
-	struct queue **p = &v->queues;
+	struct queue **p = &q->v->queues;
 
 	while (*p != q)
 		p = &(*p)->next_queue;
 	*p = q->next_queue;
-	for (p = &v->dirty; *p; p = &(*p)->next_dirty) {
+	q->v->n_queues--;
+	for (p = &q->v->dirty; *p; p = &(*p)->next_dirty) {
 		if (*p != q)
 			continue;
 		*p = q->next_dirty;
 		break;
 	}
+}
+
+static void destroy(struct object *o)
+{
+	struct queue *q = (struct queue *)o;
+	struct vgpu *v = q->v;
+
+	if (q->be)
+		leave_lists(q);
 	if (q->be)
 		v->be->ops->queue_free(q->be);
 	object_fini(o);
@@ -45,7 +55,17 @@ static int32_t make_on_device(struct queue *q)
 
 	if (q->device && q->device->o.failed != CL_SUCCESS)
 		return CL_INVALID_DEVICE;
-	return v->be->ops->queue_new(v->be, part, q->profiling || v->tokens, &q->be);
+	if (v->n_queues == VGPU_QUEUES_MAX)
+		return CL_OUT_OF_RESOURCES;
+	int32_t err = v->be->ops->queue_new(v->be, part, q->profiling || v->tokens, &q->be);
+	if (err != CL_SUCCESS) {
+		q->be = NULL;
+		return err;
+	}
+	q->next_queue = v->queues;
+	v->queues = q;
+	v->n_queues++;
+	return CL_SUCCESS;
 }
 
 int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct device *device,
@@ -70,8 +90,6 @@ int queue_new(struct session *s, uint64_t serial, uint64_t properties, struct de
 	q->depth = QUEUE_DEPTH;
 	q->in_order = !(properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
 	q->profiling = properties & CL_QUEUE_PROFILING_ENABLE;
-	q->next_queue = v->queues;
-	v->queues = q;
 	if (properties & ~known)
 		q->o.failed = CL_INVALID_QUEUE_PROPERTIES;
 	else
@@ -406,8 +424,25 @@ void queue_push(struct queue *q, struct command *c)
 		try_last(q);
 }
 
+// A guest can make chains from queue to queue of which each pass ends one command: the loop's other work
+// goes on between some passes and the next.
+static bool goes_on(struct vgpu *v, unsigned passes)
+{
+	if (!v->recheck || v->gate_closed)
+		return false;
+	if (passes < PASSES_AT_ONCE)
+		return true;
+	v->recheck = false;
+	v->recheck_later = true;
+	loop_wake(v->completions.waker);
+	return false;
+}
+
 void queues_advance_all(struct vgpu *v)
 {
+	unsigned passes = 0;
+
+	v->recheck_later = false;
 	do {
 		struct queue *next;
 		v->recheck = false;
@@ -417,7 +452,7 @@ void queues_advance_all(struct vgpu *v)
 		}
 		v->recheck |= v->printing.others_first;
 		v->printing.others_first = false;
-	} while (v->recheck && !v->gate_closed);
+	} while (goes_on(v, ++passes));
 }
 
 void queues_kick(struct vgpu *v)
@@ -562,6 +597,8 @@ void queues_collect(struct vgpu *v)
 {
 	struct completions *done = &v->completions;
 
+	v->recheck |= v->recheck_later;
+	v->recheck_later = false;
 	pthread_mutex_lock(&done->lock);
 	struct command **list = done->list;
 	size_t n = done->n, cap = done->cap;

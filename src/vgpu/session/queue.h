@@ -35,8 +35,8 @@ struct queue {
 	int64_t mark_ns;     // when the oldest given one became the oldest, or was given
 	uint32_t unwatched;  // given since the last one that the driver will report
 	bool is_dirty;
-	bool giving; // the worker's thread is using `be`
-	struct queue *next_queue, *next_dirty;
+	bool giving;                           // the worker's thread is using `be`
+	struct queue *next_queue, *next_dirty; // in the vGPU's lists, where there is a `be`
 };
 
 // The first reference is the caller's; -errno. A refusal of the device's is in o.failed.

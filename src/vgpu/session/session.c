@@ -4,7 +4,6 @@
 #include "vgpu/session/port.h"
 #include "vgpu/session/program.h"
 
-#include "base/cleanup.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -132,20 +131,14 @@ static void free_uploads(struct session *s)
 // Objects that hold each other would stay for ever.
 static void break_cycles(struct session *s)
 {
-	_cleanup_free_ struct object **list = NULL;
-	size_t n = 0;
+	struct program *next;
 
-	if (registry_changed(&s->v->registry, 0, &list, &n) < 0)
-		return; // they do stay: only memory
-	for (size_t i = 0; i < n; i++)
-		if (list[i]->type == OBJECT_PROGRAM)
-			object_ref(list[i]);
-	for (size_t i = 0; i < n; i++) {
-		if (list[i]->type != OBJECT_PROGRAM)
-			continue;
-		if (list[i]->session == s)
-			program_forget_request((struct program *)list[i]);
-		object_unref(list[i]);
+	for (struct program *p = s->programs; p; p = p->next)
+		object_ref(&p->o);
+	for (struct program *p = s->programs; p; p = next) {
+		next = p->next; // which is still held
+		program_forget_request(p);
+		object_unref(&p->o);
 	}
 }
 

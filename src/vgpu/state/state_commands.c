@@ -298,7 +298,7 @@ int state_apply_command(struct vgpu *v, struct rd *r)
 		return -EBADMSG;
 	struct queue *q = (struct queue *)state_find(v, m.queue, OBJECT_QUEUE);
 	struct event *e = (struct event *)state_find(v, m.event, OBJECT_EVENT);
-	if (!q || (m.event && (!e || e->command || event_over(e))))
+	if (!q || !q->be || (m.event && (!e || e->command || event_over(e))))
 		return -EBADMSG;
 	struct session *s = q->o.session;
 	if (s->over || (e && e->o.session != s) || m.status > CL_SUCCESS || m.cost > s->credit)
