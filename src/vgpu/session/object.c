@@ -124,10 +124,23 @@ void object_ref(struct object *o)
 	o->refs++;
 }
 
+// One after the other: what the destroyed one referred to follows it. A guest can make a line of objects, each
+// kept by the next, that is longer than the stack is deep.
 void *object_unref(struct object *o)
 {
-	if (o && --o->refs == 0)
+	if (!o || --o->refs)
+		return NULL;
+	struct registry *r = o->registry;
+	o->next_gone = r->gone;
+	r->gone = o;
+	if (r->destroying)
+		return NULL;
+	r->destroying = true;
+	while ((o = r->gone)) {
+		r->gone = o->next_gone;
 		o->destroy(o);
+	}
+	r->destroying = false;
 	return NULL;
 }
 

@@ -38,6 +38,7 @@ struct object {
 	struct session *session; // a reference, except in a session itself
 	struct registry *registry;
 	void (*destroy)(struct object *o); // at the last reference; frees the memory
+	struct object *next_gone;          // of its registry's list
 };
 
 // All objects of a vGPU by serial.
@@ -45,7 +46,9 @@ struct registry {
 	struct object **slots; // open addressing, a power of two
 	size_t n_slots, n;
 	uint64_t next_serial;
-	uint64_t clock; // grows with each change of any object
+	uint64_t clock;      // grows with each change of any object
+	struct object *gone; // nobody refers to them, and they are not destroyed yet
+	bool destroying;
 	bool note_removals;
 	bool removals_lost; // out of memory: the notes are incomplete
 	uint64_t *removed;  // serials, in order, since noting began
@@ -60,7 +63,7 @@ int object_init(struct object *o, struct registry *r, enum object_type type,
 void object_fini(struct object *o);
 
 void object_ref(struct object *o);
-// NULL-safe; returns NULL.
+// NULL-safe; returns NULL. Inside a destroy function: destroyed after that.
 void *object_unref(struct object *o);
 void object_touch(struct object *o);
 

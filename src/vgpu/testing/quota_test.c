@@ -147,6 +147,32 @@ static void a_chain_of_commands_lets_others_have_their_turn(void)
 	end(&r);
 }
 
+// ---- objects that keep one another
+
+#define PARTS 200000
+
+// Each is a part of the one before; that the device makes none of them does not matter. Let go of in order, they
+// all end with the last.
+static void a_long_line_of_parts_ends(void)
+{
+	static uint32_t parts[PROTO_IDS_MAX];
+	struct run r;
+
+	begin(&r);
+	for (uint32_t id = 2; id < 2 + PARTS; id++)
+		SEND(&r, sub_device_create, 0, .id = id, .parent = id > 2 ? id - 1 : 0,
+			.units = WAITS(1, 1));
+	for (uint32_t id = 2; id < 2 + PARTS;) {
+		uint32_t n = 0;
+		while (n < PROTO_IDS_MAX && id < 2 + PARTS)
+			parts[n++] = id++;
+		SEND(&r, release, 0, .objects = { .ids = parts, .n = n });
+	}
+	feed(&r);
+	CHECK_EQ(r.t.v->registry.n, 2);
+	end(&r);
+}
+
 // ---- programs
 
 static void send_text(struct run *r, uint32_t id, size_t n)
@@ -198,5 +224,6 @@ int main(void)
 	device.program_get_binary = binary_slowly;
 	RUN(there_are_only_so_many_queues);
 	RUN(a_chain_of_commands_lets_others_have_their_turn);
+	RUN(a_long_line_of_parts_ends);
 	RUN(a_long_header_is_looked_through_once);
 }
