@@ -17,8 +17,9 @@
 #define VGPU_ANSWER_AHEAD (1u << 20)   // unsent bytes after which a read waits
 #define VGPU_TEXTS_MAX    (256u << 20) // bytes of all programs' texts and binaries
 #define VGPU_QUEUES_MAX   4096         // of all sessions: each is looked at when an event ends
-#define VGPU_SESSIONS_MAX 256          // of local programs; a VM's have a port each
-#define VGPU_PENDING_MAX  (1u << 20)   // commands that wait or run, in all sessions: 400 MB of them
+#define VGPU_JOBS_MAX     64  // of a session's programs, at the worker; more wait in its port
+#define VGPU_SESSIONS_MAX 256 // of local programs; a VM's have a port each
+#define VGPU_PENDING_MAX  (1u << 20) // commands that wait or run, in all sessions: 400 MB of them
 
 struct command;
 struct huge_pages;
@@ -72,6 +73,7 @@ struct vgpu {
 	bool shares_memory; // with local programs that ask: such a vGPU never moves
 
 	uint64_t text_bytes; // of all programs: what they were announced with
+	uint64_t job_bytes;  // of all sessions: copied for the worker's jobs
 
 	struct port **ports; // by index; NULL where there is none
 	size_t n_ports;

@@ -245,12 +245,18 @@ static void compact(struct port *p)
 	p->in_at = 0;
 }
 
+// More of its messages would make more answers than anybody reads, or than there is memory for.
+static bool must_wait(const struct port *p)
+{
+	return port_backlog(p) >= VGPU_BACKLOG || (p->session && session_is_busy(p->session));
+}
+
 void port_parse(struct port *p)
 {
 	struct p_frame f;
 	int r = 1;
 
-	while (r > 0 && !p->closed && !p->v->gate_closed && port_backlog(p) < VGPU_BACKLOG) {
+	while (r > 0 && !p->closed && !p->v->gate_closed && !must_wait(p)) {
 		look_for_end(p);
 		if (p->searching && !find_hello(p))
 			break;
@@ -263,7 +269,7 @@ void port_parse(struct port *p)
 			r = 1;
 		}
 	}
-	p->stalled = r > 0 && unread(p) && port_backlog(p) >= VGPU_BACKLOG;
+	p->stalled = r > 0 && unread(p) && must_wait(p);
 	compact(p);
 	if (unread(p) > PORT_UNREAD_MAX)
 		breach(p, "more bytes than its credit");

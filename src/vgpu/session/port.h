@@ -26,7 +26,7 @@ struct port {
 	bool searching; // the stream broke: everything before the next hello is dropped
 	bool over;      // local programs: to be freed after the batch
 	bool starved;   // a read waits until less is unsent
-	bool stalled;   // input waits until less is unsent
+	bool stalled;   // input waits until less is unsent, or fewer builds are under way
 	int pass_fd;    // goes with the next bytes (SCM_RIGHTS); borrowed; -1: none
 	struct buf in, out;
 	size_t in_at, out_at; // consumed

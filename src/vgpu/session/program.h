@@ -110,8 +110,8 @@ void program_forget_native(struct program *p);
 void program_own(struct program *p);
 
 // What it was made of, all the way down: a copy, freed with program_origin_free(), also on error.
-// -E2BIG where that is more than can be built again elsewhere; -ENOMEM.
-int program_origin_copy(struct be_origin *to, const struct program *p);
+// *ret_bytes of memory, also on error. -E2BIG where that is more than can be built again elsewhere; -ENOMEM.
+int program_origin_copy(struct be_origin *to, const struct program *p, uint64_t *ret_bytes);
 void program_origin_free(struct be_origin *o);
 
 // Takes the native binary on the worker when there is a newer one to take; done(arg) then, or at

@@ -26,6 +26,7 @@ struct binary_job {
 	struct buf bytes;
 	// A copy, since the program may get a newer binary meanwhile.
 	struct be_origin from;
+	uint64_t copied; // bytes of it
 };
 
 void program_origin_free(struct be_origin *o)
@@ -109,6 +110,7 @@ static void end_binary(void *arg)
 	}
 	if (j->done)
 		j->done(j->arg);
+	session_job_ends(j->p->o.session, j->answers, j->copied);
 	object_unref(&j->p->o);
 	free_binary_job(j);
 	ports_pump(v);
@@ -177,11 +179,13 @@ static int copy_origin(struct be_origin *to, const struct program *p, unsigned d
 	return r < 0 ? r : copy_inputs(to, &p->request, depth - 1, room);
 }
 
-int program_origin_copy(struct be_origin *to, const struct program *p)
+int program_origin_copy(struct be_origin *to, const struct program *p, uint64_t *ret_bytes)
 {
 	size_t room = ORIGIN_CAP;
+	int r = copy_origin(to, p, PROGRAM_DEPTH, &room);
 
-	return copy_origin(to, p, PROGRAM_DEPTH, &room);
+	*ret_bytes = ORIGIN_CAP - room;
+	return r;
 }
 
 static int start_binary(struct program *p, const struct binary_job *what)
@@ -196,7 +200,7 @@ static int start_binary(struct program *p, const struct binary_job *what)
 	j->be = v->be;
 	j->shapes = p->shapes.len / sizeof(uint64_t);
 	j->builds = p->builds;
-	int r = program_origin_copy(&j->from, p);
+	int r = program_origin_copy(&j->from, p, &j->copied);
 	if (r == 0)
 		r = worker_add(v->worker, run_binary, end_binary, j);
 	if (r < 0) {
@@ -204,6 +208,7 @@ static int start_binary(struct program *p, const struct binary_job *what)
 		return r;
 	}
 	object_ref(&p->o);
+	session_job_begins(p->o.session, j->answers, j->copied);
 	return 0;
 }
 
@@ -223,7 +228,8 @@ int program_take_native(struct program *p, void (*done)(void *arg), void *arg)
 		done(arg);
 		return 0;
 	}
-	int r = start_binary(p, &(struct binary_job){ .done = done, .arg = arg });
+	bool full = p->o.session->v->job_bytes >= VGPU_TEXTS_MAX; // with what others are made of
+	int r = full ? -E2BIG : start_binary(p, &(struct binary_job){ .done = done, .arg = arg });
 	p->taking_native = r == 0;
 	if (r != -E2BIG)
 		return r;

@@ -20,6 +20,7 @@ struct build {
 	enum build_purpose purpose;
 	bool may_lack; // of that origin
 	struct be_origin origin;
+	uint64_t copied;    // bytes of that
 	bool without_parts; // they may not be compiled: it is made of its native binary, or not yet
 	// Results, the main thread's after run.
 	int32_t result;
@@ -249,6 +250,7 @@ static void end_build(void *arg)
 	struct session *s = p->o.session;
 	struct vgpu *v = s->v;
 
+	session_job_ends(s, b->purpose == BUILD_ASKED, b->copied);
 	p->building = p->deferred = false;
 	p->build_result = b->result;
 	p->executable = b->executable;
@@ -347,7 +349,7 @@ static struct build *new_build(struct program *p, enum build_purpose purpose)
 		.names = (const char *const *)p->request.names,
 		.n_inputs = p->request.n_inputs };
 	b->may_lack = p->request.kind != BE_COMPILE && program_may_lack(p);
-	int r = b->may_lack ? program_origin_copy(&b->origin, p) : 0;
+	int r = b->may_lack ? program_origin_copy(&b->origin, p, &b->copied) : 0;
 	if (r == -ENOMEM) {
 		free_build(b);
 		return NULL;
@@ -379,6 +381,7 @@ int program_start_build(
 	}
 	object_ref(&p->o);
 	object_touch(&p->o);
+	session_job_begins(p->o.session, purpose == BUILD_ASKED, b->copied);
 	p->building = true;
 	p->requested = true;
 	p->executable = p->deferred = false;

@@ -236,6 +236,27 @@ void session_return_credit(struct session *s, uint64_t bytes)
 	p_put_credit(port_out(s->port), 0, 0, &m);
 }
 
+// ---- the worker's jobs
+
+void session_job_begins(struct session *s, bool asked, uint64_t bytes)
+{
+	s->jobs += asked;
+	s->job_bytes += asked ? bytes : 0;
+	s->v->job_bytes += bytes;
+}
+
+void session_job_ends(struct session *s, bool asked, uint64_t bytes)
+{
+	s->jobs -= asked;
+	s->job_bytes -= asked ? bytes : 0;
+	s->v->job_bytes -= bytes;
+}
+
+bool session_is_busy(const struct session *s)
+{
+	return s->jobs >= VGPU_JOBS_MAX || (s->job_bytes && s->v->job_bytes >= VGPU_TEXTS_MAX);
+}
+
 // ---- to the guest
 
 void session_answer(struct session *s, uint32_t seq, int32_t status, uint64_t bytes)

@@ -32,6 +32,8 @@ struct session {
 	struct program *programs; // all, in its table or not
 	struct upload *uploads;
 	uint32_t n_uploads;
+	uint32_t jobs;       // that its guest asked for, and the worker has not done yet
+	uint64_t job_bytes;  // copied for them
 	int64_t credit;      // bytes that the guest may still send
 	uint64_t credit_due; // disposed of, not yet returned
 	bool shares;         // the guest maps the vGPU's memory
@@ -53,6 +55,14 @@ int session_frame(struct session *s, const struct p_frame *f);
 int session_breach(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 // Disposed of a PAID frame's bytes.
 void session_return_credit(struct session *s, uint64_t bytes);
+
+// A job of one of its programs goes to the worker, with so many bytes copied for it; and is over. `asked`: by
+// the guest, not for a move.
+void session_job_begins(struct session *s, bool asked, uint64_t bytes);
+void session_job_ends(struct session *s, bool asked, uint64_t bytes);
+// Whether it has so many of them that what it asks for next has to wait: their answers and copies are not
+// paid for by credit.
+bool session_is_busy(const struct session *s);
 
 // Messages to the guest; nothing happens when the session is over.
 void session_answer(struct session *s, uint32_t seq, int32_t status, uint64_t bytes);

@@ -303,7 +303,8 @@ static int apply_program(struct session *s, uint64_t serial, struct object **o, 
 	if (s_get_program(r, &m) < 0 || m.origin > PROGRAM_LINKED || m.total > PROTO_SOURCE_MAX ||
 		m.text.n > m.total || (m.requested && m.text.n != m.total))
 		return -EBADMSG;
-	if (m.questions.n % 4 || (m.questions.n && !m.requested))
+	if (m.questions.n % 4 || m.questions.n / 4 > VGPU_JOBS_MAX ||
+		(m.questions.n && !m.requested))
 		return -EBADMSG;
 	if (m.shapes.n % sizeof(uint64_t) || m.shapes.n > PROGRAM_SHAPES * sizeof(uint64_t))
 		return -EBADMSG;

@@ -215,6 +215,65 @@ static void a_long_header_is_looked_through_once(void)
 	end(&r);
 }
 
+// Those that ask, one message each; at most so many of them are with the worker, the others wait in the port.
+static void ask(struct run *r, uint32_t n, bool binaries)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (binaries)
+			SEND(r, program_query_binary, 0, .program = 2);
+		else
+			SEND(r, program_build, 0, .program = 2 + i);
+	feed(r);
+}
+
+static void expect_all_answered(struct run *r, uint32_t n)
+{
+	uint32_t answered = 0;
+
+	atomic_store(&holds_worker, false);
+	for (int i = 0; i < 1000 && answered < n; i++) {
+		testvgpu_settle(&r->t);
+		answered += count_answers(r, CL_SUCCESS);
+	}
+	CHECK_EQ(answered, n);
+}
+
+#define PROGRAMS 300
+
+static void only_so_many_builds_are_under_way(void)
+{
+	struct run r;
+
+	begin(&r);
+	for (uint32_t i = 0; i < PROGRAMS; i++)
+		SEND(&r, program_source, 0, .id = 2 + i, .context = 1, .total = 4,
+			.bytes = TEXT("text"));
+	atomic_store(&holds_worker, true);
+	ask(&r, PROGRAMS, false);
+	CHECK_EQ(r.t.v->ports[0]->session->jobs, VGPU_JOBS_MAX);
+	expect_all_answered(&r, PROGRAMS);
+	CHECK_EQ(r.t.v->ports[0]->session->jobs, 0);
+	end(&r);
+}
+
+// A question of a few bytes makes a copy of the whole text.
+static void copies_of_texts_have_a_limit(void)
+{
+	struct run r;
+
+	begin(&r);
+	send_text(&r, 2, PROTO_SOURCE_MAX);
+	ask(&r, 1, false);
+	expect_all_answered(&r, 1);
+	atomic_store(&holds_worker, true);
+	ask(&r, 50, true);
+	CHECK(r.t.v->job_bytes < VGPU_TEXTS_MAX + 2 * PROTO_SOURCE_MAX);
+	CHECK(r.t.v->ports[0]->session->jobs < 10);
+	expect_all_answered(&r, 50);
+	CHECK_EQ(r.t.v->job_bytes, 0);
+	end(&r);
+}
+
 int main(void)
 {
 	alarm(60);
@@ -226,4 +285,6 @@ int main(void)
 	RUN(a_chain_of_commands_lets_others_have_their_turn);
 	RUN(a_long_line_of_parts_ends);
 	RUN(a_long_header_is_looked_through_once);
+	RUN(only_so_many_builds_are_under_way);
+	RUN(copies_of_texts_have_a_limit);
 }
