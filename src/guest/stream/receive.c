@@ -34,7 +34,8 @@ static bool take_event_status(const struct p_frame *f)
 	if (p_get_event_status(f, &m) < 0 || m.status > CL_COMPLETE)
 		return false;
 	cl_event e = event_find(m.event);
-	if (!e || e->status <= CL_COMPLETE)
+	// The program's own, and those whose command has not been sent yet, are none of the host's.
+	if (!e || e->user || !e->o.announced || e->status <= CL_COMPLETE)
 		return false;
 	e->times[0] = m.queued;
 	e->times[1] = m.submitted;
