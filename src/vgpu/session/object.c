@@ -55,6 +55,8 @@ int object_init(struct object *o, struct registry *r, enum object_type type,
 {
 	if (serial && registry_find(r, serial))
 		return -EEXIST;
+	if (session && session->n_objects == PROTO_OBJECTS_MAX)
+		return -ENOMEM;
 	if (grow(r) < 0)
 		return -ENOMEM;
 	o->type = type;
@@ -66,8 +68,10 @@ int object_init(struct object *o, struct registry *r, enum object_type type,
 		r->next_serial = o->serial;
 	o->changed = ++r->clock;
 	o->session = session;
-	if (session)
+	if (session) {
 		object_ref(&session->o);
+		session->n_objects++;
+	}
 	place(r, o);
 	r->n++;
 	return 0;
@@ -114,8 +118,10 @@ void object_fini(struct object *o)
 	r->n--;
 	r->clock++;
 	note_removal(r, o->serial);
-	if (o->session)
+	if (o->session) {
+		o->session->n_objects--;
 		object_unref(&o->session->o);
+	}
 	o->session = NULL;
 }
 

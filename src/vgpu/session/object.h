@@ -56,7 +56,7 @@ struct registry {
 };
 
 // Enters a zeroed object with one reference and the next serial; or with `serial`, when not 0 (it
-// must be free). 0 or -ENOMEM, -EEXIST.
+// must be free). 0 or -ENOMEM (also where the session has PROTO_OBJECTS_MAX of them), -EEXIST.
 int object_init(struct object *o, struct registry *r, enum object_type type,
 	struct session *session, uint64_t serial, void (*destroy)(struct object *o));
 // Leaves the registry and drops the session; for destroy functions, before they free.

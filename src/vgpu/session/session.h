@@ -29,6 +29,7 @@ struct session {
 	char process[64];
 	struct object **table; // by id; NULL where free
 	uint32_t n_table;
+	uint32_t n_objects;       // those included that have no number any more
 	struct program *programs; // all, in its table or not
 	struct upload *uploads;
 	uint32_t n_uploads;

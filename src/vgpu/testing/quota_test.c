@@ -173,6 +173,37 @@ static void a_long_line_of_parts_ends(void)
 	end(&r);
 }
 
+#define BLOCK 2048
+
+// Parts of parts of no buffer, and the guest lets go of each as soon as it has the next: few numbers, and more objects
+// than it may have.
+static void objects_count_as_long_as_anything_keeps_them(void)
+{
+	static uint32_t before[BLOCK];
+	struct run r;
+	uint32_t parent = 5000;
+
+	begin(&r);
+	SEND(&r, buffer_create, 0, .id = parent, .context = 1);
+	for (uint32_t made = 0; made <= PROTO_OBJECTS_MAX && r.t.v->n_sessions; made += BLOCK) {
+		uint32_t first = 2 + made % (2 * BLOCK);
+		for (uint32_t i = 0; i < BLOCK; parent = first + i++)
+			SEND(&r, sub_buffer_create, 0, .id = first + i, .parent = parent,
+				.size = 1);
+		if (made)
+			SEND(&r, release, 0, .objects = { .ids = before, .n = BLOCK });
+		for (uint32_t i = 0; i < BLOCK; i++)
+			before[i] = first + i;
+		if (made % (32 * BLOCK) == 0)
+			feed(&r);
+		buf_reset(&r.t.in);
+	}
+	feed(&r);
+	CHECK_EQ(r.t.v->n_sessions, 0);
+	CHECK_EQ(r.t.v->registry.n, 0);
+	end(&r);
+}
+
 // ---- programs
 
 static void send_text(struct run *r, uint32_t id, size_t n)
@@ -184,8 +215,10 @@ static void send_text(struct run *r, uint32_t id, size_t n)
 	for (size_t at = 0; at < n; at += PROTO_DATA_MAX) {
 		size_t part = n - at < PROTO_DATA_MAX ? n - at : PROTO_DATA_MAX;
 		SEND(r, data, 0, .stream = stream, .offset = at, .bytes = BYTES(text + at, part));
-		feed(r);
+		if (r->out.len > VGPU_CREDIT / 8)
+			feed(r);
 	}
+	feed(r);
 }
 
 // Links what was compiled with a thousand long headers.
@@ -284,6 +317,7 @@ int main(void)
 	RUN(there_are_only_so_many_queues);
 	RUN(a_chain_of_commands_lets_others_have_their_turn);
 	RUN(a_long_line_of_parts_ends);
+	RUN(objects_count_as_long_as_anything_keeps_them);
 	RUN(a_long_header_is_looked_through_once);
 	RUN(only_so_many_builds_are_under_way);
 	RUN(copies_of_texts_have_a_limit);
