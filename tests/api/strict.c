@@ -115,25 +115,33 @@ static cl_int build(const char *source, const char *options, cl_program *ret)
 	return clBuildProgram(*ret, 0, NULL, options, NULL, NULL);
 }
 
-static void undefined(const char *text)
+// A program that could not be built, for want of that function.
+static void expect_failed(cl_program p)
 {
-	cl_program p = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
 	static char log[65536];
 	cl_build_status status;
 
-	OK(err);
-	CHECK_EQ(clBuildProgram(p, 1, &c.device, "", NULL, NULL), CL_BUILD_PROGRAM_FAILURE);
 	OK(clGetProgramBuildInfo(p, c.device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL));
 	CHECK(strstr(log, "length"));
 	OK(clGetProgramBuildInfo(
 		p, c.device, CL_PROGRAM_BUILD_STATUS, sizeof status, &status, NULL));
 	CHECK_EQ(status, CL_BUILD_ERROR);
 	CHECK(!clCreateKernel(p, "k", &err) && err == CL_INVALID_PROGRAM_EXECUTABLE);
+}
+
+static void undefined(const char *text)
+{
+	cl_program p = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
+
+	OK(err);
+	CHECK_EQ(clBuildProgram(p, 1, &c.device, "", NULL, NULL), CL_BUILD_PROGRAM_FAILURE);
+	expect_failed(p);
 	OK(clCompileProgram(p, 1, &c.device, "", 0, NULL, NULL, NULL, NULL));
 	cl_program linked = clLinkProgram(c.context, 1, &c.device, "", 1, &p, NULL, NULL, &err);
 	CHECK_EQ(err, CL_LINK_PROGRAM_FAILURE);
-	if (linked)
-		OK(clReleaseProgram(linked));
+	CHECK(linked); // so that its log can be read
+	expect_failed(linked);
+	OK(clReleaseProgram(linked));
 	OK(clReleaseProgram(p));
 }
 

@@ -336,7 +336,7 @@ cl_program ferry_clLinkProgram(cl_context c, cl_uint n, const cl_device_id *devi
 	if (!err)
 		err = p ? link_program(p, &a, n_inputs, ids) : CL_OUT_OF_HOST_MEMORY;
 	refuse(errcode_ret, err == CL_INVALID_BUILD_OPTIONS ? CL_INVALID_LINKER_OPTIONS : err);
-	if (!err)
+	if (!err || err == CL_LINK_PROGRAM_FAILURE) // that could begin: there is a log to read
 		return p;
 	object_unref(p);
 	return NULL;
