@@ -159,7 +159,7 @@ static int get_launch(struct vgpu *v, struct command *c, struct rd *r)
 {
 	struct s_launch m;
 
-	if (s_get_launch(r, &m) < 0 || m.dims < 1 || m.dims > 3)
+	if (s_get_launch(r, &m) < 0 || (c->status == CL_SUCCESS && (m.dims < 1 || m.dims > 3)))
 		return -EBADMSG;
 	struct kernel *k = (struct kernel *)held(v, c, m.kernel, OBJECT_KERNEL);
 	if (!k || (!m.has_args && c->status == CL_SUCCESS))

@@ -43,6 +43,25 @@ static void a_program_that_is_built_anew_while_it_moves_is_the_new_one(void)
 	run_end(&r);
 }
 
+// A launch of a kernel that is none waits for its turn to fail.
+static void a_launch_that_failed_moves(void)
+{
+	struct run r;
+
+	run_begin(&r);
+	run_source(&r, 10, "text");
+	SEND(&r, kernel_create, 0, .id = 20, .program = 10, .name = TEXT("k"));
+	SEND(&r, user_event_create, 0, .id = 21, .context = 1);
+	SEND(&r, launch, 0, .queue = 2, .kernel = 20, .dims = 1, .global = { { 1, 1, 1 } });
+	SEND(&r, marker, 0, .queue = 2, .waits = WAITS(21));
+	SEND(&r, launch, 0, .queue = 2, .kernel = 20, .dims = 1, .global = { { 1, 1, 1 } });
+	run_move(&r);
+	SEND(&r, user_event_set, 0, .event = 21, .status = CL_COMPLETE);
+	uint32_t seq = SEND(&r, finish, 0, .queue = 2);
+	CHECK_EQ(run_answer(&r, seq), CL_SUCCESS);
+	run_end(&r);
+}
+
 static void linked_programs_move(void)
 {
 	struct run r;
@@ -282,6 +301,7 @@ static void libraries_of_libraries_end(void)
 
 int main(void)
 {
+	RUN(a_launch_that_failed_moves);
 	RUN(linked_programs_move);
 	RUN(parts_are_not_compiled_where_the_binary_came_along);
 	RUN(parts_are_compiled_where_the_driver_refuses_the_binary);
