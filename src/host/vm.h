@@ -70,7 +70,7 @@ enum vm_renew_stage {
 
 struct vm_renew {
 	enum vm_renew_stage stage;
-	unsigned times;            // that it ended, since the VM was started here
+	unsigned times;            // that it ended, since the VM was started here or came here
 	unsigned in_a_row;         // of these, without a quiet time between
 	int64_t since_ns, back_ns; // that it is away; that the last one took its place
 	struct watch *timer;

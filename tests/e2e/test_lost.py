@@ -85,6 +85,7 @@ class LostVgpuTest(VmTest):
         self.start_pattern("a", 16)
         for source, destination, mode in (("a", "b", "precopy"), ("b", "a", "stop-copy")):
             self.assertTrue(self.migrate(source, destination, "--verify", "--mode", mode)["verified"])
+            self.assertEqual(self.shown(destination)["lost"], 0)  # of this host's starts
             self.assert_goes_on(destination)
         self.assertRegex(self.finish_pattern("a"), r"pattern ok \d+")
 
