@@ -188,6 +188,32 @@ static void part_stays_mapped(void)
 	puts("ok a part stays mapped when the whole is unmapped");
 }
 
+// What is mapped for writing keeps the bytes that are not written: somebody has to read them, though the program may not.
+static void only_written_by_the_host(void)
+{
+	static cl_uint host[BYTES / 4], out[BYTES / 4];
+	cl_mem m, copy = cl_buffer(&c, CL_MEM_READ_WRITE, BYTES, NULL);
+
+	for (cl_uint i = 0; i < BYTES / 4; i++)
+		host[i] = i * 2654435761u;
+	m = cl_buffer(&c, CL_MEM_COPY_HOST_PTR | CL_MEM_HOST_WRITE_ONLY, BYTES, host);
+	cl_event ran = run_slow(c.queue, copy), mapped;
+	cl_uint *at = clEnqueueMapBuffer(
+		c.queue, m, CL_FALSE, CL_MAP_WRITE, 0, BYTES, 0, NULL, &mapped, &err);
+	OK(err);
+	OK(clWaitForEvents(1, &mapped));
+	at[7] = host[7] = 42;
+	OK(clEnqueueUnmapMemObject(c.queue, m, at, 0, NULL, NULL));
+	OK(clEnqueueCopyBuffer(c.queue, m, copy, 0, 0, BYTES, 0, NULL, NULL));
+	OK(clEnqueueReadBuffer(c.queue, copy, CL_TRUE, 0, BYTES, out, 0, NULL, NULL));
+	CHECK(!memcmp(host, out, BYTES));
+	OK(clReleaseEvent(ran));
+	OK(clReleaseEvent(mapped));
+	OK(clReleaseMemObject(m));
+	OK(clReleaseMemObject(copy));
+	puts("ok memory that the host may only write is mapped for writing behind a kernel");
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -203,6 +229,7 @@ int main(void)
 	no_order();
 	released_while_mapping();
 	part_stays_mapped();
+	only_written_by_the_host();
 	OK(clReleaseKernel(slow));
 	OK(clReleaseProgram(p));
 	OK(clReleaseCommandQueue(unordered));

@@ -134,7 +134,8 @@ static cl_int cl_mem_new(
 	struct cl_backend *b = cl_of(be);
 	uint8_t *at = b->config.base + offset;
 	cl_int err;
-	cl_mem mem = clCreateBuffer(b->context, flags | CL_MEM_USE_HOST_PTR, size, at, &err);
+	cl_mem mem = clCreateBuffer(
+		b->context, cl_mem_access(flags) | CL_MEM_USE_HOST_PTR, size, at, &err);
 
 	return mem ? cl_wrap_mem(mem, at, ret) : err;
 }
@@ -144,8 +145,8 @@ static cl_int cl_mem_sub(
 {
 	cl_buffer_region region = { origin, size };
 	cl_int err;
-	cl_mem mem =
-		clCreateSubBuffer(parent->mem, flags, CL_BUFFER_CREATE_TYPE_REGION, &region, &err);
+	cl_mem mem = clCreateSubBuffer(
+		parent->mem, cl_mem_access(flags), CL_BUFFER_CREATE_TYPE_REGION, &region, &err);
 
 	if (mem)
 		err = cl_wrap_mem(mem, parent->at + origin, ret);

@@ -31,6 +31,13 @@ static inline struct cl_backend *cl_of(struct backend *be)
 	return (struct cl_backend *)be;
 }
 
+// Of the guest's flags what a kernel may do. What the host may do with the memory the guest's library looks at; the
+// vGPU itself must always be able to read and write it: a map for writing reads first.
+static inline cl_mem_flags cl_mem_access(cl_mem_flags flags)
+{
+	return flags & (CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY);
+}
+
 // Takes over the reference, also on error. No image.
 cl_int cl_wrap_mem(cl_mem mem, uint8_t *at, struct be_mem **ret);
 

@@ -51,8 +51,8 @@ static cl_int add_image(struct cl_backend *b, struct be_mem *m, const struct be_
 	const cl_image_desc desc = describe(how);
 	cl_int err;
 
-	m->image = clCreateImage(
-		b->context, how->flags | CL_MEM_USE_HOST_PTR, &format, &desc, m->at, &err);
+	m->image = clCreateImage(b->context, cl_mem_access(how->flags) | CL_MEM_USE_HOST_PTR,
+		&format, &desc, m->at, &err);
 	return m->image ? check_size(m->image, how) : err;
 }
 
