@@ -211,6 +211,27 @@ static void images_of_parts(void)
 	puts("ok images of parts");
 }
 
+// Of different widths, and so of different pitches.
+static void images_of_one_buffer(void)
+{
+	const size_t region[] = { 50, 1, 1 }, target[] = { 100, 0, 0 };
+	cl_mem a = filled();
+	cl_mem wide = image_of(CL_MEM_OBJECT_IMAGE1D_BUFFER, 1024, 0, a);
+	cl_mem narrow = image_of(CL_MEM_OBJECT_IMAGE1D_BUFFER, 512, 0, a);
+	cl_event copied;
+
+	OK(clEnqueueCopyImage(c.queue, wide, narrow, zero, target, region, 0, NULL, &copied));
+	OK(clWaitForEvents(1, &copied));
+	read_all(a);
+	CHECK(!memcmp(got, host, 400) && !memcmp(got + 400, host, 200));
+	CHECK(!memcmp(got + 600, host + 600, BYTES - 600));
+	OK(clReleaseEvent(copied));
+	OK(clReleaseMemObject(wide));
+	OK(clReleaseMemObject(narrow));
+	OK(clReleaseMemObject(a));
+	puts("ok copies between images of one buffer");
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -220,6 +241,7 @@ int main(void)
 	boxes_in_one_buffer();
 	images();
 	images_of_parts();
+	images_of_one_buffer();
 	cl_teardown(&c);
 	return 0;
 }

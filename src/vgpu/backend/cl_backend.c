@@ -306,7 +306,8 @@ static cl_int buffer_over(struct be_mem *m, cl_mem *ret)
 
 // Where a part of a buffer is copied by rectangles PoCL 3.1 follows a bad pointer; where both boxes are in
 // one buffer it fails the command for some that share no byte (check_copy_overlap, the example in the
-// specification's appendix on overlaps). Whether they do is the guest library's to say.
+// specification's appendix on overlaps), and for two images of it all whose pitches differ. Whether they do is the
+// guest library's to say.
 static cl_int copied_buffer(struct be_mem *m, bool is_other_too, cl_mem *ret)
 {
 	if (m->is_part || is_other_too)
@@ -324,7 +325,7 @@ static cl_int cl_copy_rect(struct be_queue *q, struct be_mem *from, const struct
 
 	if (err != CL_SUCCESS)
 		return err;
-	err = copied_buffer(to, to == from, &target);
+	err = copied_buffer(to, to->mem == from->mem, &target);
 	if (err == CL_SUCCESS) {
 		err = clEnqueueCopyBufferRect(cl_queue(q), source, target, from_rect->origin,
 			to_rect->origin, region, from_rect->row_pitch, from_rect->slice_pitch,
