@@ -318,11 +318,12 @@ static void fills_convert(void)
 {
 	static const cl_image_format formats[] = { { CL_RGBA, CL_FLOAT },
 		{ CL_RGBA, CL_UNORM_INT8 }, { CL_BGRA, CL_UNORM_INT8 }, { CL_RGBA, CL_SNORM_INT16 },
-		{ CL_R, CL_FLOAT }, { CL_RGBA, CL_HALF_FLOAT }, { CL_RGBA, CL_SIGNED_INT16 } };
+		{ CL_R, CL_FLOAT }, { CL_RGBA, CL_SIGNED_INT16 } };
 	cl_image_desc desc = {
 		.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 6, .image_height = 4
 	};
-	const float color[] = { 0.25f, 1.0f, 0.0f, 0.5f };
+	// That need no rounding up, which PoCL 3.1 does not do (strict_fills.c).
+	const float color[] = { 0.2f, 1.0f, 0.0f, 0.6f };
 	const int whole[] = { -3, 70000, 5, 0 };
 	size_t origin[] = { 1, 1, 0 }, region[] = { 3, 2, 1 }, all[] = { 6, 4, 1 };
 

@@ -44,13 +44,15 @@ cl_int cl_wrap_mem(cl_mem mem, uint8_t *at, struct be_mem **ret);
 // cl_image.c
 cl_int cl_image_new(struct backend *be, const struct be_image *how, uint64_t offset,
 	struct be_mem *parent, struct be_mem **ret);
-cl_int cl_image_fill(struct be_queue *q, struct be_mem *m, const void *color,
-	const size_t origin[3], const size_t region[3], struct be_ticket **ret);
 cl_int cl_sampler_new(
 	struct backend *be, const struct be_sampler_state *how, struct be_sampler **ret);
 void cl_sampler_free(struct be_sampler *s);
 cl_int cl_kernel_set_sampler(struct be_kernel *k, uint32_t index, struct be_sampler *s);
 void cl_image_put_formats(struct cl_backend *b, struct buf *items);
+
+// cl_image_fill.c
+cl_int cl_image_fill(struct be_queue *q, struct be_mem *m, const void *color,
+	const size_t origin[3], const size_t region[3], struct be_ticket **ret);
 
 // cl_part.c
 // Sets b->own from b->config.slices; code "no-units" where they hold no compute unit.

@@ -79,49 +79,6 @@ cl_int cl_image_new(struct backend *be, const struct be_image *how, uint64_t off
 	return err;
 }
 
-// PoCL 3.1 aborts in a fill on a part's queue (pocl_validate_fill_image: the part is none of the
-// context's devices): so it is done on the whole device, in the part's queue's order.
-static cl_int fill_elsewhere(cl_command_queue q, cl_command_queue whole, cl_mem image,
-	const void *color, const size_t origin[3], const size_t region[3], cl_event *ret)
-{
-	cl_event before = NULL, filled = NULL;
-	cl_int err = clEnqueueMarkerWithWaitList(q, 0, NULL, &before);
-
-	if (err == CL_SUCCESS)
-		err = clEnqueueFillImage(whole, image, color, origin, region, 1, &before, &filled);
-	if (err == CL_SUCCESS)
-		err = clFlush(whole);
-	if (err == CL_SUCCESS)
-		err = clEnqueueBarrierWithWaitList(q, 1, &filled, ret);
-	if (before)
-		clReleaseEvent(before);
-	if (filled)
-		clReleaseEvent(filled);
-	return err;
-}
-
-cl_int cl_image_fill(struct be_queue *queue, struct be_mem *m, const void *color,
-	const size_t origin[3], const size_t region[3], struct be_ticket **ret)
-{
-	cl_command_queue q = (cl_command_queue)queue;
-	cl_device_id device = NULL, root = NULL;
-	cl_context context = NULL;
-	cl_int err;
-
-	clGetCommandQueueInfo(q, CL_QUEUE_DEVICE, sizeof device, &device, NULL);
-	clGetCommandQueueInfo(q, CL_QUEUE_CONTEXT, sizeof context, &context, NULL);
-	clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof root, &root, NULL);
-	if (device == root)
-		return clEnqueueFillImage(
-			q, m->image, color, origin, region, 0, NULL, (cl_event *)ret);
-	cl_command_queue whole = clCreateCommandQueueWithProperties(context, root, NULL, &err);
-	if (err != CL_SUCCESS)
-		return err;
-	err = fill_elsewhere(q, whole, m->image, color, origin, region, (cl_event *)ret);
-	clReleaseCommandQueue(whole);
-	return err;
-}
-
 // ---- samplers
 
 cl_int cl_sampler_new(
