@@ -9,17 +9,21 @@
 
 #define BUFFERS 5
 #define PARTS   5
-#define IMAGES  4
+#define IMAGES  9
 #define THINGS  (BUFFERS + PARTS + IMAGES)
-#define PIXEL   4
 #define MOST    (3u << 20) // bytes
 
 // A buffer, a part of one, or an image; `bytes` of it are as the model says at `at`.
 struct thing {
 	cl_mem m;
 	uint8_t *at;
-	size_t bytes, size[3]; // of an image: in pixels
-	bool is_image, is_part;
+	size_t bytes;
+	bool is_part;
+	// Of an image: its size in pixels, a pixel's bytes and channels, and the program's memory that it uses, or NULL.
+	cl_mem_object_type type;
+	cl_channel_type channel;
+	size_t size[3], pixel, channels;
+	uint8_t *memory;
 };
 
 struct box {
@@ -29,11 +33,12 @@ struct box {
 extern struct cl c;
 extern cl_int err;
 extern cl_command_queue queues[3];
-extern cl_kernel add;
+extern cl_kernel add, blend;        // bytes; the second of two images
 extern struct thing things[THINGS]; // buffers, their parts, images
 extern uint8_t *source, *got, *want;
 extern cl_event before, gate; // what the next command waits for; NULL: nothing
-extern bool parts_in_boxes;
+// Itself: PoCL 3.1 crashes where a part is copied by boxes (parts.c), and in buffers as images.
+extern bool is_pocl;
 
 // One of 0 to n - 1.
 void draw_from(uint64_t seed);
@@ -58,6 +63,10 @@ void copy_box(uint8_t *to, const struct box *a, uint8_t *from, const struct box 
 struct box packed(const size_t region[3]);
 size_t volume(const struct box *b);
 
+// The images: made, and checked and released again.
+void make_images(void);
+void free_images(void);
+
 // What a program does with what it has mapped: looks at it, changes some of it, or all.
 void use_mapped(uint8_t *row, uint8_t *model, size_t n, cl_map_flags flags);
 void unmap(struct thing *t, void *at);
@@ -76,4 +85,6 @@ void write_pixels(void);
 void read_pixels(void);
 void map_pixels(void);
 void copy_pixels(void);
+void copy_images(void);
 void fill_pixels(void);
+void launch_pixels(void);

@@ -147,8 +147,8 @@ void read_box(void)
 void copy_boxes(void)
 {
 	size_t i = draw(BUFFERS), j = (i + 1 + draw(BUFFERS - 1)) % BUFFERS;
-	struct thing *a = &things[i + (parts_in_boxes && draw(2) ? BUFFERS : 0)];
-	struct thing *b = &things[j + (parts_in_boxes && draw(2) ? BUFFERS : 0)];
+	struct thing *a = &things[i + (!is_pocl && draw(2) ? BUFFERS : 0)];
+	struct thing *b = &things[j + (!is_pocl && draw(2) ? BUFFERS : 0)];
 	cl_command_queue q = any_queue();
 	struct box from = draw_box(a->bytes), to = packed(from.region);
 	cl_event list[2], e;

@@ -7,11 +7,11 @@
 struct cl c;
 cl_int err;
 cl_command_queue queues[3];
-cl_kernel add;
+cl_kernel add, blend;
 struct thing things[THINGS];
 uint8_t *source, *got, *want;
 cl_event before, gate;
-bool parts_in_boxes;
+bool is_pocl;
 
 // ---- chance
 
