@@ -4,7 +4,9 @@
 #include "api.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define THREADS 6
@@ -222,6 +224,64 @@ static void a_small_stack_is_enough(void)
 	CHECK_EQ(pthread_attr_destroy(&small), 0);
 }
 
+#define SIDE 768
+
+static cl_mem picture; // SIDE rows and 256 more
+static bool enough;
+
+static void *map_the_last_rows(void *queue)
+{
+	const size_t origin[] = { 0, SIDE, 0 }, region[] = { SIDE, 256, 1 };
+	size_t pitch;
+	cl_int err;
+
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED)) {
+		void *at = clEnqueueMapImage(queue, picture, CL_FALSE, CL_MAP_READ, origin, region,
+			&pitch, NULL, 0, NULL, NULL, &err);
+		OK(err);
+		OK(clEnqueueUnmapMemObject(queue, picture, at, 0, NULL, NULL));
+		OK(clFinish(queue));
+	}
+	return NULL;
+}
+
+// What one thread maps the kernel must not take back when another unmaps: here it does at once, madvise(2).
+static void an_unmap_leaves_what_is_being_mapped(void)
+{
+	const cl_image_format format = { CL_RGBA, CL_UNSIGNED_INT8 };
+	const cl_image_desc desc = {
+		.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = SIDE, .image_height = SIDE + 256
+	};
+	const size_t zero[3] = { 0 }, region[] = { SIDE, SIDE, 1 };
+	const uint8_t color = 'x';
+	cl_int err;
+	cl_command_queue q = clCreateCommandQueue(c.context, c.device, 0, &err);
+	cl_uint fill[] = { color, color, color, color };
+	pthread_t thread;
+	size_t pitch;
+
+	OK(err);
+	picture = clCreateImage(c.context, 0, &format, &desc, NULL, &err);
+	OK(err);
+	OK(clEnqueueFillImage(c.queue, picture, fill, zero, region, 0, NULL, NULL));
+	CHECK_EQ(pthread_create(&thread, NULL, map_the_last_rows, q), 0);
+	for (int round = 0; round < 20; round++) {
+		uint8_t *at = clEnqueueMapImage(c.queue, picture, CL_TRUE, CL_MAP_READ, zero,
+			region, &pitch, NULL, 0, NULL, NULL, &err);
+		OK(err);
+		madvise((void *)(((uintptr_t)at + 4095) & ~(uintptr_t)4095), SIDE * pitch,
+			21); // MADV_PAGEOUT, linux/mman.h
+		for (size_t i = 0; i < SIDE * pitch; i++)
+			CHECK_EQ(at[i], color);
+		OK(clEnqueueUnmapMemObject(c.queue, picture, at, 0, NULL, NULL));
+	}
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	OK(clFinish(c.queue));
+	OK(clReleaseCommandQueue(q));
+	OK(clReleaseMemObject(picture));
+}
+
 int main(void)
 {
 	c = cl_setup();
@@ -233,6 +293,7 @@ int main(void)
 	RUN(long_writes_do_not_disturb_small_calls);
 	RUN(a_long_blocking_write_that_waits_disturbs_nobody);
 	RUN(a_small_stack_is_enough);
+	RUN(an_unmap_leaves_what_is_being_mapped);
 	OK(clReleaseMemObject(shared));
 	OK(clReleaseProgram(program));
 	cl_teardown(&c);

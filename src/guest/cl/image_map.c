@@ -78,6 +78,7 @@ void *ferry_clEnqueueMapImage(cl_command_queue q, cl_mem m, cl_bool blocking, cl
 	struct mapping *map = mapping_new(m, flags, origin, region);
 	if (!map)
 		return refuse(errcode_ret, CL_MAP_FAILURE);
+	mem_shadow_use(m); // before the fetch, which may give the lock up
 	err = flags & CL_MAP_WRITE_INVALIDATE_REGION ? command_nothing(&c, blocking)
 						     : store_or_fetch(&c, m, map, false, blocking);
 	*row_pitch = m->image.row_pitch;

@@ -55,13 +55,13 @@ static cl_int fetch(struct command *c, cl_mem m, const struct mapping *map, bool
 void *map_end(cl_mem m, struct mapping *map, cl_int err, cl_int *errcode_ret)
 {
 	if (err) {
+		mem_shadow_unuse(m);
 		free(map);
 		return refuse(errcode_ret, err);
 	}
 	map->next = m->mappings;
 	m->mappings = map;
 	m->map_count++;
-	mem_shadow_use(m);
 	refuse(errcode_ret, CL_SUCCESS);
 	return map->at;
 }
@@ -79,6 +79,7 @@ void *map_buffer(struct command *c, cl_mem m, bool blocking, cl_map_flags flags,
 
 	if (!map)
 		return refuse(errcode_ret, CL_MAP_FAILURE);
+	mem_shadow_use(m); // before the fetch, which may give the lock up
 	return map_end(m, map, fetch(c, m, map, blocking), errcode_ret);
 }
 

@@ -9,7 +9,7 @@
 // CL_INVALID_VALUE, CL_INVALID_OPERATION.
 cl_int map_check_flags(cl_mem m, cl_map_flags flags);
 // Enters the mapping when err is CL_SUCCESS, else frees it; what the map call returns. `map` is on the
-// heap.
+// heap, and since before its bytes were fetched counts as a use of the shadow (memory.h).
 void *map_end(cl_mem m, struct mapping *map, cl_int err, cl_int *errcode_ret);
 
 // Maps a part of a buffer, whose bounds and flags were found valid; unmaps what is mapped at `at`.
