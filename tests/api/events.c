@@ -197,6 +197,33 @@ static void a_failed_user_event_fails_what_waits(void)
 	OK(clReleaseCommandQueue(q));
 }
 
+// Their events tell it, and no other command does.
+static void a_read_or_map_that_fails_fails_nothing_else(void)
+{
+	const cl_uint seven = 7;
+	cl_uint out[4] = { 0 };
+	cl_int err;
+	cl_mem held = cl_buffer(&c, CL_MEM_READ_WRITE, sizeof out, NULL);
+	cl_event user = clCreateUserEvent(c.context, &err), e[2];
+
+	OK(err);
+	OK(clEnqueueReadBuffer(c.queue, held, CL_FALSE, 0, sizeof out, out, 1, &user, &e[0]));
+	CHECK(clEnqueueMapBuffer(
+		c.queue, held, CL_FALSE, CL_MAP_READ, 0, sizeof out, 1, &user, &e[1], &err));
+	OK(err);
+	OK(clSetUserEventStatus(user, -5));
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(clWaitForEvents(1, &e[i]), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+		OK(clEnqueueFillBuffer(
+			c.queue, held, &seven, sizeof seven, 0, sizeof out, 0, NULL, NULL));
+		OK(clReleaseEvent(e[i]));
+	}
+	OK(clEnqueueReadBuffer(c.queue, held, CL_TRUE, 0, sizeof out, out, 0, NULL, NULL));
+	CHECK_EQ(out[3], 7);
+	OK(clReleaseEvent(user));
+	OK(clReleaseMemObject(held));
+}
+
 static void thousands_of_events_come_and_go(void)
 {
 	for (int i = 0; i < 5000; i++)
@@ -389,6 +416,7 @@ int main(void)
 	RUN(out_of_order_only_events_order);
 	RUN(markers_and_barriers_wait);
 	RUN(a_failed_user_event_fails_what_waits);
+	RUN(a_read_or_map_that_fails_fails_nothing_else);
 	RUN(thousands_of_events_come_and_go);
 	RUN(without_order_thousands_are_held_back_as_with_it);
 	RUN(long_lists_are_waited_for);

@@ -304,6 +304,7 @@ struct reading {
 	struct request request; // first
 	cl_command_queue queue;
 	cl_mem m;
+	bool has_event; // which tells how it ended
 };
 
 static void read_over(struct request *r)
@@ -312,7 +313,7 @@ static void read_over(struct request *r)
 	cl_command_queue q = read->queue;
 
 	q->reads--;
-	if (r->status && !q->o.failed)
+	if (r->status && !q->o.failed && !read->has_event)
 		q->o.failed = r->status;
 	object_unref(q);
 	object_unref(read->m);
@@ -331,7 +332,7 @@ static cl_int await_read(
 		cl_int err = request_wait(&now);
 		return err || c->wanted ? err : queue_check(c->queue);
 	}
-	*later = (struct reading){ { .region = *to, .done = read_over }, c->queue, m };
+	*later = (struct reading){ { .region = *to, .done = read_over }, c->queue, m, c->wanted };
 	c->queue->reads++;
 	object_ref(c->queue);
 	object_ref(m);
