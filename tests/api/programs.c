@@ -222,15 +222,23 @@ static void a_compiled_binary_is_linked(void)
 	OK(clReleaseProgram(part));
 }
 
-static void write_header(const char *folder, int value)
+static void put_file(const char *folder, const char *name, const char *text)
 {
 	char path[64];
 
-	snprintf(path, sizeof path, "%s/value.h", folder);
+	snprintf(path, sizeof path, "%s/%s", folder, name);
 	FILE *f = fopen(path, "w");
 	CHECK(f);
-	fprintf(f, "#define VALUE %d\n", value);
+	fputs(text, f);
 	CHECK_EQ(fclose(f), 0);
+}
+
+static void write_header(const char *folder, int value)
+{
+	char text[64];
+
+	snprintf(text, sizeof text, "#define VALUE %d\n", value);
+	put_file(folder, "value.h", text);
 }
 
 static int built_with_folder(cl_program p, const char *folder)
@@ -264,6 +272,29 @@ static void headers_are_read_by_each_build(void)
 		CHECK_EQ(unlink(path), 0);
 		CHECK_EQ(rmdir(folders[i]), 0);
 	}
+}
+
+// Two headers that both need a third, and one that is not meant any more.
+static void headers_are_there_once(void)
+{
+	char folder[] = "/tmp/api-once-XXXXXX", path[64];
+	const char *const names[] = { "pair.h", "one.h", "two.h", "old.h" };
+	cl_program p = source("/*\n#include \"old.h\"\n*/\n#include \"one.h\"\n#include \"two.h\"\n"
+			      "kernel void set(global int *x)"
+			      "{ struct pair p = { ONE, TWO }; *x = p.a + p.b; }\n");
+
+	CHECK(mkdtemp(folder));
+	put_file(folder, "pair.h", "#pragma once\nstruct pair { int a, b; };\n");
+	put_file(folder, "one.h", "#pragma once\n#include \"pair.h\"\n#define ONE 1\n");
+	put_file(folder, "two.h", "#pragma once\n#include \"pair.h\"\n#define TWO 20\n");
+	put_file(folder, "old.h", "/* an old one */ #error it is meant after all\n");
+	CHECK_EQ(built_with_folder(p, folder), 21);
+	OK(clReleaseProgram(p));
+	for (int i = 0; i < 4; i++) {
+		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+		CHECK_EQ(unlink(path), 0);
+	}
+	CHECK_EQ(rmdir(folder), 0);
 }
 
 static void kernels_have_long_names(void)
@@ -327,6 +358,7 @@ int main(void)
 	RUN(an_undefined_function_is_named);
 	RUN(a_compiled_binary_is_linked);
 	RUN(headers_are_read_by_each_build);
+	RUN(headers_are_there_once);
 	RUN(kernels_have_long_names);
 	RUN(a_build_calls_back);
 	RUN(nothing_is_a_program);

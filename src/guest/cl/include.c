@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "guest/cl/include_options.h"
 
 #define DEPTH_MAX 64 // files inside files
@@ -23,23 +24,69 @@ struct expander {
 	int err;
 };
 
+static const char *skip_blanks(const char *p, const char *end)
+{
+	while (p < end && isblank((unsigned char)*p))
+		p++;
+	return p;
+}
+
+// What follows a word, or NULL where another stands there.
+static const char *after_word(const char *p, const char *end, const char *word)
+{
+	size_t n = strlen(word);
+
+	if ((size_t)(end - p) < n || memcmp(p, word, n))
+		return NULL;
+	p += n;
+	return p < end && (isalnum((unsigned char)*p) || *p == '_') ? NULL : skip_blanks(p, end);
+}
+
+// What follows the name of this directive, or NULL when the line is another or none.
+static const char *directive(const char *line, const char *end, const char *name)
+{
+	const char *p = skip_blanks(line, end);
+
+	return p < end && *p == '#' ? after_word(skip_blanks(p + 1, end), end, name) : NULL;
+}
+
 // The operand of an #include line, or NULL when this line is none.
 static const char *operand_of(const char *line, const char *end)
 {
-	const char *p = line;
+	const char *p = directive(line, end, "include");
 
-	while (p < end && isblank((unsigned char)*p))
-		p++;
-	if (p == end || *p++ != '#')
-		return NULL;
-	while (p < end && isblank((unsigned char)*p))
-		p++;
-	if ((size_t)(end - p) < 8 || memcmp(p, "include", 7) || isalnum((unsigned char)p[7]) ||
-		p[7] == '_')
-		return NULL;
-	for (p += 7; p < end && isblank((unsigned char)*p); p++)
-		;
-	return p;
+	return p && p < end ? p : NULL;
+}
+
+static bool is_once(const char *line, const char *end)
+{
+	const char *p = directive(line, end, "pragma");
+
+	return p && after_word(p, end, "once");
+}
+
+// Whether the next line begins inside of a comment, when this one does or does not.
+static bool ends_in_comment(const char *p, const char *end, bool inside)
+{
+	for (char quote = 0; p < end; p++) {
+		char next = p + 1 < end ? p[1] : 0;
+		if (inside) {
+			inside = *p != '*' || next != '/';
+			p += !inside;
+		} else if (quote) {
+			if (*p == quote)
+				quote = 0;
+			p += *p == '\\';
+		} else if (*p == '"' || *p == '\'') {
+			quote = *p;
+		} else if (*p == '/' && next == '/') {
+			return false;
+		} else if (*p == '/' && next == '*') {
+			inside = true;
+			p++;
+		}
+	}
+	return inside;
 }
 
 static const char *end_of_line(const char *p)
@@ -49,15 +96,29 @@ static const char *end_of_line(const char *p)
 	return end ? end : p + strlen(p);
 }
 
-bool include_present(const char *source)
+// A line of that kind outside of comments.
+static bool has_line(const char *text, bool (*is_one)(const char *line, const char *end))
 {
-	for (const char *p = source; *p;) {
+	bool comment = false;
+
+	for (const char *p = text; *p;) {
 		const char *end = end_of_line(p);
-		if (operand_of(p, end))
+		if (!comment && is_one(p, end))
 			return true;
+		comment = ends_in_comment(p, end, comment);
 		p = *end ? end + 1 : end;
 	}
 	return false;
+}
+
+static bool is_include(const char *line, const char *end)
+{
+	return operand_of(line, end);
+}
+
+bool include_present(const char *source)
+{
+	return has_line(source, is_include);
 }
 
 static bool copy(char *ret, const char *from, size_t n)
@@ -167,6 +228,25 @@ static bool inside(const struct level *l, const char *path)
 
 static void expand(struct expander *x, const struct level *l, const char *text);
 
+// "#pragma once" means nothing in a text that is one file: a guard does then, named after the file as
+// compilers know it again.
+static void expand_once(
+	struct expander *x, const struct level *l, const char *path, const char *text)
+{
+	static const char end[] = "#endif\n";
+	struct stat st = { 0 };
+	char guard[160];
+
+	stat(path, &st);
+	unsigned long long device = st.st_dev, inode = st.st_ino;
+	snprintf(guard, sizeof guard,
+		"#ifndef ferry_once_%llx_%llx\n#define ferry_once_%llx_%llx\n", device, inode,
+		device, inode);
+	buf_put(x->out, guard, strlen(guard));
+	expand(x, l, text);
+	buf_put(x->out, end, sizeof end - 1);
+}
+
 // Puts a file in place. false: the line has to stay.
 static bool put_file(struct expander *x, const struct level *l, const char *p, const char *end)
 {
@@ -182,7 +262,10 @@ static bool put_file(struct expander *x, const struct level *l, const char *p, c
 	// A file inside itself is one whose guard makes it empty the second time.
 	if (!inside(l, path)) {
 		struct level inner = { l, path, l->depth + 1 };
-		expand(x, &inner, text);
+		if (has_line(text, is_once))
+			expand_once(x, &inner, path, text);
+		else
+			expand(x, &inner, text);
 	}
 	free(text);
 	return true;
@@ -190,11 +273,16 @@ static bool put_file(struct expander *x, const struct level *l, const char *p, c
 
 static void expand(struct expander *x, const struct level *l, const char *text)
 {
+	bool comment = false;
+
 	for (const char *p = text; *p && !x->err;) {
-		const char *end = end_of_line(p), *operand = operand_of(p, end);
-		if (!operand || operand == end || !put_file(x, l, operand, end))
+		const char *end = end_of_line(p), *operand = comment ? NULL : operand_of(p, end);
+		bool goes = operand ? put_file(x, l, operand, end)
+				    : !comment && l->path && is_once(p, end);
+		if (!goes)
 			buf_put(x->out, p, (size_t)(end - p));
 		buf_put_u8(x->out, '\n');
+		comment = ends_in_comment(p, end, comment);
 		if (x->out->failed)
 			x->err = x->out->len >= INCLUDE_TEXT_MAX / 2 ? -E2BIG : -ENOMEM;
 		p = *end ? end + 1 : end;

@@ -15,5 +15,6 @@ bool include_present(const char *source);
 // cpp does: beside the including file, then in the -I folders of `options`. A name may also be one
 // macro around a path, with -D names in it (M2S(INCLUDE_PATH/file.h)). A line whose file is not
 // there stays as it is, for the compiler to judge: it may stand in a branch that is not taken.
+// What stands in a comment stays, and a file that says "#pragma once" gets a guard for it.
 // -E2BIG, -ENOMEM; *out is then the caller's to free, too.
 int include_expand(const char *source, const char *options, struct buf *out);
