@@ -104,10 +104,7 @@ static void a_parts_binary_is_had_after_a_move(void)
 {
 	struct run r;
 
-	run_begin(&r);
-	run_source(&r, 11, "text");
-	CHECK_EQ(run_answer(&r, run_compile(&r, 11, "a")), CL_SUCCESS);
-	run_move(&r);
+	run_begin_with_moved_part(&r);
 	uint32_t query = SEND(&r, program_query_binary, 0, .program = 11);
 	CHECK_EQ(run_answer(&r, query), CL_SUCCESS);
 	CHECK_EQ(noted.compiles, 0);

@@ -156,17 +156,20 @@ static void a_part_that_failed_is_no_part_afterwards(void)
 	run_end(&r);
 }
 
+// A part that has to be compiled here before anything is linked of it, and is not until holds is cleared.
+static void begin_with_late_part(struct run *r)
+{
+	run_begin_with_moved_part(r);
+	atomic_store(&noted.refuses_natives, true);
+	atomic_store(&noted.holds, true);
+}
+
 // Everything that the guest may do to a part while it is compiled late.
 static void a_part_can_be_used_while_it_is_compiled(void)
 {
 	struct run r;
 
-	run_begin(&r);
-	run_source(&r, 11, "text");
-	CHECK_EQ(run_answer(&r, run_compile(&r, 11, "a")), CL_SUCCESS);
-	run_move(&r);
-	atomic_store(&noted.refuses_natives, true);
-	atomic_store(&noted.holds, true);
+	begin_with_late_part(&r);
 	uint32_t first = run_link(&r, 20, WAITS(11));
 	uint32_t second = run_link(&r, 21, WAITS(11));
 	uint32_t anew = run_compile(&r, 11, "b");
@@ -192,12 +195,7 @@ static void a_part_that_is_compiled_late_moves_on(void)
 	struct run r;
 	struct testvgpu to;
 
-	run_begin(&r);
-	run_source(&r, 11, "text");
-	CHECK_EQ(run_answer(&r, run_compile(&r, 11, "a")), CL_SUCCESS);
-	run_move(&r);
-	atomic_store(&noted.refuses_natives, true);
-	atomic_store(&noted.holds, true);
+	begin_with_late_part(&r);
 	uint32_t linked = run_link(&r, 20, WAITS(11));
 	uint32_t anew = run_compile(&r, 11, "b");
 	run_leave(&r, &to, NULL);

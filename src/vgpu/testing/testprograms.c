@@ -192,3 +192,11 @@ void run_move(struct run *r)
 	run_leave(r, &to, NULL);
 	run_arrive(r, &to);
 }
+
+void run_begin_with_moved_part(struct run *r)
+{
+	run_begin(r);
+	run_source(r, 11, "text");
+	CHECK_EQ(run_answer(r, run_compile(r, 11, "a")), CL_SUCCESS);
+	run_move(r);
+}

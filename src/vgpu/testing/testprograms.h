@@ -37,3 +37,5 @@ const char *runs(struct run *r, uint32_t program);
 void run_leave(struct run *r, struct testvgpu *to, void (*meanwhile)(struct run *r));
 void run_arrive(struct run *r, struct testvgpu *to);
 void run_move(struct run *r);
+// Begins with the part 11, compiled with "a", on a vGPU that it has moved to.
+void run_begin_with_moved_part(struct run *r);
