@@ -78,10 +78,38 @@ static void what_was_linked_cannot_be_built(void)
 	OK(clReleaseProgram(part));
 }
 
+static void expect_no_executable(cl_program p)
+{
+	cl_kernel kernels[4];
+	size_t n;
+
+	CHECK_EQ(clGetProgramInfo(p, CL_PROGRAM_NUM_KERNELS, sizeof n, &n, NULL),
+		CL_INVALID_PROGRAM_EXECUTABLE);
+	CHECK_EQ(clGetProgramInfo(p, CL_PROGRAM_KERNEL_NAMES, 0, NULL, &n),
+		CL_INVALID_PROGRAM_EXECUTABLE);
+	CHECK(!clCreateKernel(p, "set", &err) && err == CL_INVALID_PROGRAM_EXECUTABLE);
+	CHECK_EQ(clCreateKernelsInProgram(p, 4, kernels, NULL), CL_INVALID_PROGRAM_EXECUTABLE);
+}
+
+static void parts_and_libraries_have_no_kernels(void)
+{
+	cl_program part = source("kernel void set(global int *a) { *a = 10; }");
+
+	OK(clCompileProgram(part, 0, NULL, "", 0, NULL, NULL, NULL, NULL));
+	expect_no_executable(part);
+	cl_program library = link_of(part, "-create-library"), p = link_of(library, "");
+	expect_no_executable(library);
+	CHECK_EQ(first_value(p), 10);
+	OK(clReleaseProgram(p));
+	OK(clReleaseProgram(library));
+	OK(clReleaseProgram(part));
+}
+
 int main(void)
 {
 	c = cl_setup();
 	RUN(a_binary_is_built_again);
 	RUN(what_was_linked_cannot_be_built);
+	RUN(parts_and_libraries_have_no_kernels);
 	cl_teardown(&c);
 }

@@ -60,8 +60,7 @@ static cl_int check_built(cl_program p)
 
 	if (err)
 		return err;
-	return p->build && p->status == CL_BUILD_SUCCESS ? CL_SUCCESS
-							 : CL_INVALID_PROGRAM_EXECUTABLE;
+	return program_is_executable(p) ? CL_SUCCESS : CL_INVALID_PROGRAM_EXECUTABLE;
 }
 
 cl_kernel ferry_clCreateKernel(cl_program p, const char *name, cl_int *errcode_ret)

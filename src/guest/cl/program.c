@@ -40,6 +40,12 @@ cl_program program_new(cl_context c)
 	return NULL;
 }
 
+bool program_is_executable(const struct _cl_program *p)
+{
+	return p->build && p->status == CL_BUILD_SUCCESS &&
+	       p->build->binary_type == CL_PROGRAM_BINARY_TYPE_EXECUTABLE;
+}
+
 static cl_program finish(cl_program p, cl_int err, cl_int *errcode_ret)
 {
 	refuse(errcode_ret, err);

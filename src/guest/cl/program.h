@@ -8,6 +8,9 @@
 // An announced-to-be program without contents; NULL: no memory.
 cl_program program_new(cl_context c);
 
+// Whether its last build made an executable: what was compiled and what was linked to a library is none.
+bool program_is_executable(const struct _cl_program *p);
+
 // Sends the source, unless the host has it, with the files put in place that it includes, which
 // `options` (NULL: none) help to find.
 cl_int program_send_source(cl_program p, const char *options);

@@ -74,11 +74,6 @@ static cl_int get_binaries(cl_program p, size_t size, unsigned char **binaries, 
 	return err;
 }
 
-static bool is_built(cl_program p)
-{
-	return p->build && p->status == CL_BUILD_SUCCESS;
-}
-
 // "a;b;c"
 static cl_int kernel_names(cl_program p, size_t size, void *value, size_t *size_ret)
 {
@@ -123,11 +118,11 @@ cl_int ferry_clGetProgramInfo(
 	case CL_PROGRAM_BINARIES:
 		return get_binaries(p, size, value, size_ret);
 	case CL_PROGRAM_NUM_KERNELS:
-		if (!is_built(p))
+		if (!program_is_executable(p))
 			return CL_INVALID_PROGRAM_EXECUTABLE;
 		return info_value(&p->build->n_kernels, sizeof(size_t), size, value, size_ret);
 	case CL_PROGRAM_KERNEL_NAMES:
-		if (!is_built(p))
+		if (!program_is_executable(p))
 			return CL_INVALID_PROGRAM_EXECUTABLE;
 		return kernel_names(p, size, value, size_ret);
 	default:
