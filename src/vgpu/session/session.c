@@ -373,9 +373,10 @@ int session_enter(struct session *s, uint32_t id, struct object *o)
 	return 0;
 }
 
-int session_enter_made(
-	struct session *s, const struct p_frame *f, int r, uint32_t id, struct object *o)
+int session_enter_made(struct session *s, const struct p_frame *f, int r, uint32_t id, void *made)
 {
+	struct object *o = made;
+
 	if (r == 0)
 		r = session_enter(s, id, o);
 	if (r < 0)

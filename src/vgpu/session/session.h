@@ -86,10 +86,9 @@ struct object *session_need(struct session *s, uint32_t id, enum object_type typ
 int session_check_new_id(struct session *s, uint32_t id);
 // Enters a new object; the table takes over its first reference, also on error. 0 or -ENOMEM.
 int session_enter(struct session *s, uint32_t id, struct object *o);
-// The same for one that message `f` made (`r`: the result of that; < 0: there is none): then its status goes
-// to the guest, and the message's credit back.
-int session_enter_made(
-	struct session *s, const struct p_frame *f, int r, uint32_t id, struct object *o);
+// The same for one that message `f` made (`made`: what begins with a struct object; `r`: the result of that;
+// < 0: there is none): then its status goes to the guest, and the message's credit back.
+int session_enter_made(struct session *s, const struct p_frame *f, int r, uint32_t id, void *made);
 
 // ---- uploads
 

@@ -17,7 +17,7 @@ int session_on_context_create(
 	if (session_check_new_id(s, m->id) < 0)
 		return -EBADMSG;
 	int r = context_new(s, 0, &c);
-	return session_enter_made(s, f, r, m->id, &c->o);
+	return session_enter_made(s, f, r, m->id, c);
 }
 
 static int need_context(struct session *s, uint32_t id)
@@ -33,7 +33,7 @@ int session_on_queue_create(
 	if (session_check_new_id(s, m->id) < 0 || need_context(s, m->context) < 0)
 		return -EBADMSG;
 	int r = queue_new(s, 0, m->properties, NULL, &q);
-	return session_enter_made(s, f, r, m->id, &q->o);
+	return session_enter_made(s, f, r, m->id, q);
 }
 
 int session_on_queue_create_on(
@@ -47,7 +47,7 @@ int session_on_queue_create_on(
 	if (!device)
 		return -EBADMSG;
 	int r = queue_new(s, 0, m->properties, (struct device *)device, &q);
-	return session_enter_made(s, f, r, m->id, &q->o);
+	return session_enter_made(s, f, r, m->id, q);
 }
 
 int session_on_sub_device_create(
@@ -64,7 +64,7 @@ int session_on_sub_device_create(
 	for (uint32_t i = 0; i < m->units.n; i++)
 		how.units[i] = p_id_at(&m->units, i);
 	int r = device_new(s, 0, (struct device *)parent, &how, &device);
-	return session_enter_made(s, f, r, m->id, &device->o);
+	return session_enter_made(s, f, r, m->id, device);
 }
 
 int session_on_buffer_create(
@@ -77,7 +77,7 @@ int session_on_buffer_create(
 	int r = buffer_new(s, 0, m->flags, m->size, NULL, &b);
 	if (r == 0 && b->o.failed == CL_SUCCESS && s->shares)
 		session_place(s, f->seq, m->id, b->run.first * PAGE_BYTES);
-	return session_enter_made(s, f, r, m->id, &b->o);
+	return session_enter_made(s, f, r, m->id, b);
 }
 
 int session_on_svm_create(struct session *s, const struct p_frame *f, const struct p_svm_create *m)
@@ -89,7 +89,7 @@ int session_on_svm_create(struct session *s, const struct p_frame *f, const stru
 	int r = buffer_new_svm(s, 0, m->flags, m->size, NULL, &b);
 	if (r == 0 && b->o.failed == CL_SUCCESS)
 		session_place(s, f->seq, m->id, b->run.first * PAGE_BYTES);
-	return session_enter_made(s, f, r, m->id, &b->o);
+	return session_enter_made(s, f, r, m->id, b);
 }
 
 int session_on_sub_buffer_create(
@@ -103,7 +103,7 @@ int session_on_sub_buffer_create(
 	if (!parent)
 		return -EBADMSG;
 	int r = buffer_new_sub((struct buffer *)parent, 0, m->flags, m->origin, m->size, &b);
-	return session_enter_made(s, f, r, m->id, &b->o);
+	return session_enter_made(s, f, r, m->id, b);
 }
 
 int session_on_image_create(
@@ -119,7 +119,7 @@ int session_on_image_create(
 	const struct image_shape shape = { m->type, m->order, m->data_type,
 		{ m->extent.v[0], m->extent.v[1], m->extent.v[2] }, m->array_size };
 	int r = image_new(s, 0, m->flags, &shape, (struct buffer *)parent, NULL, &image);
-	return session_enter_made(s, f, r, m->id, &image->b.o);
+	return session_enter_made(s, f, r, m->id, image);
 }
 
 int session_on_sampler_create(
@@ -131,7 +131,7 @@ int session_on_sampler_create(
 		return -EBADMSG;
 	const struct be_sampler_state state = { m->normalized != 0, m->addressing, m->filter };
 	int r = sampler_new(s, 0, &state, &sampler);
-	return session_enter_made(s, f, r, m->id, &sampler->o);
+	return session_enter_made(s, f, r, m->id, sampler);
 }
 
 int session_on_user_event_create(
@@ -144,7 +144,7 @@ int session_on_user_event_create(
 	int r = event_new(s, 0, &e);
 	if (r == 0)
 		e->user = true;
-	return session_enter_made(s, f, r, m->id, &e->o);
+	return session_enter_made(s, f, r, m->id, e);
 }
 
 int session_on_user_event_set(

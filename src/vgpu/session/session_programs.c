@@ -273,7 +273,7 @@ int session_on_kernel_create(
 	int r = kernel_new(p, 0, name, &k);
 	if (r == 0)
 		kernel_make(k);
-	return session_enter_made(s, f, r, m->id, &k->o);
+	return session_enter_made(s, f, r, m->id, k);
 }
 
 int session_on_kernel_args(
