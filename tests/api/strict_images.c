@@ -319,24 +319,6 @@ static void linked_kernels_take_images(void)
 	OK(clReleaseProgram(part));
 }
 
-// PoCL does not know it for a sampler, and ends in the launch.
-static void a_sampler_of_another_name_is_refused(void)
-{
-	cl_program p =
-		cl_build(&c, "typedef sampler_t edge;\n"
-			     "kernel void k(read_only image2d_t a, edge s, global uint4 *o)\n"
-			     "{ *o = read_imageui(a, s, (int2)(0, 0)); }");
-	cl_kernel k = cl_kernel_of(p, "k");
-	cl_sampler s =
-		clCreateSampler(c.context, CL_FALSE, CL_ADDRESS_CLAMP, CL_FILTER_NEAREST, &err);
-
-	OK(err);
-	CHECK_EQ(clSetKernelArg(k, 1, sizeof s, &s), CL_INVALID_ARG_VALUE);
-	OK(clReleaseSampler(s));
-	OK(clReleaseKernel(k));
-	OK(clReleaseProgram(p));
-}
-
 int main(void)
 {
 	c = cl_setup();
@@ -348,6 +330,5 @@ int main(void)
 	RUN(kernels_ask_about_buffer_images);
 	RUN(programs_with_buffer_images_are_as_they_were);
 	RUN(linked_kernels_take_images);
-	RUN(a_sampler_of_another_name_is_refused);
 	cl_teardown(&c);
 }

@@ -131,18 +131,6 @@ static cl_int set_bytes(cl_kernel k, struct kernel_arg *a, size_t size, const vo
 	return CL_SUCCESS;
 }
 
-// Where a sampler's type has another name (typedef), that is all that drivers tell of the argument, and PoCL
-// 3.1 ends the process that launches with it. Its value says what it is.
-static bool is_hidden_sampler(size_t size, const void *value)
-{
-	cl_sampler s;
-
-	if (size != sizeof s || !value)
-		return false;
-	memcpy(&s, value, sizeof s);
-	return object_check(s, &sampler_class) == CL_SUCCESS;
-}
-
 static bool is_pointer(const struct kernel_arg_info *info)
 {
 	return info->access == CL_KERNEL_ARG_ACCESS_NONE &&
@@ -194,8 +182,6 @@ cl_int ferry_clSetKernelArg(cl_kernel k, cl_uint index, size_t size, const void 
 	default:
 		if (!size || size > PROTO_ARG_MAX || (info->size && info->size != size))
 			return CL_INVALID_ARG_SIZE;
-		if (!info->size && is_hidden_sampler(size, value))
-			return CL_INVALID_ARG_VALUE;
 		return set_bytes(k, &k->args[index], size, value);
 	}
 }
