@@ -14,6 +14,8 @@ static const char text[] =
 	"	if (!l) { int s = 0; for (size_t i = 0; i < get_local_size(0); i++) s += part[i];\n"
 	"		out[get_group_id(0)] = s; } }\n"
 	"kernel void pairs(global long *out, struct pair p) { *out = p.a + p.b; }\n"
+	"typedef ulong word;\n"
+	"kernel void words(global ulong *out, word w) { *out = w; }\n"
 	"kernel void where(global ulong *out) {\n"
 	"	size_t i = get_global_id(0) - get_global_offset(0);\n"
 	"	out[i] = get_global_id(0) * 100 + get_global_id(1); }\n"
@@ -82,6 +84,26 @@ static void structures_are_bytes(void)
 	OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, 8, &v, 0, NULL, NULL));
 	CHECK_EQ(v, 42);
 	CHECK_EQ(one, 1);
+	OK(clReleaseMemObject(m));
+	OK(clReleaseKernel(k));
+}
+
+// As long as a handle is, and none: of a type that only the program knows.
+static void eight_bytes_are_any_number(void)
+{
+	const cl_ulong numbers[] = { 0, 1, 8, 0x100, 0x7fff00000000, UINT64_MAX - 7 };
+	cl_kernel k = cl_kernel_of(program, "words");
+	cl_mem m = cl_buffer(&c, CL_MEM_READ_WRITE, sizeof numbers[0], NULL);
+	size_t one = 1;
+
+	OK(clSetKernelArg(k, 0, sizeof m, &m));
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		cl_ulong got = 42;
+		OK(clSetKernelArg(k, 1, sizeof numbers[i], &numbers[i]));
+		OK(clEnqueueNDRangeKernel(c.queue, k, 1, NULL, &one, NULL, 0, NULL, NULL));
+		OK(clEnqueueReadBuffer(c.queue, m, CL_TRUE, 0, sizeof got, &got, 0, NULL, NULL));
+		CHECK_EQ(got, numbers[i]);
+	}
 	OK(clReleaseMemObject(m));
 	OK(clReleaseKernel(k));
 }
@@ -176,6 +198,7 @@ int main(void)
 	RUN(arguments_travel);
 	RUN(local_and_constant_memory);
 	RUN(structures_are_bytes);
+	RUN(eight_bytes_are_any_number);
 	RUN(offsets_count);
 	RUN(a_buffer_may_be_absent);
 	RUN(kernels_describe_themselves);
