@@ -22,13 +22,19 @@ void cl_teardown(struct cl *c)
 	OK(clReleaseContext(c->context));
 }
 
-cl_program cl_build(struct cl *c, const char *source)
+cl_program cl_source(struct cl *c, const char *text)
 {
 	cl_int err;
-	cl_program p = clCreateProgramWithSource(c->context, 1, &source, NULL, &err);
+	cl_program p = clCreateProgramWithSource(c->context, 1, &text, NULL, &err);
 
 	OK(err);
-	err = clBuildProgram(p, 1, &c->device, "-cl-kernel-arg-info", NULL, NULL);
+	return p;
+}
+
+cl_program cl_build(struct cl *c, const char *source)
+{
+	cl_program p = cl_source(c, source);
+	cl_int err = clBuildProgram(p, 1, &c->device, "-cl-kernel-arg-info", NULL, NULL);
 	if (err) {
 		static char log[65536];
 		clGetProgramBuildInfo(p, c->device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL);

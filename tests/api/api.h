@@ -18,6 +18,7 @@ struct cl {
 
 struct cl cl_setup(void);
 void cl_teardown(struct cl *c);
+cl_program cl_source(struct cl *c, const char *text);
 // Builds or ends the program with the build log.
 cl_program cl_build(struct cl *c, const char *source);
 cl_kernel cl_kernel_of(cl_program p, const char *name);

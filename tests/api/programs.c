@@ -9,15 +9,6 @@ static const char good[] = "#ifndef V\n#define V 1\n#endif\n"
 			   "kernel void set(global int *a) { a[get_global_id(0)] = V; }\n"
 			   "kernel void add(global int *a, int b) { a[get_global_id(0)] += b; }\n";
 
-static cl_program source(const char *text)
-{
-	cl_int err;
-	cl_program p = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
-
-	OK(err);
-	return p;
-}
-
 static int first_value(cl_program p)
 {
 	cl_kernel k = cl_kernel_of(p, "set");
@@ -35,7 +26,7 @@ static int first_value(cl_program p)
 
 static void options_reach_the_compiler(void)
 {
-	cl_program p = source(good);
+	cl_program p = cl_source(&c, good);
 	char text[256];
 
 	OK(clBuildProgram(p, 0, NULL, "-DV=42", NULL, NULL));
@@ -64,7 +55,7 @@ static void the_source_comes_back(void)
 
 static void a_broken_program_has_a_log(void)
 {
-	cl_program p = source("kernel void a(global int *x) { *x = nothing_like_it; }");
+	cl_program p = cl_source(&c, "kernel void a(global int *x) { *x = nothing_like_it; }");
 	static char log[65536];
 	cl_build_status status;
 	cl_int err;
@@ -101,7 +92,7 @@ static void the_kernels_are_listed(void)
 
 static void a_binary_is_a_program(void)
 {
-	cl_program p = source(good);
+	cl_program p = cl_source(&c, good);
 	size_t n = 0;
 	cl_int err, status;
 
@@ -130,10 +121,10 @@ static void a_binary_is_a_program(void)
 
 static void parts_are_compiled_and_linked(void)
 {
-	cl_program header = source("int answer(void);\n");
-	cl_program a = source("#include \"answer.h\"\n"
-			      "kernel void set(global int *x) { *x = answer(); }\n");
-	cl_program b = source("int answer(void) { return 17; }\n");
+	cl_program header = cl_source(&c, "int answer(void);\n");
+	cl_program a = cl_source(&c, "#include \"answer.h\"\n"
+				     "kernel void set(global int *x) { *x = answer(); }\n");
+	cl_program b = cl_source(&c, "int answer(void) { return 17; }\n");
 	const char *name = "answer.h";
 	cl_int err;
 
@@ -151,10 +142,10 @@ static void parts_are_compiled_and_linked(void)
 
 static void two_programs_are_each_others_headers(void)
 {
-	cl_program a = source("#ifndef SIDE\n#define SIDE\n#include \"b.h\"\n"
-			      "kernel void set(global int *x) { *x = VALUE; }\n#endif\n");
-	cl_program b = source("#ifndef SIDE\n#define SIDE\n#include \"a.h\"\n#endif\n"
-			      "#define VALUE 31\n");
+	cl_program a = cl_source(&c, "#ifndef SIDE\n#define SIDE\n#include \"b.h\"\n"
+				     "kernel void set(global int *x) { *x = VALUE; }\n#endif\n");
+	cl_program b = cl_source(&c, "#ifndef SIDE\n#define SIDE\n#include \"a.h\"\n#endif\n"
+				     "#define VALUE 31\n");
 	const char *name_of_a = "a.h", *name_of_b = "b.h";
 	cl_int err;
 
@@ -170,9 +161,9 @@ static void two_programs_are_each_others_headers(void)
 
 static void an_undefined_function_is_named(void)
 {
-	cl_program p = source("int nowhere(int);\n"
-			      "kernel void set(global int *x) { *x = nowhere(1); }\n"
-			      "kernel void fine(global int *x) { *x = 1; }\n");
+	cl_program p = cl_source(&c, "int nowhere(int);\n"
+				     "kernel void set(global int *x) { *x = nowhere(1); }\n"
+				     "kernel void fine(global int *x) { *x = 1; }\n");
 	static char log[65536];
 	cl_int err;
 
@@ -255,8 +246,8 @@ static void headers_are_read_by_each_build(void)
 {
 	char one[] = "/tmp/api-one-XXXXXX", two[] = "/tmp/api-two-XXXXXX", path[64];
 	const char *folders[] = { one, two };
-	cl_program p = source("#include \"value.h\"\n"
-			      "kernel void set(global int *x) { *x = VALUE; }\n");
+	cl_program p = cl_source(&c, "#include \"value.h\"\n"
+				     "kernel void set(global int *x) { *x = VALUE; }\n");
 
 	for (int i = 0; i < 2; i++)
 		CHECK(mkdtemp((char *)folders[i]));
@@ -279,7 +270,8 @@ static void headers_are_there_once(void)
 {
 	char folder[] = "/tmp/api-once-XXXXXX", path[64];
 	const char *const names[] = { "pair.h", "one.h", "two.h", "old.h" };
-	cl_program p = source("/*\n#include \"old.h\"\n*/\n#include \"one.h\"\n#include \"two.h\"\n"
+	cl_program p =
+		cl_source(&c, "/*\n#include \"old.h\"\n*/\n#include \"one.h\"\n#include \"two.h\"\n"
 			      "kernel void set(global int *x)"
 			      "{ struct pair p = { ONE, TWO }; *x = p.a + p.b; }\n");
 
@@ -321,7 +313,7 @@ static void CL_CALLBACK note_build(cl_program p, void *user_data)
 static void a_build_calls_back(void)
 {
 	static int mark = 33;
-	cl_program p = source(good);
+	cl_program p = cl_source(&c, good);
 
 	OK(clBuildProgram(p, 0, NULL, "", note_build, &mark));
 	for (int i = 0; i < 2000 && !built; i++)

@@ -110,8 +110,7 @@ static void a_transfer_out_of_order_waits_for_its_own_events_only(void)
 
 static cl_int build(const char *source, const char *options, cl_program *ret)
 {
-	*ret = clCreateProgramWithSource(c.context, 1, &source, NULL, &err);
-	OK(err);
+	*ret = cl_source(&c, source);
 	return clBuildProgram(*ret, 0, NULL, options, NULL, NULL);
 }
 
@@ -131,9 +130,8 @@ static void expect_failed(cl_program p)
 
 static void undefined(const char *text)
 {
-	cl_program p = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
+	cl_program p = cl_source(&c, text);
 
-	OK(err);
 	CHECK_EQ(clBuildProgram(p, 1, &c.device, "", NULL, NULL), CL_BUILD_PROGRAM_FAILURE);
 	expect_failed(p);
 	OK(clCompileProgram(p, 1, &c.device, "", 0, NULL, NULL, NULL, NULL));

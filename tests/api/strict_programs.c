@@ -9,14 +9,6 @@
 static struct cl c;
 static cl_int err;
 
-static cl_program source(const char *text)
-{
-	cl_program p = clCreateProgramWithSource(c.context, 1, &text, NULL, &err);
-
-	OK(err);
-	return p;
-}
-
 static int first_value(cl_program p)
 {
 	cl_kernel k = cl_kernel_of(p, "set");
@@ -67,7 +59,7 @@ static cl_program link_of(cl_program part, const char *options)
 
 static void what_was_linked_cannot_be_built(void)
 {
-	cl_program part = source("kernel void set(global int *a) { *a = 9; }");
+	cl_program part = cl_source(&c, "kernel void set(global int *a) { *a = 9; }");
 
 	OK(clCompileProgram(part, 0, NULL, "", 0, NULL, NULL, NULL, NULL));
 	cl_program p = link_of(part, "");
@@ -93,7 +85,7 @@ static void expect_no_executable(cl_program p)
 
 static void parts_and_libraries_have_no_kernels(void)
 {
-	cl_program part = source("kernel void set(global int *a) { *a = 10; }");
+	cl_program part = cl_source(&c, "kernel void set(global int *a) { *a = 10; }");
 
 	OK(clCompileProgram(part, 0, NULL, "", 0, NULL, NULL, NULL, NULL));
 	expect_no_executable(part);

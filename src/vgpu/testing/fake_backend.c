@@ -2,8 +2,10 @@
 #include "vgpu/testing/fake_backend.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "pages/page_space.h"
@@ -21,6 +23,7 @@ struct be_mem {
 	uint8_t *at;
 };
 
+static atomic_bool holds_compilers;
 static char image_kernel, thing; // what handles without a state of their own point to
 
 static int fake_open(const struct be_config *config, struct backend **ret, struct ferry_error *e)
@@ -150,8 +153,20 @@ static void fake_program_free(struct be_program *p)
 {
 }
 
+void fake_hold_compilers(bool hold)
+{
+	atomic_store(&holds_compilers, hold);
+}
+
+static void wait_for_compiler(void)
+{
+	while (atomic_load(&holds_compilers))
+		usleep(500);
+}
+
 static cl_int fake_build(struct backend *be, struct be_program **p, const struct be_build *how)
 {
+	wait_for_compiler();
 	*p = (struct be_program *)&thing;
 	return CL_SUCCESS;
 }
@@ -164,6 +179,7 @@ static int fake_result(struct be_program *p, struct buf *body)
 
 static cl_int fake_binary(struct backend *be, const struct be_origin *from, struct buf *binary)
 {
+	wait_for_compiler();
 	buf_put(binary, "native", 6);
 	return CL_SUCCESS;
 }
@@ -229,6 +245,7 @@ static cl_int fake_command(struct be_ticket **ret)
 
 static cl_int fake_launch(struct be_queue *q, const struct be_launch *l, struct be_ticket **ret)
 {
+	wait_for_compiler();
 	return fake_command(ret);
 }
 

@@ -11,3 +11,6 @@ extern const struct backend_ops backend_fake;
 // Commands of such a device are not over before fake_release(), after which they are at once again.
 void fake_hold(struct backend *be);
 void fake_release(struct backend *be);
+
+// Compilers of all such devices, and launches, which may need one, end no sooner than this is false again.
+void fake_hold_compilers(bool hold);

@@ -9,7 +9,6 @@
 #include "vgpu/session/port.h"
 #include "vgpu/session/session.h"
 
-#include <stdatomic.h>
 #include <unistd.h>
 
 struct run {
@@ -18,36 +17,6 @@ struct run {
 	struct buf out; // as a testclient has it: for SEND
 	uint32_t seq;
 };
-
-static struct backend_ops device;
-static atomic_bool holds_worker;
-
-static int open_device(const struct be_config *config, struct backend **ret, struct ferry_error *e)
-{
-	int r = backend_fake.open(config, ret, e);
-
-	if (r == 0)
-		(*ret)->ops = &device;
-	return r;
-}
-
-static void take_time(void)
-{
-	while (atomic_load(&holds_worker))
-		usleep(500);
-}
-
-static cl_int build_slowly(struct backend *be, struct be_program **p, const struct be_build *how)
-{
-	take_time();
-	return backend_fake.build(be, p, how);
-}
-
-static cl_int binary_slowly(struct backend *be, const struct be_origin *from, struct buf *binary)
-{
-	take_time();
-	return backend_fake.program_get_binary(be, from, binary);
-}
 
 static void feed(struct run *r)
 {
@@ -59,7 +28,7 @@ static void feed(struct run *r)
 static void begin(struct run *r)
 {
 	*r = (struct run){ .loop = loop_new() };
-	testvgpu_start(&r->t, r->loop, &device);
+	testvgpu_start(&r->t, r->loop, &backend_fake);
 	SEND(r, hello, 0, .magic = PROTO_HELLO_MAGIC, .version = PROTO_VERSION);
 	SEND(r, context_create, 0, .id = 1);
 	feed(r);
@@ -67,7 +36,7 @@ static void begin(struct run *r)
 
 static void end(struct run *r)
 {
-	atomic_store(&holds_worker, false);
+	fake_hold_compilers(false);
 	testvgpu_stop(&r->t);
 	buf_free(&r->out);
 	loop_free(r->loop);
@@ -263,7 +232,7 @@ static void expect_all_answered(struct run *r, uint32_t n)
 {
 	uint32_t answered = 0;
 
-	atomic_store(&holds_worker, false);
+	fake_hold_compilers(false);
 	for (int i = 0; i < 1000 && answered < n; i++) {
 		testvgpu_settle(&r->t);
 		answered += count_answers(r, CL_SUCCESS);
@@ -281,7 +250,7 @@ static void only_so_many_builds_are_under_way(void)
 	for (uint32_t i = 0; i < PROGRAMS; i++)
 		SEND(&r, program_source, 0, .id = 2 + i, .context = 1, .total = 4,
 			.bytes = TEXT("text"));
-	atomic_store(&holds_worker, true);
+	fake_hold_compilers(true);
 	ask(&r, PROGRAMS, false);
 	CHECK_EQ(r.t.v->ports[0]->session->jobs, VGPU_JOBS_MAX);
 	expect_all_answered(&r, PROGRAMS);
@@ -298,7 +267,7 @@ static void copies_of_texts_have_a_limit(void)
 	send_text(&r, 2, PROTO_SOURCE_MAX);
 	ask(&r, 1, false);
 	expect_all_answered(&r, 1);
-	atomic_store(&holds_worker, true);
+	fake_hold_compilers(true);
 	ask(&r, 50, true);
 	CHECK(r.t.v->job_bytes < VGPU_TEXTS_MAX + 2 * PROTO_SOURCE_MAX);
 	CHECK(r.t.v->ports[0]->session->jobs < 10);
@@ -310,10 +279,6 @@ static void copies_of_texts_have_a_limit(void)
 int main(void)
 {
 	alarm(60);
-	device = backend_fake;
-	device.open = open_device;
-	device.build = build_slowly;
-	device.program_get_binary = binary_slowly;
 	RUN(there_are_only_so_many_queues);
 	RUN(a_chain_of_commands_lets_others_have_their_turn);
 	RUN(a_long_line_of_parts_ends);

@@ -17,7 +17,6 @@
 // ---- a device that takes its time
 
 static struct backend_ops device;
-static atomic_bool holds_worker;                         // compilers, and launches that need one
 static atomic_bool holds_commands;                       // what was given is not over
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // of the tokens
 static void *tokens[64];
@@ -34,30 +33,6 @@ static int open_slowly(const struct be_config *c, struct backend **ret, struct f
 	return r;
 }
 
-static void take_time(void)
-{
-	while (atomic_load(&holds_worker))
-		usleep(500);
-}
-
-static cl_int build_slowly(struct backend *be, struct be_program **p, const struct be_build *how)
-{
-	take_time();
-	return backend_fake.build(be, p, how);
-}
-
-static cl_int binary_slowly(struct backend *be, const struct be_origin *from, struct buf *binary)
-{
-	take_time();
-	return backend_fake.program_get_binary(be, from, binary);
-}
-
-static cl_int launch_slowly(struct be_queue *q, const struct be_launch *l, struct be_ticket **ret)
-{
-	take_time();
-	return backend_fake.launch(q, l, ret);
-}
-
 static cl_int watch_slowly(struct backend *be, struct be_ticket *t, void *token)
 {
 	if (!atomic_load(&holds_commands))
@@ -71,7 +46,7 @@ static cl_int watch_slowly(struct backend *be, struct be_ticket *t, void *token)
 
 static void let_go(void)
 {
-	atomic_store(&holds_worker, false);
+	fake_hold_compilers(false);
 	atomic_store(&holds_commands, false);
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < n_tokens; i++)
@@ -84,9 +59,6 @@ static void set_up_device(void)
 {
 	device = backend_fake;
 	device.open = open_slowly;
-	device.build = build_slowly;
-	device.program_get_binary = binary_slowly;
-	device.launch = launch_slowly;
 	device.ticket_watch = watch_slowly;
 }
 
@@ -149,7 +121,7 @@ static void a_text(struct run *r)
 
 static void a_build(struct run *r)
 {
-	atomic_store(&holds_worker, true);
+	fake_hold_compilers(true);
 	SEND(r, program_build, 0, .program = 4);
 	SEND(r, program_source, 0, .id = 6, .context = 1, .total = 4, .bytes = TEXT("text"));
 	SEND(r, program_build, 0, .program = 6); // and one that has not begun
@@ -162,20 +134,20 @@ static void a_link(struct run *r)
 	feed(r);
 	for (int i = 0; i < 20; i++)
 		testvgpu_settle(&r->t);
-	atomic_store(&holds_worker, true);
+	fake_hold_compilers(true);
 	SEND(r, program_link, 0, .id = 7, .context = 1, .inputs = WAITS(6));
 	SEND(r, release, 0, .objects = WAITS(6));
 }
 
 static void a_binary(struct run *r)
 {
-	atomic_store(&holds_worker, true);
+	fake_hold_compilers(true);
 	SEND(r, program_query_binary, 0, .program = 4);
 }
 
 static void a_first_launch(struct run *r)
 {
-	atomic_store(&holds_worker, true);
+	fake_hold_compilers(true);
 	launch(r, 8, (struct p_ids){ 0 });
 	SEND(r, marker, 0, .queue = 2, .event = 9, .waits = WAITS(8));
 }
